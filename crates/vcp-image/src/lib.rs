@@ -1,0 +1,1 @@
+//! Photos in, pictures out: decoding, Pillow-exact resizing, normalising, smoothing, regions, overlays.

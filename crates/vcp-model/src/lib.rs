@@ -1,0 +1,1 @@
+//! VCP-CLIP stated once, against a small trait of tensor operations; the tokenizer.
