@@ -1,0 +1,311 @@
+//! From a file's bytes to a [`Photo`].
+//!
+//! How the many kinds of pixel become 8-bit grey or RGB:
+//! - alpha is dropped, not composited: the colour below it is what the camera or editor stored;
+//! - palettes and 1-, 2- and 4-bit grey are expanded;
+//! - 16 bits become the upper 8 (`value >> 8`), which is what Pillow does with 16-bit RGB;
+//! - CMYK is converted to RGB by the decoder;
+//! - colour profiles are ignored, as Pillow and the official code ignore them;
+//! - of an animation or a many-page file the first picture is taken.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::codecs::{
+    bmp::BmpDecoder, jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
+};
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, Limits, metadata::Orientation};
+
+use crate::orientation::upright;
+use crate::{Error, Photo};
+
+/// What a decoder may allocate beside the pixels: tables, metadata, compressed rows.
+const WORKING_MEMORY: u64 = 64 << 20;
+
+/// How to decode an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Turn the photo as its metadata say (EXIF, or TIFF's own tag). The official code does not;
+    /// people's photos need it. Default: `true`.
+    pub apply_orientation: bool,
+    /// Most pixels an image may have. Checked against the header before anything is decoded.
+    /// Default: 200,000,000.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self {
+            apply_orientation: true,
+            max_pixels: 200_000_000,
+        }
+    }
+}
+
+/// Decodes the image in a file: PNG, JPEG, BMP, TIFF or WebP, judged by its content.
+///
+/// # Errors
+/// See [`Error`]; each names the path.
+pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
+    let label = path.display().to_string();
+    let file = File::open(path).map_err(|source| Error::Read {
+        file: label.clone(),
+        source,
+    })?;
+    decode(BufReader::new(file), &label, options)
+}
+
+/// Decodes an image held in memory; `label` stands for it in errors.
+///
+/// # Errors
+/// See [`Error`]; each names the label.
+pub fn decode_bytes(bytes: &[u8], label: &str, options: &DecodeOptions) -> Result<Photo, Error> {
+    decode(Cursor::new(bytes), label, options)
+}
+
+/// One image on its way: where it comes from, and what is allowed.
+struct Source<'a> {
+    label: &'a str,
+    format: ImageFormat,
+    options: &'a DecodeOptions,
+}
+
+fn decode<R: BufRead + Seek>(
+    mut reader: R,
+    label: &str,
+    options: &DecodeOptions,
+) -> Result<Photo, Error> {
+    let read_error = |source| Error::Read {
+        file: label.to_owned(),
+        source,
+    };
+    let max_bytes = options
+        .max_pixels
+        .saturating_mul(16)
+        .saturating_add(WORKING_MEMORY);
+    let bytes = reader.seek(SeekFrom::End(0)).map_err(read_error)?;
+    if bytes > max_bytes {
+        return Err(Error::FileTooLong {
+            file: label.to_owned(),
+            bytes,
+            max_bytes,
+            max_pixels: options.max_pixels,
+        });
+    }
+    reader.seek(SeekFrom::Start(0)).map_err(read_error)?;
+    let mut start = Vec::with_capacity(32);
+    reader
+        .by_ref()
+        .take(32)
+        .read_to_end(&mut start)
+        .map_err(read_error)?;
+    reader.seek(SeekFrom::Start(0)).map_err(read_error)?;
+
+    let unknown = || Error::UnknownFormat {
+        file: label.to_owned(),
+    };
+    let format = image::guess_format(&start).map_err(|_| unknown())?;
+    let source = Source {
+        label,
+        format,
+        options,
+    };
+    // The decoders are other people's code fed with strangers' bytes. Should one of them panic, that
+    // is one bad image, not the end of a long run; nothing of ours is shared with them.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match format {
+        ImageFormat::Png => {
+            source.check_png_header(&start)?;
+            let limits = source.limits(WORKING_MEMORY);
+            source.pixels(PngDecoder::with_limits(reader, limits))
+        }
+        ImageFormat::Jpeg => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map_err(read_error)?;
+            if !jpeg_is_complete(&bytes) {
+                return Err(source.invalid("it ends before its end marker"));
+            }
+            source.pixels(JpegDecoder::new(Cursor::new(bytes)))
+        }
+        ImageFormat::Bmp => source.pixels(BmpDecoder::new(reader)),
+        ImageFormat::Tiff => source.pixels(TiffDecoder::new(reader)),
+        ImageFormat::WebP => source.pixels(WebPDecoder::new(reader)),
+        _ => Err(unknown()),
+    }));
+    decoded.unwrap_or_else(|_| Err(source.invalid("the decoder gave up on it")))
+}
+
+impl Source<'_> {
+    fn format_name(&self) -> &'static str {
+        match self.format {
+            ImageFormat::Png => "PNG",
+            ImageFormat::Jpeg => "JPEG",
+            ImageFormat::Bmp => "BMP",
+            ImageFormat::Tiff => "TIFF",
+            _ => "WebP",
+        }
+    }
+
+    fn invalid(&self, reason: &str) -> Error {
+        Error::Invalid {
+            file: self.label.to_owned(),
+            format: self.format_name(),
+            reason: reason.trim_end_matches('.').to_owned(),
+        }
+    }
+
+    fn error(&self, error: &ImageError) -> Error {
+        let unsupported = |reason: String| Error::Unsupported {
+            file: self.label.to_owned(),
+            format: self.format_name(),
+            reason,
+        };
+        match error {
+            ImageError::Unsupported(error) => unsupported(error.to_string()),
+            ImageError::Limits(_) => {
+                self.invalid("decoding it would take more memory than its size can explain")
+            }
+            ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                self.invalid("it ends too early")
+            }
+            other => self.invalid(&other.to_string()),
+        }
+    }
+
+    fn limits(&self, bytes: u64) -> Limits {
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(bytes);
+        limits
+    }
+
+    fn check_size(&self, width: u64, height: u64) -> Result<(), Error> {
+        if width == 0 || height == 0 {
+            return Err(Error::Empty {
+                file: self.label.to_owned(),
+                width,
+                height,
+            });
+        }
+        let max_pixels = self.options.max_pixels;
+        if width.saturating_mul(height) > max_pixels {
+            return Err(Error::TooManyPixels {
+                file: self.label.to_owned(),
+                width,
+                height,
+                max_pixels,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks a PNG's size ahead of the decoder, which reserves memory for a row when it is made.
+    /// PNG's first chunk must be the header, so the size stands at a fixed place.
+    fn check_png_header(&self, start: &[u8]) -> Result<(), Error> {
+        let number = |at: usize| {
+            let bytes: Option<[u8; 4]> = start.get(at..at + 4).and_then(|b| b.try_into().ok());
+            bytes.map(|bytes| u64::from(u32::from_be_bytes(bytes)))
+        };
+        match (start.get(12..16), number(16), number(20)) {
+            (Some(b"IHDR"), Some(width), Some(height)) => self.check_size(width, height),
+            _ => Err(self.invalid("it does not begin with an image header")),
+        }
+    }
+
+    fn pixels<D: ImageDecoder>(&self, decoder: Result<D, ImageError>) -> Result<Photo, Error> {
+        let mut decoder = decoder.map_err(|error| self.error(&error))?;
+        let (width, height) = decoder.dimensions();
+        self.check_size(u64::from(width), u64::from(height))?;
+        let kind = decoder.color_type();
+        let bytes = decoder.total_bytes();
+        let limits = self.limits(bytes.saturating_mul(2).saturating_add(WORKING_MEMORY));
+        decoder
+            .set_limits(limits)
+            .map_err(|error| self.error(&error))?;
+        // Broken metadata do not make the picture unusable.
+        let orientation = if self.options.apply_orientation {
+            decoder.orientation().unwrap_or(Orientation::NoTransforms)
+        } else {
+            Orientation::NoTransforms
+        };
+        let (channels, keep, bytes_per_sample) = match kind {
+            ColorType::L8 => (1, 1, 1),
+            ColorType::La8 => (2, 1, 1),
+            ColorType::Rgb8 => (3, 3, 1),
+            ColorType::Rgba8 => (4, 3, 1),
+            ColorType::L16 => (1, 1, 2),
+            ColorType::La16 => (2, 1, 2),
+            ColorType::Rgb16 => (3, 3, 2),
+            ColorType::Rgba16 => (4, 3, 2),
+            other => {
+                return Err(Error::Unsupported {
+                    file: self.label.to_owned(),
+                    format: self.format_name(),
+                    reason: format!(
+                        "its pixels are of the kind {other:?}, whose range is not known"
+                    ),
+                });
+            }
+        };
+        let length = usize::try_from(bytes)
+            .map_err(|_| self.invalid("it does not fit this machine's memory"))?;
+        // Zeroed memory is not touched until it is written, so a short file that claims to be large
+        // costs little before its decoder finds out.
+        let mut buffer = vec![0; length];
+        decoder
+            .read_image(&mut buffer)
+            .map_err(|error| self.error(&error))?;
+        compact(&mut buffer, channels, keep, bytes_per_sample);
+        let photo = Photo::from_parts(width as usize, height as usize, keep, buffer);
+        Ok(upright(photo, orientation))
+    }
+}
+
+/// Drops the channels after the first `keep` and all but the upper byte of each sample, in place.
+fn compact(buffer: &mut Vec<u8>, channels: usize, keep: usize, bytes_per_sample: usize) {
+    if channels == keep && bytes_per_sample == 1 {
+        return;
+    }
+    // Decoders give 16-bit samples in the machine's byte order.
+    let upper = if cfg!(target_endian = "little") {
+        bytes_per_sample - 1
+    } else {
+        0
+    };
+    let pixel = channels * bytes_per_sample;
+    let count = buffer.len() / pixel;
+    for index in 0..count {
+        for channel in 0..keep {
+            buffer[index * keep + channel] =
+                buffer[index * pixel + channel * bytes_per_sample + upper];
+        }
+    }
+    buffer.truncate(count * keep);
+    buffer.shrink_to_fit();
+}
+
+/// Whether a JPEG's markers lead to its end marker. The decoder would fill the missing part of a cut
+/// file with grey, and a defect map of grey filler looks like a result; Pillow refuses such a file too.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    loop {
+        // To the next marker, over entropy-coded data, stuffed zeros, restarts and fill bytes.
+        let Some(at) = rest
+            .windows(2)
+            .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xD0..=0xD7 | 0xFF))
+        else {
+            return false;
+        };
+        if rest[at + 1] == 0xD9 {
+            return true;
+        }
+        rest = &rest[at + 2..];
+        // Every other marker that may stand here carries its length; what it holds is skipped, so
+        // that the end marker of an embedded thumbnail does not count.
+        let Some(&[high, low]) = rest.first_chunk::<2>() else {
+            return false;
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        rest = rest.get(length.max(2)..).unwrap_or_default();
+    }
+}
