@@ -1,4 +1,4 @@
-//! Gaussian smoothing as SciPy's `gaussian_filter` does it.
+//! Gaussian smoothing as `SciPy`'s `gaussian_filter` does it.
 
 /// How far the kernel reaches, in standard deviations.
 const TRUNCATE: f64 = 4.0;
@@ -6,11 +6,11 @@ const TRUNCATE: f64 = 4.0;
 const STEP: usize = 32;
 
 /// `map` (`[height, width]`) smoothed with a Gaussian of standard deviation `sigma` pixels, equal to
-/// SciPy's `gaussian_filter(map, sigma)`: cut at 4 sigma, edges mirrored including the edge
+/// `SciPy`'s `gaussian_filter(map, sigma)`: cut at 4 sigma, edges mirrored including the edge
 /// (`d c b a | a b c d | d c b a`), columns before rows. A map smaller than the kernel is mirrored
 /// as often as needed. A `sigma` that is not a positive number leaves the map as it is.
 ///
-/// The result is within 1e-6 of SciPy's for values from 0 to 1, and the same on every processor.
+/// The result is within 1e-6 of `SciPy`'s for values from 0 to 1, and the same on every processor.
 ///
 /// # Panics
 /// If `map` does not have `width * height` values.
@@ -56,7 +56,7 @@ fn mirror(index: isize, size: usize) -> usize {
 
 /// Adds `weight * (left + right)` for every distance, the farthest first: the small terms are summed
 /// before the large ones, which keeps the rounding error of `f32` far below 1e-6.
-#[inline(always)]
+#[inline]
 fn weighted_step<'a>(
     centre: &[f32; STEP],
     pairs: impl Iterator<Item = (f32, &'a [f32], &'a [f32])>,

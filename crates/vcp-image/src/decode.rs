@@ -117,7 +117,7 @@ fn decode<R: BufRead + Seek>(
     let decoded = catch_unwind(AssertUnwindSafe(|| match format {
         ImageFormat::Png => {
             source.check_png_header(&start)?;
-            let limits = source.limits(WORKING_MEMORY);
+            let limits = limits(WORKING_MEMORY);
             source.pixels(PngDecoder::with_limits(reader, limits))
         }
         ImageFormat::Jpeg => {
@@ -173,12 +173,6 @@ impl Source<'_> {
         }
     }
 
-    fn limits(&self, bytes: u64) -> Limits {
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(bytes);
-        limits
-    }
-
     fn check_size(&self, width: u64, height: u64) -> Result<(), Error> {
         if width == 0 || height == 0 {
             return Err(Error::Empty {
@@ -218,7 +212,7 @@ impl Source<'_> {
         self.check_size(u64::from(width), u64::from(height))?;
         let kind = decoder.color_type();
         let bytes = decoder.total_bytes();
-        let limits = self.limits(bytes.saturating_mul(2).saturating_add(WORKING_MEMORY));
+        let limits = limits(bytes.saturating_mul(2).saturating_add(WORKING_MEMORY));
         decoder
             .set_limits(limits)
             .map_err(|error| self.error(&error))?;
@@ -259,6 +253,12 @@ impl Source<'_> {
         let photo = Photo::from_parts(width as usize, height as usize, keep, buffer);
         Ok(upright(photo, orientation))
     }
+}
+
+fn limits(bytes: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
 }
 
 /// Drops the channels after the first `keep` and all but the upper byte of each sample, in place.

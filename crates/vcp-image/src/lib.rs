@@ -2,7 +2,8 @@
 //!
 //! The way in: [`decode_file`] → [`Photo`] → [`Photo::resize_bicubic`] → [`normalise`], which gives
 //! the numbers that CLIP's vision tower was trained on. The way out: a square anomaly map, smoothed
-//! by [`gaussian_blur`].
+//! by [`gaussian_blur`], is seen at the photo's own resolution through a [`ScaledMap`], from which
+//! [`regions`] and pictures ([`heatmap`], [`overlay`], [`mask_picture`]) are made row by row.
 //!
 //! Files are hostile: sizes are checked before anything of that size is allocated, and every
 //! failure is an [`Error`] that names the file.
@@ -10,13 +11,23 @@
 mod blur;
 mod decode;
 mod error;
+mod mask;
 mod normalise;
 mod orientation;
+mod overlay;
 mod photo;
+mod picture;
+mod regions;
 mod resample;
+mod scaled_map;
 
 pub use blur::gaussian_blur;
 pub use decode::{DecodeOptions, decode_bytes, decode_file};
 pub use error::Error;
+pub use mask::{mask_from_photo, resize_mask};
 pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
+pub use overlay::overlay;
 pub use photo::Photo;
+pub use picture::{Picture, heatmap, mask_picture};
+pub use regions::{BoundingBox, Region, regions};
+pub use scaled_map::ScaledMap;

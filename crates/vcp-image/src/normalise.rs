@@ -6,7 +6,7 @@ use crate::Photo;
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 
 /// Standard deviation of CLIP's training images per channel, on a scale of 0 to 1.
-pub const STANDARD_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const STANDARD_DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// The photo as `[3, height, width]`: (value / 255 − mean) / standard deviation, one plane per
 /// channel. Grey goes into all three planes.

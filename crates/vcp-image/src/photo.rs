@@ -105,6 +105,12 @@ impl Photo {
         &self.pixels
     }
 
+    /// The pixels, without copying them.
+    #[must_use]
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
     /// One row, `width * channels` bytes.
     ///
     /// # Panics

@@ -165,6 +165,10 @@ fn resize_rows(photo: &Photo, width: usize, filter: Filter) -> Photo {
 }
 
 /// The sum with its fractional bits, rounded and clipped to a byte.
+#[expect(
+    clippy::inline_always,
+    reason = "must become part of the function that enables AVX2"
+)]
 #[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
@@ -201,6 +205,10 @@ fn rows_avx2<const CHANNELS: usize>(
 /// Resizes rows. Lane `i` of a step belongs to channel `i % CHANNELS`; lanes are added up at the
 /// end. Sums stay inside an `i32` (see [`PRECISION_BITS`]); the wrapping operations only keep
 /// overflow checks out of the inner loop.
+#[expect(
+    clippy::inline_always,
+    reason = "must become part of the function that enables AVX2"
+)]
 #[inline(always)]
 fn rows<const CHANNELS: usize>(
     source: &[u8],
@@ -272,6 +280,10 @@ fn columns_avx2(source: &[u8], stride: usize, taps: &Taps, output: &mut [u8]) {
 
 /// Resizes columns: every output row is a weighted sum of source rows, a few bytes at a time so
 /// that the sums stay in registers.
+#[expect(
+    clippy::inline_always,
+    reason = "must become part of the function that enables AVX2"
+)]
 #[inline(always)]
 fn columns(source: &[u8], stride: usize, taps: &Taps, output: &mut [u8]) {
     for ((output, &start), weights) in output

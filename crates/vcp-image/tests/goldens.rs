@@ -1,10 +1,12 @@
-//! Against the numbers of Pillow, torchvision, SciPy and the official code. The folder is not part
+//! Against the numbers of Pillow, torchvision, `SciPy` and the official code. The folder is not part
 //! of the repository; without it these tests say so and pass.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // helpers of tests, too
 
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
-use vcp_image::{DecodeOptions, Photo, decode_file, gaussian_blur, normalise};
+use vcp_image::{DecodeOptions, Photo, decode_file, gaussian_blur, normalise, resize_mask};
 
 fn goldens(folder: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -150,4 +152,14 @@ fn images_without_expected_pixels_decode() {
         let highest = photo.pixels().iter().max().unwrap();
         assert!(highest - lowest > 100, "{name}: {lowest} to {highest}");
     }
+}
+
+#[test]
+fn masks_equal_pillow() {
+    let Some(folder) = goldens("preprocess") else {
+        return;
+    };
+    let mask = decode(&folder.join("mask_320x240.png"));
+    let expected = decode(&folder.join("mask_to_518.png"));
+    assert_eq!(resize_mask(&mask, 518, 518), expected);
 }

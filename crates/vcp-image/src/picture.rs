@@ -1,0 +1,128 @@
+//! Pictures of a map: heat map and mask, and how pictures reach the disk.
+
+use std::fs::File;
+use std::io::{BufWriter, Error as IoError, Write};
+use std::path::Path;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
+
+use crate::{Error, Photo, ScaledMap};
+
+/// A finished picture, grey or RGB, to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    photo: Photo,
+}
+
+impl Picture {
+    pub(crate) fn new(photo: Photo) -> Self {
+        Self { photo }
+    }
+
+    /// The picture's pixels.
+    #[must_use]
+    pub fn as_photo(&self) -> &Photo {
+        &self.photo
+    }
+
+    /// Writes the picture as a PNG: first to a temporary file in the same folder, which then takes
+    /// the name, so that `path` never holds half a picture. Made for speed rather than for the
+    /// smallest file.
+    ///
+    /// # Errors
+    /// [`Error::Write`] with the path. Nothing is left behind.
+    pub fn write_png(&self, path: &Path) -> Result<(), Error> {
+        self.write(path).map_err(|source| Error::Write {
+            file: path.to_owned(),
+            source,
+        })
+    }
+
+    fn write(&self, path: &Path) -> Result<(), IoError> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".vcp-clip-").suffix(".png.part");
+        // A temporary file is its owner's only; the finished picture gets the usual permissions.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder)?;
+        self.encode(file.as_file())?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    fn encode(&self, file: &File) -> Result<(), IoError> {
+        let color = if self.photo.is_grey() {
+            ExtendedColorType::L8
+        } else {
+            ExtendedColorType::Rgb8
+        };
+        let side = |pixels: usize| u32::try_from(pixels).map_err(IoError::other);
+        let (width, height) = (side(self.photo.width())?, side(self.photo.height())?);
+        let mut writer = BufWriter::new(file);
+        PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, FilterType::Up)
+            .write_image(self.photo.pixels(), width, height, color)
+            .map_err(IoError::other)?;
+        writer.flush()
+    }
+}
+
+/// Where a value lies in a fixed range, as one of 256 steps. Values outside stop at the ends; so
+/// does NaN, at the low one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    low: f32,
+    high: f32,
+}
+
+impl Scale {
+    pub(crate) fn new((low, high): (f32, f32)) -> Self {
+        Self { low, high }
+    }
+
+    pub(crate) fn step(self, value: f32) -> u8 {
+        // The cast turns NaN into 0, and cuts at both ends.
+        ((value - self.low) / (self.high - self.low) * 255.0 + 0.5) as u8
+    }
+}
+
+/// The 256 colours of the scale: Inferno, from black over purple and orange to light yellow. It
+/// rises evenly in lightness, so it also reads in grey and without red-green vision, and it looks
+/// like heat.
+pub(crate) fn colors() -> [[u8; 3]; 256] {
+    std::array::from_fn(|step| colorous::INFERNO.eval_rational(step, 256).into_array())
+}
+
+/// The map in colour (Inferno) on a fixed scale: `range.0` and everything below is black, `range.1`
+/// and everything above is light yellow. Never scaled to the map's own values, so colours compare
+/// between photos.
+#[must_use]
+pub fn heatmap(map: &ScaledMap<'_>, range: (f32, f32)) -> Picture {
+    let colors = colors();
+    let scale = Scale::new(range);
+    let mut pixels = Vec::with_capacity(map.width() * map.height() * 3);
+    map.for_each_row(|_, values| {
+        for &value in values {
+            pixels.extend_from_slice(&colors[usize::from(scale.step(value))]);
+        }
+    });
+    Picture::new(Photo::from_parts(map.width(), map.height(), 3, pixels))
+}
+
+/// White (255) where the map is at least `threshold`, black elsewhere. Grey.
+#[must_use]
+pub fn mask_picture(map: &ScaledMap<'_>, threshold: f32) -> Picture {
+    let mut pixels = Vec::with_capacity(map.width() * map.height());
+    map.for_each_row(|_, values| {
+        pixels.extend(
+            values
+                .iter()
+                .map(|&value| if value >= threshold { 255 } else { 0 }),
+        );
+    });
+    Picture::new(Photo::from_parts(map.width(), map.height(), 1, pixels))
+}

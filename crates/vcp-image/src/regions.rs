@@ -1,0 +1,231 @@
+//! Connected regions of a map above a threshold, found in one pass over its rows.
+
+use std::cmp::Reverse;
+
+use crate::ScaledMap;
+
+/// A rectangle of whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundingBox {
+    /// Leftmost column.
+    pub x: usize,
+    /// Topmost row.
+    pub y: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// A set of touching pixels (corners count) whose values reach the threshold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// The smallest rectangle that holds the region.
+    pub bounding_box: BoundingBox,
+    /// Number of pixels.
+    pub area: u64,
+    /// Mean position (x, y) of its pixels, each counted alike; whole numbers are pixel centres.
+    pub centroid: (f64, f64),
+    /// Largest value.
+    pub peak: f32,
+    /// Where (x, y) the largest value stands; the first such pixel in reading order.
+    pub peak_position: (usize, usize),
+    /// Mean value.
+    pub mean: f32,
+}
+
+/// The 8-connected regions of pixels whose value is at least `threshold` (a NaN never is), the
+/// largest first; of equal ones, the one whose topmost pixel comes first in reading order.
+///
+/// Together their areas are the number of pixels in [`mask_picture`](crate::mask_picture). Memory
+/// grows with the width and the number of runs of such pixels, not with the number of pixels.
+#[must_use]
+pub fn regions(map: &ScaledMap<'_>, threshold: f32) -> Vec<Region> {
+    let mut labels = Labels::default();
+    let mut above: Vec<Run> = Vec::new();
+    let mut current: Vec<Run> = Vec::new();
+    // Not the same as `value < threshold` turned around: a NaN is in no region.
+    let inside = |value: f32| value >= threshold;
+    map.for_each_row(|y, values| {
+        current.clear();
+        let mut overlapping = 0;
+        let mut x = 0;
+        while x < values.len() {
+            if !inside(values[x]) {
+                x += 1;
+                continue;
+            }
+            let start = x;
+            while x < values.len() && inside(values[x]) {
+                x += 1;
+            }
+            // Runs above end before this one begins, not even touching at a corner: done with them.
+            while above.get(overlapping).is_some_and(|run| run.end < start) {
+                overlapping += 1;
+            }
+            // The last run above that touches this one may touch the next one too: it stays.
+            let mut label = None;
+            for run in &above[overlapping..] {
+                if run.start > x {
+                    break;
+                }
+                label = Some(match label {
+                    None => labels.root(run.label),
+                    Some(label) => labels.join(label, run.label),
+                });
+            }
+            let label = label.unwrap_or_else(|| labels.add());
+            labels.summaries[label].extend(y, start, &values[start..x]);
+            current.push(Run {
+                start,
+                end: x,
+                label,
+            });
+        }
+        std::mem::swap(&mut above, &mut current);
+    });
+    labels.into_regions()
+}
+
+/// Neighbouring pixels of one row, `start..end`.
+struct Run {
+    start: usize,
+    end: usize,
+    label: usize,
+}
+
+/// A disjoint-set forest over the labels given out so far. The summary of a set is that of its root.
+#[derive(Default)]
+struct Labels {
+    parents: Vec<usize>,
+    summaries: Vec<Summary>,
+}
+
+impl Labels {
+    fn add(&mut self) -> usize {
+        self.parents.push(self.parents.len());
+        self.summaries.push(Summary::default());
+        self.parents.len() - 1
+    }
+
+    fn root(&mut self, mut label: usize) -> usize {
+        while self.parents[label] != label {
+            // Halving the path keeps later walks short.
+            self.parents[label] = self.parents[self.parents[label]];
+            label = self.parents[label];
+        }
+        label
+    }
+
+    /// Makes one set of two; the older label stays, so the first pixel does too.
+    fn join(&mut self, one: usize, other: usize) -> usize {
+        let (one, other) = (self.root(one), self.root(other));
+        let (root, child) = (one.min(other), one.max(other));
+        if root != child {
+            self.parents[child] = root;
+            let merged = std::mem::take(&mut self.summaries[child]);
+            self.summaries[root].merge(&merged);
+        }
+        root
+    }
+
+    fn into_regions(self) -> Vec<Region> {
+        let Self { parents, summaries } = self;
+        // Labels are given out in reading order of the first pixel, and sorting keeps that order.
+        let mut regions: Vec<Region> = summaries
+            .iter()
+            .enumerate()
+            .filter(|&(label, _)| parents[label] == label)
+            .map(|(_, summary)| summary.to_region())
+            .collect();
+        regions.sort_by_key(|region| Reverse(region.area));
+        regions
+    }
+}
+
+/// What is remembered of a region while it grows.
+struct Summary {
+    left: usize,
+    right: usize,
+    top: usize,
+    bottom: usize,
+    area: u64,
+    sum_x: u128,
+    sum_y: u128,
+    sum: f64,
+    peak: f32,
+    /// (row, column): compares in reading order.
+    peak_at: (usize, usize),
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Self {
+            left: usize::MAX,
+            right: 0,
+            top: usize::MAX,
+            bottom: 0,
+            area: 0,
+            sum_x: 0,
+            sum_y: 0,
+            sum: 0.0,
+            peak: f32::NEG_INFINITY,
+            peak_at: (usize::MAX, usize::MAX),
+        }
+    }
+}
+
+impl Summary {
+    /// Adds the pixels of row `y` from column `start` on.
+    fn extend(&mut self, y: usize, start: usize, values: &[f32]) {
+        let count = values.len() as u128;
+        self.left = self.left.min(start);
+        self.right = self.right.max(start + values.len());
+        self.top = self.top.min(y);
+        self.bottom = self.bottom.max(y + 1);
+        self.area += values.len() as u64;
+        // start + (start + 1) + … : an arithmetic series.
+        self.sum_x += count * start as u128 + count * count.saturating_sub(1) / 2;
+        self.sum_y += count * y as u128;
+        for (offset, &value) in values.iter().enumerate() {
+            self.sum += f64::from(value);
+            self.offer_peak(value, (y, start + offset));
+        }
+    }
+
+    fn merge(&mut self, other: &Summary) {
+        self.left = self.left.min(other.left);
+        self.right = self.right.max(other.right);
+        self.top = self.top.min(other.top);
+        self.bottom = self.bottom.max(other.bottom);
+        self.area += other.area;
+        self.sum_x += other.sum_x;
+        self.sum_y += other.sum_y;
+        self.sum += other.sum;
+        self.offer_peak(other.peak, other.peak_at);
+    }
+
+    fn offer_peak(&mut self, value: f32, at: (usize, usize)) {
+        if value > self.peak || (value >= self.peak && at < self.peak_at) {
+            self.peak = value;
+            self.peak_at = at;
+        }
+    }
+
+    fn to_region(&self) -> Region {
+        let area = self.area as f64;
+        Region {
+            bounding_box: BoundingBox {
+                x: self.left,
+                y: self.top,
+                width: self.right - self.left,
+                height: self.bottom - self.top,
+            },
+            area: self.area,
+            centroid: (self.sum_x as f64 / area, self.sum_y as f64 / area),
+            peak: self.peak,
+            peak_position: (self.peak_at.1, self.peak_at.0),
+            mean: (self.sum / area) as f32,
+        }
+    }
+}
