@@ -1,1 +1,44 @@
-//! Reads and writes weight files without executing anything: TorchScript archives, torch.save files, safetensors and bundles.
+//! Reads and writes weight files without executing anything: TorchScript archives, torch.save
+//! files, safetensors and bundles.
+//!
+//! Two levels:
+//!
+//! * [`TensorFile`] opens one file of any supported format and gives its tensors by the names
+//!   stored in it. The format is found from the content.
+//! * [`Weights`] is a complete, validated model: CLIP and the learned parts of VCP-CLIP under
+//!   canonical names (`clip.` + OpenAI's names, `vcp.` + the official checkpoint's names), from
+//!   two files, from a bundle, or pseudo-random for benchmarks.
+//!
+//! Tensors are views: bytes stay in the memory map of the file and are converted to `f32` when
+//! rows are read, so no second copy of a large tensor exists.
+//!
+//! Every file is taken to be hostile. Loading executes nothing, inflates nothing, and checks every
+//! length against the file. Checksums inside archives are not verified (PyTorch can be told to
+//! write none); who needs to know that a file is the right one compares its SHA-256, see
+//! [`sha256_of_file`].
+
+mod archive;
+mod assemble;
+mod element;
+mod error;
+mod file;
+mod generated;
+mod geometry;
+mod names;
+mod naming;
+mod pickle;
+mod safetensors_file;
+mod settings;
+mod storage;
+mod tensor;
+mod torch;
+mod weights;
+
+pub use element::ElementType;
+pub use error::{Error, ErrorKind, Problem, ProblemKind};
+pub use file::{Format, TensorFile};
+pub use geometry::{Geometry, TowerGeometry};
+pub use names::{TensorSpec, tensor_specs};
+pub use settings::{Activation, Settings};
+pub use tensor::Tensor;
+pub use weights::Weights;

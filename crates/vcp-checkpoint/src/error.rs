@@ -1,0 +1,294 @@
+//! The error of this crate: which file, what was found, what was expected.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::ElementType;
+
+/// Why a file could not be read or written.
+///
+/// The message names the file and is a full sentence; text taken from the file is escaped and cut,
+/// so that a hostile name cannot reach a terminal unescaped.
+#[derive(Debug)]
+pub struct Error {
+    file: Option<String>,
+    kind: Box<ErrorKind>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self {
+            file: None,
+            kind: Box::new(kind),
+        }
+    }
+
+    pub(crate) fn in_file(file: &str, kind: ErrorKind) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            kind: Box::new(kind),
+        }
+    }
+
+    pub(crate) fn at_path(path: &Path, kind: ErrorKind) -> Self {
+        Self::in_file(&path.display().to_string(), kind)
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The file concerned, if there is exactly one.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(formatter, "{file}: ")?;
+        }
+        self.kind.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.kind)
+    }
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system refused.
+    #[error("Could not {action}: {source}.")]
+    Io {
+        /// What was tried, as an infinitive without "to".
+        action: &'static str,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// The file is none of the supported formats.
+    #[error(
+        "This is not a weight file of a known kind: {found}. Expected a TorchScript archive or a \
+         torch.save file (both are zip files), or a safetensors file."
+    )]
+    UnknownFormat {
+        /// What the file looks like.
+        found: String,
+    },
+    /// The zip archive is damaged or uses what is not supported.
+    #[error("The archive cannot be used: {problem}.")]
+    Archive {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// The pickle names a function or class that is not on the short list of permitted ones.
+    #[error(
+        "The pickle at byte {position} asks for {global}, which is not permitted: only tensors, \
+         parameters, ordered dictionaries and TorchScript modules are read, and nothing is executed."
+    )]
+    ForbiddenGlobal {
+        /// Byte offset within the pickle.
+        position: usize,
+        /// Module and name, escaped and cut.
+        global: String,
+    },
+    /// The pickle is damaged or uses what is not supported.
+    #[error("The pickle cannot be read at byte {position}: {problem}.")]
+    Pickle {
+        /// Byte offset within the pickle.
+        position: usize,
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// The header of the safetensors file is damaged or uses what is not supported.
+    #[error("The safetensors file cannot be read: {problem}.")]
+    Safetensors {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// One tensor's description contradicts the file.
+    #[error("Tensor {tensor} cannot be read: {problem}.")]
+    Tensor {
+        /// The tensor's name, escaped and cut.
+        tensor: String,
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// Tensors are missing, unknown, or have the wrong shape or element type.
+    #[error("{}", list(.problems))]
+    Mismatch {
+        /// All of them.
+        problems: Vec<Problem>,
+    },
+    /// A geometry that no model of this kind can have.
+    #[error("The model's geometry is not usable: {problem}.")]
+    Geometry {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// Settings that do not fit the geometry.
+    #[error("The settings do not fit the model: {problem}.")]
+    Settings {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// A bundle's own description is missing or damaged.
+    #[error("The bundle cannot be used: {problem}.")]
+    Bundle {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// A value does not fit the element type asked for.
+    #[error(
+        "Tensor {tensor} holds {value:e} at element {index}, which does not fit {element_type}; \
+         write the file as f32 instead."
+    )]
+    Overflow {
+        /// The tensor's canonical name.
+        tensor: String,
+        /// Index in row-major order.
+        index: usize,
+        /// The value.
+        value: f32,
+        /// The type it does not fit.
+        element_type: ElementType,
+    },
+    /// A tensor was asked for by a name the model does not have.
+    #[error("The model has no tensor named {name}.")]
+    NoSuchTensor {
+        /// The name asked for.
+        name: String,
+    },
+    /// Values for a tensor have the wrong length.
+    #[error("Tensor {name} takes {expected} values; {found} were given.")]
+    WrongLength {
+        /// The tensor's canonical name.
+        name: String,
+        /// Values given.
+        found: usize,
+        /// Values expected.
+        expected: usize,
+    },
+}
+
+/// One tensor that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file looked into.
+    pub file: String,
+    /// The name of the tensor within that file.
+    pub tensor: String,
+    /// What is wrong with it.
+    pub kind: ProblemKind,
+}
+
+/// What is wrong with one tensor. In expected shapes, 0 stands for a length that could not be
+/// found out because the tensors that tell it are missing as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The file lacks it.
+    Missing {
+        /// The shape it should have had.
+        expected: Vec<usize>,
+    },
+    /// The model has no use for it.
+    Unknown {
+        /// Its shape.
+        found: Vec<usize>,
+    },
+    /// It has another shape.
+    Shape {
+        /// The shape in the file.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// It holds integers where weights are expected.
+    Type {
+        /// The element type in the file.
+        found: ElementType,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = shorten(&self.tensor);
+        match &self.kind {
+            ProblemKind::Missing { expected } => {
+                write!(formatter, "{name} is missing, expected {}", Shape(expected))
+            }
+            ProblemKind::Unknown { found } => {
+                write!(formatter, "{name} is unknown, found {}", Shape(found))
+            }
+            ProblemKind::Shape { found, expected } => write!(
+                formatter,
+                "{name} has the wrong shape, found {}, expected {}",
+                Shape(found),
+                Shape(expected)
+            ),
+            ProblemKind::Type { found } => {
+                write!(formatter, "{name} holds {found}, expected floating point")
+            }
+        }
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    use fmt::Write as _;
+    let mut text = match problems.len() {
+        1 => "1 tensor does not fit the model:".to_owned(),
+        n => format!("{n} tensors do not fit the model:"),
+    };
+    let mut file = None;
+    for problem in problems {
+        if file != Some(&problem.file) {
+            file = Some(&problem.file);
+            let _ = write!(text, "\n in {}:", problem.file);
+        }
+        let _ = write!(text, "\n  {problem}");
+    }
+    text
+}
+
+/// A shape as `[768, 1024]`, unknown lengths as `?`.
+pub(crate) struct Shape<'a>(pub(crate) &'a [usize]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[")?;
+        for (index, length) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(", ")?;
+            }
+            if *length == 0 {
+                formatter.write_str("?")?;
+            } else {
+                write!(formatter, "{length}")?;
+            }
+        }
+        formatter.write_str("]")
+    }
+}
+
+/// Text from a file, made fit for a message: escaped, and cut at 120 characters.
+pub(crate) fn shorten(text: &str) -> String {
+    const LIMIT: usize = 120;
+    let mut short: String = text
+        .chars()
+        .take(LIMIT)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(LIMIT).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,202 @@
+//! How different programs name CLIP's tensors: OpenAI's own names, open_clip's variations of them,
+//! and Hugging Face's.
+
+use crate::TensorFile;
+use crate::names::CLIP;
+
+/// The conventions known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Convention {
+    /// `visual.conv1.weight`, `transformer.resblocks.0…`; open_clip's `CLIP` has the same.
+    OpenAi,
+    /// open_clip's `CustomTextCLIP`: the text tower's names begin with `text.`.
+    OpenClipTextTower,
+    /// `vision_model.encoder.layers.0.self_attn.q_proj…`.
+    HuggingFace,
+}
+
+/// A convention with the prefix all names of a file share, such as `module.`.
+#[derive(Debug, Clone)]
+pub(crate) struct Naming {
+    convention: Convention,
+    prefix: String,
+    /// The text projection is a linear layer's weight, transposed against OpenAI's matrix.
+    linear_text_projection: bool,
+}
+
+/// A tensor in the file that makes up a canonical tensor or some of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) name: String,
+    /// The two dimensions are swapped in the file.
+    pub(crate) transposed: bool,
+}
+
+/// Prefixes seen in the wild: wrappers for training on several devices, and models within models.
+const PREFIXES: [&str; 6] = [
+    "",
+    "module.",
+    "clip.",
+    "model.",
+    "clip_model.",
+    "_orig_mod.",
+];
+
+impl Naming {
+    /// Finds out which convention a file follows, by the name under which more of a few telling
+    /// tensors are found; OpenAI's if there are none.
+    pub(crate) fn of(file: &TensorFile) -> Self {
+        const TELLING: [(Convention, [&str; 4]); 3] = [
+            (
+                Convention::OpenAi,
+                [
+                    "visual.conv1.weight",
+                    "visual.class_embedding",
+                    "token_embedding.weight",
+                    "ln_final.weight",
+                ],
+            ),
+            (
+                Convention::OpenClipTextTower,
+                [
+                    "visual.conv1.weight",
+                    "visual.class_embedding",
+                    "text.token_embedding.weight",
+                    "text.ln_final.weight",
+                ],
+            ),
+            (
+                Convention::HuggingFace,
+                [
+                    "vision_model.embeddings.patch_embedding.weight",
+                    "vision_model.embeddings.class_embedding",
+                    "text_model.embeddings.token_embedding.weight",
+                    "text_model.final_layer_norm.weight",
+                ],
+            ),
+        ];
+        let mut best = (0, Convention::OpenAi, "");
+        for (convention, names) in TELLING {
+            for prefix in PREFIXES {
+                let found = names
+                    .iter()
+                    .filter(|name| file.layout(&format!("{prefix}{name}")).is_some())
+                    .count();
+                if found > best.0 {
+                    best = (found, convention, prefix);
+                }
+            }
+        }
+        let (_, convention, prefix) = best;
+        let linear = match convention {
+            Convention::OpenAi => "text_projection.weight",
+            Convention::OpenClipTextTower => "text.text_projection.weight",
+            Convention::HuggingFace => "",
+        };
+        Self {
+            convention,
+            prefix: prefix.to_owned(),
+            linear_text_projection: convention == Convention::HuggingFace
+                || file.layout(&format!("{prefix}{linear}")).is_some(),
+        }
+    }
+
+    /// The tensors in the file that make up the canonical tensor `name` (with its `clip.`), one
+    /// below the other.
+    pub(crate) fn pieces(&self, name: &str) -> Vec<Piece> {
+        let name = name.strip_prefix(CLIP).unwrap_or(name);
+        let (names, transposed) = match self.convention {
+            Convention::HuggingFace => hugging_face(name),
+            Convention::OpenAi | Convention::OpenClipTextTower => {
+                let linear = name == "text_projection" && self.linear_text_projection;
+                let in_text_tower = self.convention == Convention::OpenClipTextTower
+                    && !name.starts_with("visual.")
+                    && name != "logit_scale";
+                let tower = if in_text_tower { "text." } else { "" };
+                let suffix = if linear { ".weight" } else { "" };
+                (vec![format!("{tower}{name}{suffix}")], linear)
+            }
+        };
+        names
+            .into_iter()
+            .map(|name| Piece {
+                name: format!("{}{name}", self.prefix),
+                transposed,
+            })
+            .collect()
+    }
+
+    /// What stands in front of the number of a block, for the vision or the text tower.
+    pub(crate) fn block_prefix(&self, vision: bool) -> String {
+        let tower = match (self.convention, vision) {
+            (Convention::HuggingFace, true) => "vision_model.encoder.layers.",
+            (Convention::HuggingFace, false) => "text_model.encoder.layers.",
+            (_, true) => "visual.transformer.resblocks.",
+            (Convention::OpenClipTextTower, false) => "text.transformer.resblocks.",
+            (Convention::OpenAi, false) => "transformer.resblocks.",
+        };
+        format!("{}{tower}", self.prefix)
+    }
+
+    /// Whether a tensor in the file is no weight: constants and buffers that some programs save.
+    pub(crate) fn is_ignored(&self, name: &str) -> bool {
+        let name = name.strip_prefix(&self.prefix).unwrap_or(name);
+        matches!(
+            name,
+            // Integer buffers of OpenAI's archives.
+            "input_resolution" | "context_length" | "vocab_size"
+            // The same, made by a newer PyTorch, which renames what is also a method.
+            | "input_resolution_" | "context_length_" | "vocab_size_"
+            // Index tables of older Hugging Face files.
+            | "vision_model.embeddings.position_ids" | "text_model.embeddings.position_ids"
+            // The causal mask of older open_clip files, and its unused bias.
+            | "attn_mask" | "text.attn_mask" | "logit_bias"
+        )
+    }
+}
+
+/// Hugging Face's names (`transformers`, `CLIPModel`) for OpenAI's, and whether they are
+/// transposed. Queries, keys and values are three tensors where OpenAI has one.
+fn hugging_face(name: &str) -> (Vec<String>, bool) {
+    let one = |name: &str| (vec![name.to_owned()], false);
+    let (model, rest) = match name.strip_prefix("visual.") {
+        Some(rest) => ("vision_model", rest),
+        None => ("text_model", name),
+    };
+    match name {
+        "logit_scale" => return one("logit_scale"),
+        "visual.proj" => return (vec!["visual_projection.weight".to_owned()], true),
+        "text_projection" => return (vec!["text_projection.weight".to_owned()], true),
+        "visual.conv1.weight" => return one("vision_model.embeddings.patch_embedding.weight"),
+        _ => {}
+    }
+    if let Some((layer, part)) = rest
+        .strip_prefix("transformer.resblocks.")
+        .and_then(|rest| rest.split_once('.'))
+    {
+        let block = format!("{model}.encoder.layers.{layer}");
+        if let Some(kind) = part.strip_prefix("attn.in_proj_") {
+            let names = ["q", "k", "v"].map(|part| format!("{block}.self_attn.{part}_proj.{kind}"));
+            return (names.to_vec(), false);
+        }
+        let part = part
+            .replace("attn.out_proj", "self_attn.out_proj")
+            .replace("ln_1", "layer_norm1")
+            .replace("ln_2", "layer_norm2")
+            .replace("mlp.c_fc", "mlp.fc1")
+            .replace("mlp.c_proj", "mlp.fc2");
+        return (vec![format!("{block}.{part}")], false);
+    }
+    let rest = rest
+        .replace("class_embedding", "embeddings.class_embedding")
+        .replace(
+            "positional_embedding",
+            "embeddings.position_embedding.weight",
+        )
+        .replace("token_embedding", "embeddings.token_embedding")
+        // The spelling is theirs.
+        .replace("ln_pre", "pre_layrnorm")
+        .replace("ln_post", "post_layernorm")
+        .replace("ln_final", "final_layer_norm");
+    (vec![format!("{model}.{rest}")], false)
+}

@@ -1,0 +1,121 @@
+//! What a model needs to know that no tensor tells.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Geometry;
+use crate::error::{ErrorKind, shorten};
+
+/// The text that the context vectors take the place of.
+const CLASS_PLACEHOLDER: &str = "<|class|>";
+/// Images larger than this would need more memory than any machine has.
+const MAX_IMAGE_SIZE: usize = 1 << 14;
+const MAX_TEMPLATES: usize = 1 << 10;
+
+/// The activation within the towers' blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Exact GELU. The published checkpoints were trained with it, although OpenAI's weights were
+    /// trained with [`Activation::QuickGelu`].
+    #[default]
+    Gelu,
+    /// x · sigmoid(1.702 x), as OpenAI trained CLIP.
+    QuickGelu,
+}
+
+/// How a model is to be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The tapped vision blocks, counted from 1, strictly ascending.
+    pub taps: Vec<usize>,
+    /// Side of the square image the model sees, in pixels; a multiple of the patch size.
+    pub image_size: usize,
+    /// Texts for the normal side, each with `<|class|>` once.
+    pub normal_templates: Vec<String>,
+    /// Texts for the anomalous side, each with `<|class|>` once.
+    pub anomalous_templates: Vec<String>,
+    /// The activation of both towers.
+    pub activation: Activation,
+}
+
+impl Default for Settings {
+    /// The settings of the published checkpoints (ViT-L-14-336 at 518 pixels).
+    fn default() -> Self {
+        Self {
+            taps: vec![6, 12, 18, 24],
+            image_size: 518,
+            normal_templates: vec![format!("a photo of a good {CLASS_PLACEHOLDER}")],
+            anomalous_templates: vec![format!("a photo of a damaged {CLASS_PLACEHOLDER}")],
+            activation: Activation::Gelu,
+        }
+    }
+}
+
+impl Settings {
+    /// The default texts and activation with taps spread evenly over the vision tower, the last one
+    /// on its last block, and an image size of 37 patches, for any geometry. For ViT-L-14-336 this
+    /// is [`Settings::default`].
+    #[must_use]
+    pub fn for_geometry(geometry: &Geometry) -> Self {
+        let (layers, count) = (geometry.vision.layers, geometry.tap_count.max(1));
+        Self {
+            taps: (1..=count).map(|tap| tap * layers / count).collect(),
+            image_size: 37 * geometry.patch_size,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn validate(&self, geometry: &Geometry) -> Result<(), ErrorKind> {
+        let refuse = |problem: String| Err(ErrorKind::Settings { problem });
+        if self.taps.len() != geometry.tap_count {
+            return refuse(format!(
+                "there are {} taps ({:?}), but the checkpoint has linear layers for {}",
+                self.taps.len(),
+                self.taps,
+                geometry.tap_count
+            ));
+        }
+        if !self.taps.is_sorted_by(|a, b| a < b) {
+            return refuse(format!(
+                "the taps {:?} are not strictly ascending",
+                self.taps
+            ));
+        }
+        let layers = geometry.vision.layers;
+        if let Some(tap) = self.taps.iter().find(|tap| !(1..=layers).contains(*tap)) {
+            return refuse(format!(
+                "tap {tap} is not one of the vision blocks 1 to {layers}"
+            ));
+        }
+        let (size, patch) = (self.image_size, geometry.patch_size);
+        if size == 0 || size % patch != 0 || size > MAX_IMAGE_SIZE {
+            return refuse(format!(
+                "the image size {size} is not a multiple of the patch size {patch} between {patch} \
+                 and {MAX_IMAGE_SIZE}"
+            ));
+        }
+        for (side, templates) in [
+            ("normal", &self.normal_templates),
+            ("anomalous", &self.anomalous_templates),
+        ] {
+            if templates.is_empty() || templates.len() > MAX_TEMPLATES {
+                return refuse(format!(
+                    "there are {} {side} templates, expected 1 to {MAX_TEMPLATES}",
+                    templates.len()
+                ));
+            }
+            for template in templates {
+                let count = template.matches(CLASS_PLACEHOLDER).count();
+                if count != 1 {
+                    return refuse(format!(
+                        "the {side} template \"{}\" holds {CLASS_PLACEHOLDER} {count} times, \
+                         expected once",
+                        shorten(template)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
