@@ -1,1 +1,22 @@
-//! The model's tensor operations on the CPU: prepacked matrix products, streaming attention.
+//! The operations of [`vcp_model`] on the CPU, made for speed.
+//!
+//! Numbers do not depend on the number of threads or on the size of a batch: every element
+//! of every result is computed by one chain of operations in a fixed order, whichever thread
+//! or tile it falls into.
+
+mod attention;
+mod buffer;
+mod cpu;
+mod elementwise;
+mod pack;
+mod peak;
+mod pointer;
+mod product;
+mod resize;
+mod simd;
+mod small;
+mod tile;
+
+pub use cpu::{Cpu, Linear, Norm, Tensor, ThreadsError};
+pub use peak::fma_peak_gflops;
+pub use simd::InstructionSet;

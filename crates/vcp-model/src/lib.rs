@@ -1,1 +1,30 @@
-//! VCP-CLIP stated once, against a small trait of tensor operations; the tokenizer.
+//! VCP-CLIP (Qu et al., ECCV 2024, arXiv 2407.12276), stated once.
+//!
+//! The model is written against [`Operations`], a small trait of tensor operations on
+//! [batch, rows, channels]; what device runs it, and whether gradients are kept, is the
+//! implementation's business. Where paper and official code disagree the code wins, because
+//! the published checkpoints were made by it.
+
+mod block;
+mod branches;
+mod cleaning;
+mod context;
+mod error;
+mod interpolation;
+mod model;
+mod operations;
+mod text;
+mod tokenizer;
+mod vision;
+
+pub use block::{Block, KeyValue};
+pub use branches::{BaselineBranch, PostContextBranch};
+pub use context::VisualContext;
+pub use error::Error;
+pub use interpolation::Resampling;
+pub use model::{GridLogits, Model};
+pub use operations::{After, Operations, Orientation};
+pub use text::{Prefix, TextTower};
+pub use tokenizer::{CLASS, END, START, Tokenizer};
+pub use vcp_checkpoint::Activation;
+pub use vision::{VisionFeatures, VisionTower};

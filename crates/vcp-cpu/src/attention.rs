@@ -1,0 +1,288 @@
+//! Self-attention that never writes the scores to memory.
+//!
+//! For a block of queries, the keys are visited in chunks: scores of the chunk, running
+//! maximum and sum (the "online" softmax of Milakov and Gimelshein 2018, used for attention
+//! by Rabe and Staats 2021 and Dao et al. 2022), then the chunk's share of the output. All
+//! of it stays in the first-level cache. Everything is transposed (a row per key or
+//! channel, a column per query), so that the softmax runs down the columns and every lane
+//! of a register is a query of its own: no sums across lanes, no padding of keys.
+
+use crate::buffer::{Buffer, Pool};
+use crate::pointer::SharedMut;
+use crate::product::HEAD;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{InstructionSet, Portable, Vector, kernel, math};
+use crate::small::Matrices;
+use crate::tile;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Keys handled between two looks at the running maximum.
+const CHUNK: usize = 128;
+
+/// Queries in a block and keys (or channels) in a tile.
+struct Shape {
+    queries: usize,
+    keys: usize,
+}
+
+const fn shape(instruction_set: InstructionSet) -> Shape {
+    match instruction_set {
+        InstructionSet::Avx512 => Shape {
+            queries: 48,
+            keys: 8,
+        },
+        InstructionSet::Avx2 => Shape {
+            queries: 24,
+            keys: 4,
+        },
+        InstructionSet::Portable => Shape {
+            queries: 16,
+            keys: 4,
+        },
+    }
+}
+
+/// Softmax(q kᵀ / √64) v for every head.
+///
+/// `projected` is [batch, 3 · heads, rows, 64]: queries of all heads, then keys, then values
+/// ([`crate::product::Layout::Heads`]). The result is [batch, rows, heads · 64].
+pub(crate) fn self_attention(
+    instruction_set: InstructionSet,
+    pool: &Arc<Pool>,
+    projected: &[f32],
+    batch: usize,
+    heads: usize,
+    rows: usize,
+) -> Buffer {
+    let shape = shape(instruction_set);
+    let head_size = rows * HEAD;
+    let part = |image: usize, which: usize, head: usize| {
+        let start = ((image * 3 + which) * heads + head) * head_size;
+        &projected[start..start + head_size]
+    };
+    let padded_keys = rows.next_multiple_of(shape.keys);
+    let mut keys = pool.take(batch * heads * padded_keys * HEAD);
+    keys.par_chunks_mut(padded_keys * HEAD)
+        .enumerate()
+        .for_each(|(index, packed)| {
+            pack_keys(part(index / heads, 1, index % heads), shape.keys, packed);
+        });
+
+    let mut out = pool.take(batch * rows * heads * HEAD);
+    let shared = SharedMut::new(&mut out);
+    let blocks = rows.div_ceil(shape.queries);
+    (0..batch * heads * blocks).into_par_iter().for_each_init(
+        || pool.take((CHUNK + 2 * HEAD) * shape.queries),
+        |scratch, task| {
+            let (index, block) = (task / blocks, task % blocks);
+            let (image, head) = (index / heads, index % heads);
+            let first = block * shape.queries;
+            let present = shape.queries.min(rows - first);
+            let query = &part(image, 0, head)[first * HEAD..(first + present) * HEAD];
+            let key = &keys[index * padded_keys * HEAD..][..padded_keys * HEAD];
+            let value = part(image, 2, head);
+            // SAFETY: each task writes `present` rows of 64 channels that no other task
+            // writes; `out` lives until all are done; the slices have the sizes asked for.
+            unsafe {
+                let to = shared
+                    .get()
+                    .add((image * rows + first) * heads * HEAD + head * HEAD);
+                query_block(
+                    instruction_set,
+                    query,
+                    key,
+                    value,
+                    scratch,
+                    to,
+                    heads * HEAD,
+                );
+            }
+        },
+    );
+    out
+}
+
+/// [rows, 64] → panels of `height` keys, each channel by channel; missing keys are zeros.
+fn pack_keys(rows: &[f32], height: usize, packed: &mut [f32]) {
+    for (panel, rows) in packed
+        .chunks_exact_mut(height * HEAD)
+        .zip(rows.chunks(height * HEAD))
+    {
+        if rows.len() < height * HEAD {
+            panel.fill(0.0);
+        }
+        for (i, row) in rows.chunks_exact(HEAD).enumerate() {
+            for (channel, &value) in row.iter().enumerate() {
+                panel[channel * height + i] = value;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Attention of one block of queries to all keys of one head.
+    ///
+    /// # Safety
+    /// `query` holds at most a block of rows of 64; `key` is packed by [`pack_keys`] for
+    /// this instruction set; `value` holds a row of 64 for each key; `scratch` holds
+    /// `(CHUNK + 128) · queries`; `out` takes a row of 64 at each multiple of `out_step`
+    /// for every query.
+    unsafe fn query_block(
+        query: &[f32],
+        key: &[f32],
+        value: &[f32],
+        scratch: &mut [f32],
+        out: *mut f32,
+        out_step: usize,
+    ) = generic_query_block;
+    avx512 (Avx512 8 3), avx2 (Avx2 4 3), portable (Portable 4 2)
+}
+
+#[inline(always)]
+unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
+    query: &[f32],
+    key: &[f32],
+    value: &[f32],
+    scratch: &mut [f32],
+    out: *mut f32,
+    out_step: usize,
+) {
+    let width = NV * V::LANES;
+    debug_assert!(scratch.len() >= (CHUNK + 2 * HEAD) * width);
+    debug_assert!(query.len() <= width * HEAD);
+    let present = query.len() / HEAD;
+    let key_count = value.len() / HEAD;
+    let (queries, rest) = scratch.split_at_mut(HEAD * width);
+    let (sums, scores) = rest.split_at_mut(HEAD * width);
+    // Qᵀ with the scale 1/√64, which is exact; columns without a query are zeros, and give
+    // an even average that nobody reads.
+    queries.fill(0.0);
+    for (column, row) in query.chunks_exact(HEAD).enumerate() {
+        for (channel, &element) in row.iter().enumerate() {
+            queries[channel * width + column] = element * 0.125;
+        }
+    }
+    sums.fill(0.0);
+    // SAFETY: `scores` holds `CHUNK` rows of `width` (tiles of MR rows divide CHUNK), `sums`
+    // and `queries` 64 rows; key panels are padded to whole tiles; value rows are read for
+    // existing keys only.
+    unsafe {
+        let mut maximum = [V::splat(f32::NEG_INFINITY); NV];
+        let mut total = [V::splat(0.0); NV];
+        let mut first = 0;
+        while first < key_count {
+            let count = CHUNK.min(key_count - first);
+            let mut row = 0;
+            while row < count {
+                let mut tile = tile::zero::<V, MR, NV>();
+                let panel = key.as_ptr().add((first + row) * HEAD);
+                tile::accumulate(HEAD, panel, MR, queries.as_ptr(), &mut tile);
+                tile::store(&tile, scores.as_mut_ptr().add(row * width), width);
+                row += MR;
+            }
+
+            let mut highest = maximum;
+            for row in 0..count {
+                for (j, highest) in highest.iter_mut().enumerate() {
+                    *highest =
+                        highest.max(V::load(scores.as_ptr().add(row * width + j * V::LANES)));
+                }
+            }
+            let mut shrink = [V::splat(0.0); NV];
+            for j in 0..NV {
+                // In the first chunk this is exp(−∞ − x), which comes out as (nearly) zero,
+                // and everything it multiplies is zero.
+                shrink[j] = math::exp(maximum[j].sub(highest[j]));
+                total[j] = total[j].mul(shrink[j]);
+            }
+            maximum = highest;
+            for row in 0..count {
+                for j in 0..NV {
+                    let at = scores.as_mut_ptr().add(row * width + j * V::LANES);
+                    let weight = math::exp(V::load(at).sub(maximum[j]));
+                    total[j] = total[j].add(weight);
+                    weight.store(at);
+                }
+            }
+
+            let mut channel = 0;
+            while channel < HEAD {
+                let to = sums.as_mut_ptr().add(channel * width);
+                let mut tile = tile::load::<V, MR, NV>(to, width);
+                for row in &mut tile {
+                    for (element, shrink) in row.iter_mut().zip(&shrink) {
+                        *element = element.mul(*shrink);
+                    }
+                }
+                let values = value.as_ptr().add(first * HEAD + channel);
+                tile::accumulate(count, values, HEAD, scores.as_ptr(), &mut tile);
+                tile::store(&tile, to, width);
+                channel += MR;
+            }
+            first += count;
+        }
+
+        for (j, total) in total.iter().enumerate() {
+            let factor = V::splat(1.0).div(*total);
+            for channel in 0..HEAD {
+                let at = sums.as_mut_ptr().add(channel * width + j * V::LANES);
+                V::load(at).mul(factor).store(at);
+            }
+        }
+        for column in 0..present {
+            let to = out.add(column * out_step);
+            for channel in 0..HEAD {
+                *to.add(channel) = sums[channel * width + column];
+            }
+        }
+    }
+}
+
+/// Attention of few rows, stated plainly; see [`vcp_model::Operations::attention`].
+pub(crate) fn plain(
+    query: Matrices<'_>,
+    key: Matrices<'_>,
+    value: Matrices<'_>,
+    heads: usize,
+    causal: bool,
+    out: &mut [f32],
+) {
+    let channels = query.columns;
+    let width = channels / heads;
+    let scale = 1.0 / (width as f32).sqrt();
+    let mut weights = Vec::with_capacity(key.rows);
+    for (index, out) in out.chunks_exact_mut(width).enumerate() {
+        let (row, head) = (index / heads, index % heads);
+        let (image, row) = (row / query.rows, row % query.rows);
+        let visible = if causal {
+            key.rows - query.rows + row + 1
+        } else {
+            key.rows
+        };
+        let part = |matrices: Matrices<'_>, row: usize| {
+            let start = (image * matrices.rows + row) * channels + head * width;
+            start..start + width
+        };
+        let query = &query.values[part(query, row)];
+        weights.clear();
+        weights.extend((0..visible).map(|row| {
+            let key = &key.values[part(key, row)];
+            scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>()
+        }));
+        let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut total = 0.0;
+        for weight in &mut weights {
+            *weight = (*weight - highest).exp();
+            total += *weight;
+        }
+        out.fill(0.0);
+        for (row, weight) in weights.iter().enumerate() {
+            let value = &value.values[part(value, row)];
+            for (out, value) in out.iter_mut().zip(value) {
+                *out += weight / total * value;
+            }
+        }
+    }
+}

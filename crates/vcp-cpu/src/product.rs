@@ -1,0 +1,359 @@
+//! Matrix products with weights packed once, when the model loads.
+//!
+//! `out[m, n] = after(Σ_k norm(x)[m, k] · w[n, k] + bias[n])`, computed as in GotoBLAS/BLIS:
+//! the activations are repacked into panels of a few rows (with the layer norm that comes
+//! before the product done on the way), the weights lie in panels of a few columns, and the
+//! micro-kernel walks over both. Bias, activation and residual are added while the finished
+//! tile is still in registers.
+
+use crate::buffer::{Buffer, Pool};
+use crate::pack::{self, Normalise};
+use crate::pointer::SharedMut;
+use crate::simd::Portable;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{InstructionSet, Vector, kernel, math};
+use crate::tile;
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Arc;
+use vcp_model::Activation;
+
+/// Sizes of the tiles that an instruction set works in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocking {
+    /// Rows of a tile.
+    pub(crate) rows: usize,
+    /// Columns of a tile.
+    pub(crate) columns: usize,
+    /// Row panels that one task works on: their activations should stay in the second-level
+    /// cache.
+    pub(crate) panels: usize,
+}
+
+/// Terms of the sum that are done before moving to the next tile: a weight panel of this
+/// depth fits the first-level cache.
+const DEPTH: usize = 256;
+
+impl Blocking {
+    pub(crate) const fn of(instruction_set: InstructionSet) -> Self {
+        match instruction_set {
+            InstructionSet::Avx512 => Self {
+                rows: 14,
+                columns: 32,
+                panels: 25,
+            },
+            InstructionSet::Avx2 => Self {
+                rows: 6,
+                columns: 16,
+                panels: 24,
+            },
+            InstructionSet::Portable => Self {
+                rows: 6,
+                columns: 16,
+                panels: 24,
+            },
+        }
+    }
+}
+
+/// A weight matrix [outputs, inputs] in panels of columns, as the micro-kernel reads it.
+pub(crate) struct PackedMatrix {
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    panels: Panels,
+    /// One value per output, padded to whole panels; zeros where the layer has none.
+    bias: Vec<f32>,
+}
+
+/// Half precision when the weights came in half precision: converting back is exact, and
+/// half the memory has to be read.
+enum Panels {
+    Half(Vec<u16>),
+    Single(Vec<f32>),
+}
+
+impl PackedMatrix {
+    /// Packs a matrix whose rows `read` delivers: `read(first_row..end_row, destination)`.
+    /// `half` says that every value is exactly an f16.
+    pub(crate) fn pack(
+        instruction_set: InstructionSet,
+        [outputs, inputs]: [usize; 2],
+        half: bool,
+        bias: Option<&[f32]>,
+        read: impl Fn(Range<usize>, &mut [f32]) + Sync,
+    ) -> Self {
+        let width = Blocking::of(instruction_set).columns;
+        let count = outputs.div_ceil(width);
+        let panels = if half {
+            let mut panels = vec![0_u16; count * width * inputs];
+            fill_panels(&mut panels, outputs, inputs, width, &read, |value| {
+                half::f16::from_f32(value).to_bits()
+            });
+            Panels::Half(panels)
+        } else {
+            let mut panels = vec![0.0_f32; count * width * inputs];
+            fill_panels(&mut panels, outputs, inputs, width, &read, |value| value);
+            Panels::Single(panels)
+        };
+        let mut padded = vec![0.0; count * width];
+        if let Some(bias) = bias {
+            padded[..outputs].copy_from_slice(bias);
+        }
+        Self {
+            outputs,
+            inputs,
+            panels,
+            bias: padded,
+        }
+    }
+}
+
+fn fill_panels<T: Copy + Send>(
+    panels: &mut [T],
+    outputs: usize,
+    inputs: usize,
+    width: usize,
+    read: &(impl Fn(Range<usize>, &mut [f32]) + Sync),
+    convert: impl Fn(f32) -> T + Sync,
+) {
+    panels
+        .par_chunks_mut(width * inputs)
+        .enumerate()
+        .for_each_init(Vec::new, |rows, (index, panel)| {
+            let first = index * width;
+            let present = width.min(outputs - first);
+            rows.resize(present * inputs, 0.0);
+            read(first..first + present, rows);
+            for (column, row) in rows.chunks_exact(inputs).enumerate() {
+                for (k, &value) in row.iter().enumerate() {
+                    panel[k * width + column] = convert(value);
+                }
+            }
+        });
+}
+
+/// What happens to an element once its sum is complete.
+#[derive(Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// The bias is added, nothing else.
+    Bias,
+    /// Bias, then the activation.
+    Activate(Activation),
+    /// Bias, then this tensor of the output's shape is added.
+    Add(&'a [f32]),
+}
+
+/// How the result is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// [rows, outputs].
+    Rows,
+    /// [batch, outputs / 64, rows of the image, 64]: every attention head's rows together.
+    Heads { rows_per_image: usize },
+}
+
+/// Width of an attention head in every CLIP tower.
+pub(crate) const HEAD: usize = 64;
+
+/// One call's constants, shared by its tasks.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    packed: &'a [f32],
+    matrix: &'a PackedMatrix,
+    finish: Finish<'a>,
+    layout: Layout,
+    rows: usize,
+    out: SharedMut,
+}
+
+/// `x` [rows, inputs] times the matrix; the result has `rows · outputs` elements.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn multiply(
+    instruction_set: InstructionSet,
+    pool: &Arc<Pool>,
+    threads: usize,
+    x: &[f32],
+    normalise: Option<Normalise<'_>>,
+    matrix: &PackedMatrix,
+    finish: Finish<'_>,
+    layout: Layout,
+) -> Buffer {
+    let rows = x.len() / matrix.inputs;
+    let mut out = pool.take(rows * matrix.outputs);
+    let packed = pack::rows(instruction_set, pool, x, matrix.inputs, normalise);
+    let blocking = Blocking::of(instruction_set);
+    let row_panels = rows.div_ceil(blocking.rows);
+    let column_panels = matrix.outputs.div_ceil(blocking.columns);
+    // Row blocks of equal size, no larger than the cache wants; then as many column blocks
+    // as give every thread several tasks, so that none waits long for the last.
+    let row_blocks = row_panels.div_ceil(blocking.panels);
+    let column_blocks = (8 * threads).div_ceil(row_blocks).clamp(1, column_panels);
+    let call = Call {
+        packed: &packed,
+        matrix,
+        finish,
+        layout,
+        rows,
+        out: SharedMut::new(&mut out),
+    };
+    (0..row_blocks * column_blocks)
+        .into_par_iter()
+        .with_max_len(1)
+        .for_each_init(
+            || {
+                let partial = blocking.panels * blocking.rows * blocking.columns;
+                (pool.take(DEPTH * blocking.columns), pool.take(partial))
+            },
+            |(weights, partial), task| {
+                let (row_block, column_block) = (task / column_blocks, task % column_blocks);
+                // SAFETY: the tasks cover disjoint blocks of the output, which lives until all
+                // are done; the scratch buffers have the sizes that `block` asks for.
+                unsafe {
+                    block(
+                        instruction_set,
+                        &call,
+                        share(row_panels, row_blocks, row_block),
+                        share(column_panels, column_blocks, column_block),
+                        weights,
+                        partial,
+                    );
+                }
+            },
+        );
+    drop(packed);
+    out
+}
+
+/// The `index`-th of `parts` nearly equal parts of `0..total`.
+fn share(total: usize, parts: usize, index: usize) -> Range<usize> {
+    total * index / parts..total * (index + 1) / parts
+}
+
+kernel! {
+    /// # Safety
+    /// The panel ranges must lie within the call's; no other task may write the same ones;
+    /// `weights` holds `DEPTH · columns` and `partial` one tile for each row panel.
+    unsafe fn block(
+        call: &Call<'_>,
+        row_panels: Range<usize>,
+        column_panels: Range<usize>,
+        weights: &mut [f32],
+        partial: &mut [f32],
+    ) = generic_block;
+    avx512 (Avx512 14 2), avx2 (Avx2 6 2), portable (Portable 6 2)
+}
+
+#[inline(always)]
+unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
+    call: &Call<'_>,
+    row_panels: Range<usize>,
+    column_panels: Range<usize>,
+    weights: &mut [f32],
+    partial: &mut [f32],
+) {
+    let width = NV * V::LANES;
+    let depth = call.matrix.inputs;
+    debug_assert!(weights.len() >= DEPTH.min(depth) * width);
+    debug_assert!(partial.len() >= row_panels.len() * MR * width);
+    for column_panel in column_panels {
+        let mut start = 0;
+        while start < depth {
+            let count = DEPTH.min(depth - start);
+            let last = start + count == depth;
+            let offset = (column_panel * depth + start) * width;
+            // SAFETY: the packed matrix holds `depth · width` values for each column panel,
+            // the packed rows `depth · MR` for each row panel, and `partial` one tile for
+            // each row panel of this block.
+            unsafe {
+                let b = match &call.matrix.panels {
+                    Panels::Single(panels) => panels.as_ptr().add(offset),
+                    Panels::Half(panels) => {
+                        let from = panels.as_ptr().add(offset);
+                        let mut i = 0;
+                        while i < count * width {
+                            V::load_half(from.add(i)).store(weights.as_mut_ptr().add(i));
+                            i += V::LANES;
+                        }
+                        weights.as_ptr()
+                    }
+                };
+                for (index, row_panel) in row_panels.clone().enumerate() {
+                    let a = call.packed.as_ptr().add((row_panel * depth + start) * MR);
+                    let kept = partial.as_mut_ptr().add(index * MR * width);
+                    let mut sum = if start == 0 {
+                        tile::zero::<V, MR, NV>()
+                    } else {
+                        tile::load::<V, MR, NV>(kept, width)
+                    };
+                    tile::accumulate(count, a, MR, b, &mut sum);
+                    if last {
+                        finish_tile(call, row_panel * MR, column_panel * width, &sum);
+                    } else {
+                        tile::store(&sum, kept, width);
+                    }
+                }
+            }
+            start += count;
+        }
+    }
+}
+
+/// Adds bias, activation or residual, and writes the part of the tile that exists.
+#[inline(always)]
+unsafe fn finish_tile<V: Vector, const MR: usize, const NV: usize>(
+    call: &Call<'_>,
+    first_row: usize,
+    first_column: usize,
+    sum: &[[V; NV]; MR],
+) {
+    let width = NV * V::LANES;
+    let outputs = call.matrix.outputs;
+    let rows = MR.min(call.rows - first_row);
+    let columns = width.min(outputs - first_column);
+    // SAFETY: `row < call.rows` and `first_column + columns <= outputs`, so every address is
+    // inside the output (and the residual, which has its shape); the bias is padded to whole
+    // panels.
+    unsafe {
+        let bias = call.matrix.bias.as_ptr().add(first_column);
+        for (i, row) in sum.iter().enumerate().take(rows) {
+            let row_index = first_row + i;
+            let at = match call.layout {
+                Layout::Rows => row_index * outputs + first_column,
+                Layout::Heads { rows_per_image } => {
+                    let (image, row) = (row_index / rows_per_image, row_index % rows_per_image);
+                    let head = first_column / HEAD;
+                    ((image * (outputs / HEAD) + head) * rows_per_image + row) * HEAD
+                        + first_column % HEAD
+                }
+            };
+            let mut spare = [0.0_f32; 64];
+            let to = if columns == width {
+                call.out.get().add(at)
+            } else {
+                spare.as_mut_ptr()
+            };
+            let added = match call.finish {
+                Finish::Add(residual) if columns == width => residual.as_ptr().add(at),
+                Finish::Add(residual) => {
+                    let present = residual.get_unchecked(at..at + columns);
+                    spare[..columns].copy_from_slice(present);
+                    spare.as_ptr()
+                }
+                _ => core::ptr::null(),
+            };
+            for (j, element) in row.iter().enumerate() {
+                let value = element.add(V::load(bias.add(j * V::LANES)));
+                let value = match call.finish {
+                    Finish::Bias => value,
+                    Finish::Activate(activation) => math::activate(activation, value),
+                    Finish::Add(_) => value.add(V::load(added.add(j * V::LANES))),
+                };
+                value.store(to.add(j * V::LANES));
+            }
+            if columns != width {
+                core::ptr::copy_nonoverlapping(spare.as_ptr(), call.out.get().add(at), columns);
+            }
+        }
+    }
+}

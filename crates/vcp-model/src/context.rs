@@ -1,0 +1,49 @@
+//! Pre-VCP: the image's feature turned into context vectors for the text (paper, section
+//! 3.2; the official code's `New_Lan_Embed`).
+
+use crate::error::Error;
+use crate::operations::Operations;
+use vcp_checkpoint::Weights;
+
+/// context z = q + conv(x): learned vectors plus a 1 → r channel convolution of width 3 that
+/// slides along the channels of the image feature.
+pub struct VisualContext<O: Operations> {
+    /// [1, r, E].
+    query: O::Tensor,
+    /// [1, r, 3].
+    kernel: O::Tensor,
+    /// [1, r, 1].
+    bias: O::Tensor,
+}
+
+impl<O: Operations> VisualContext<O> {
+    pub(crate) fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+        let geometry = weights.geometry();
+        let (r, width) = (geometry.context_vectors, geometry.embedding_width);
+        let parameter = |name: &str, shape| -> Result<_, Error> {
+            let stored = weights.tensor(&format!("vcp.New_Lan_Embed.{name}"))?;
+            Ok(ops.parameter(&stored, shape))
+        };
+        Ok(Self {
+            query: parameter("prompt_query", [1, r, width])?,
+            kernel: parameter("prompt_linear1.fc.weight", [1, r, 3])?,
+            bias: parameter("prompt_linear1.fc.bias", [1, r, 1])?,
+        })
+    }
+
+    /// Image feature [batch, 1, E] → context vectors [batch, r, E].
+    pub fn forward(&self, ops: &O, image_feature: &O::Tensor) -> O::Tensor {
+        let [batch, _, width] = ops.shape(image_feature);
+        let zero = ops.constant([batch, 1, 1], &vec![0.0; batch]);
+        let before = ops.slice_channels(image_feature, 0, width - 1);
+        let after = ops.slice_channels(image_feature, 1, width - 1);
+        // Each channel with its neighbours, zeros beyond the ends: [batch, 3, E].
+        let windows = ops.concatenate_rows(&[
+            &ops.concatenate_channels(&[&zero, &before]),
+            image_feature,
+            &ops.concatenate_channels(&[&after, &zero]),
+        ]);
+        let convolved = ops.add(&ops.matmul(&self.kernel, &windows), &self.bias);
+        ops.add(&convolved, &self.query)
+    }
+}

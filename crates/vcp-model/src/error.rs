@@ -1,0 +1,61 @@
+//! What can go wrong when a model is made.
+
+/// A model cannot be made from these weights and settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The weights could not be read.
+    #[error(transparent)]
+    Weights(#[from] vcp_checkpoint::Error),
+    /// A template does not name the product exactly once.
+    #[error(
+        "The template {template:?} contains the mark <|class|> {found} times; it must stand in \
+         it exactly once, where the name of the product would be."
+    )]
+    ClassMark {
+        /// The template.
+        template: String,
+        /// How often the mark was found.
+        found: usize,
+    },
+    /// A template is too long for the text tower.
+    #[error(
+        "The template {template:?} takes {found} rows in the text tower, which has positions \
+         for {limit}; use a shorter text."
+    )]
+    TooLong {
+        /// The template.
+        template: String,
+        /// Rows with start, end and context vectors.
+        found: usize,
+        /// Length of the position table.
+        limit: usize,
+    },
+    /// A token stands outside the embedding table.
+    #[error(
+        "The template {template:?} uses token {token}, but the token embedding has only \
+         {vocabulary} rows; this CLIP file has another vocabulary than OpenAI's."
+    )]
+    UnknownToken {
+        /// The template.
+        template: String,
+        /// The token.
+        token: u32,
+        /// Rows of the embedding table.
+        vocabulary: usize,
+    },
+    /// The vision tower's width cannot be cut into Post-VCP's heads.
+    #[error("The vision tower is {width} wide, which {heads} attention heads do not divide.")]
+    HeadsDoNotFit {
+        /// Width of the vision tower.
+        width: usize,
+        /// Heads of Post-VCP.
+        heads: usize,
+    },
+    /// A side has no template.
+    #[error("There is no template for {side} images; at least one is needed.")]
+    NoTemplate {
+        /// "normal" or "anomalous".
+        side: &'static str,
+    },
+}

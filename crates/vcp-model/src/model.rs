@@ -1,0 +1,102 @@
+//! The whole model.
+
+use crate::branches::{BaselineBranch, PostContextBranch};
+use crate::context::VisualContext;
+use crate::error::Error;
+use crate::interpolation::Resampling;
+use crate::operations::Operations;
+use crate::text::TextTower;
+use crate::vision::{VisionFeatures, VisionTower};
+use vcp_checkpoint::Weights;
+
+/// VCP-CLIP: images in, logits on the patch grid out.
+pub struct Model<O: Operations> {
+    /// CLIP's vision transformer.
+    pub vision: VisionTower<O>,
+    /// Pre-VCP.
+    pub context: VisualContext<O>,
+    /// CLIP's text transformer with the deep prompts.
+    pub text: TextTower<O>,
+    /// Branch 1.
+    pub baseline: BaselineBranch<O>,
+    /// Branch 2.
+    pub post_context: PostContextBranch<O>,
+    to_pixels: Resampling,
+    grid: usize,
+}
+
+/// Differences of logits (anomalous minus normal) on the patch grid, [batch, g, g] for every
+/// tap: all that has to be kept of an image, since the maps follow from it.
+pub struct GridLogits<T> {
+    /// Branch 1, a tensor for each tap.
+    pub branch1: Vec<T>,
+    /// Branch 2, a tensor for each tap.
+    pub branch2: Vec<T>,
+}
+
+impl<O: Operations> Model<O> {
+    /// Prepares all weights for the device and runs the part of the text that does not
+    /// depend on an image.
+    ///
+    /// # Errors
+    /// A template that cannot be used, or a tensor that cannot be read.
+    pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+        let grid = weights.settings().image_size / weights.geometry().patch_size;
+        Ok(Self {
+            vision: VisionTower::load(ops, weights)?,
+            context: VisualContext::load(ops, weights)?,
+            text: TextTower::load(ops, weights)?,
+            baseline: BaselineBranch::load(ops, weights)?,
+            post_context: PostContextBranch::load(ops, weights)?,
+            to_pixels: Resampling::linear_aligned(grid, weights.settings().image_size),
+            grid,
+        })
+    }
+
+    /// Patches along one side of the image.
+    #[must_use]
+    pub fn grid(&self) -> usize {
+        self.grid
+    }
+
+    /// Normalised images [batch, 3, side·side] → logits on the grid.
+    pub fn forward(&self, ops: &O, images: &O::Tensor) -> GridLogits<O::Tensor> {
+        let features = self.vision.forward(ops, images);
+        self.decode(ops, &features)
+    }
+
+    /// All that comes after the vision tower.
+    pub fn decode(&self, ops: &O, features: &VisionFeatures<O::Tensor>) -> GridLogits<O::Tensor> {
+        let context = self.context.forward(ops, &features.image_feature);
+        let text = self.text.forward(ops, &context);
+        let patches: Vec<_> = features
+            .taps
+            .iter()
+            .map(|tap| ops.slice_rows(tap, 1, self.grid * self.grid))
+            .collect();
+        let square = |logits: &O::Tensor| {
+            let batch = ops.shape(logits)[0];
+            ops.reshape(logits, [batch, self.grid, self.grid])
+        };
+        let branch1 = self.baseline.forward(ops, &patches, &text);
+        let branch2 = self.post_context.forward(ops, &patches, &text);
+        GridLogits {
+            branch1: branch1.iter().map(square).collect(),
+            branch2: branch2.iter().map(|(_, logits)| square(logits)).collect(),
+        }
+    }
+
+    /// One tap's probability map: logits [batch, g, g] → [batch, side, side].
+    pub fn probability(&self, ops: &O, logits: &O::Tensor) -> O::Tensor {
+        ops.sigmoid(&ops.resize(logits, &self.to_pixels))
+    }
+
+    /// A branch's map, the mean over its taps: [batch, side, side].
+    pub fn map(&self, ops: &O, branch: &[O::Tensor]) -> O::Tensor {
+        let maps: Vec<_> = branch
+            .iter()
+            .map(|logits| self.probability(ops, logits))
+            .collect();
+        ops.mean(&maps)
+    }
+}

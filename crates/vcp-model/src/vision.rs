@@ -1,0 +1,92 @@
+//! CLIP's vision tower (SPEC of the original: `clip/model.py`, `VisionTransformer`).
+
+use crate::block::{self, Block, CLIP_EPSILON};
+use crate::error::Error;
+use crate::interpolation::Resampling;
+use crate::operations::{After, Operations, Orientation};
+use vcp_checkpoint::Weights;
+
+/// The vision transformer with taps.
+pub struct VisionTower<O: Operations> {
+    patch_size: usize,
+    taps: Vec<usize>,
+    patch_embedding: O::Linear,
+    /// [1, 1, width]: the class embedding with its position already added.
+    class_row: O::Tensor,
+    /// [1, patches, width].
+    positions: O::Tensor,
+    norm_before: O::Norm,
+    blocks: Vec<Block<O>>,
+    norm_after: O::Norm,
+    projection: O::Linear,
+}
+
+/// What the vision tower gives for a batch of images.
+pub struct VisionFeatures<T> {
+    /// The projected class row, not normalised: [batch, 1, embedding width].
+    pub image_feature: T,
+    /// The raw output of every tapped block, class row first: [batch, 1 + patches, width].
+    pub taps: Vec<T>,
+}
+
+impl<O: Operations> VisionTower<O> {
+    pub(crate) fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+        let (geometry, settings) = (weights.geometry(), weights.settings());
+        let width = geometry.vision.width;
+        let grid = settings.image_size / geometry.patch_size;
+        let table = weights.tensor("clip.visual.positional_embedding")?.to_f32();
+        let (class_position, square) = table.split_at(width);
+        let positions = Resampling::cubic_antialiased(geometry.native_grid, grid)
+            .apply_to_square(square, width);
+        let class_row: Vec<f32> = weights
+            .tensor("clip.visual.class_embedding")?
+            .to_f32()
+            .iter()
+            .zip(class_position)
+            .map(|(embedding, position)| embedding + position)
+            .collect();
+        Ok(Self {
+            patch_size: geometry.patch_size,
+            taps: settings.taps.clone(),
+            patch_embedding: ops.linear_layer(
+                &weights.tensor("clip.visual.conv1.weight")?,
+                None,
+                Orientation::OutputsInputs,
+            ),
+            class_row: ops.constant([1, 1, width], &class_row),
+            positions: ops.constant([1, grid * grid, width], &positions),
+            norm_before: block::norm(ops, weights, "clip.visual.ln_pre", CLIP_EPSILON)?,
+            blocks: (0..geometry.vision.layers)
+                .map(|i| {
+                    let prefix = format!("clip.visual.transformer.resblocks.{i}");
+                    Block::load(ops, weights, &prefix, geometry.vision.heads)
+                })
+                .collect::<Result<_, _>>()?,
+            norm_after: block::norm(ops, weights, "clip.visual.ln_post", CLIP_EPSILON)?,
+            projection: block::projection(ops, weights, "clip.visual.proj")?,
+        })
+    }
+
+    /// Images [batch, 3, side·side], normalised.
+    pub fn forward(&self, ops: &O, images: &O::Tensor) -> VisionFeatures<O::Tensor> {
+        let patches = ops.patches(images, self.patch_size);
+        let embedded = ops.linear(&patches, &self.patch_embedding, After::Nothing);
+        let embedded = ops.add(&embedded, &self.positions);
+        let rows = ops.concatenate_rows(&[&self.class_row, &embedded]);
+        let mut x = ops.layer_norm(&rows, &self.norm_before);
+        drop((patches, embedded, rows));
+        let mut taps = Vec::with_capacity(self.taps.len());
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.forward(ops, &x);
+            if self.taps.contains(&(index + 1)) {
+                taps.push(x.clone());
+            }
+        }
+        let class_row = ops.layer_norm(&ops.slice_rows(&x, 0, 1), &self.norm_after);
+        let image_feature = ops.linear(&class_row, &self.projection, After::Nothing);
+        VisionFeatures {
+            image_feature,
+            taps,
+        }
+    }
+}
