@@ -58,9 +58,7 @@ def check(folder: Path, attention: Attention) -> list[Agreement]:
         warnings.simplefilter("ignore", FutureWarning)
         archive = torch.jit.load(folder / "clip.pt", map_location="cpu").state_dict()
     checkpoint = torch.load(folder / "vcp.pth", map_location="cpu", weights_only=True)
-    model = load_model(
-        archive, checkpoint, tuple(config["taps"]), config["image_size"], attention
-    )
+    model = load_model(archive, checkpoint, tuple(config["taps"]), config["image_size"], attention)
     stages: Stages = {}
     model(expected["image"], stages)
     missing = expected.keys() - stages.keys() - {"image"}

@@ -18,6 +18,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,14 +27,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
+from geometry import CONTEXT_LENGTH, Geometry
+
 HEAD_WIDTH = 64
 START_OF_TEXT = 49406
 END_OF_TEXT = 49407
 CLASS_TOKEN = 49408
 """The extra token id that the context vectors replace; its embedding row is zero."""
-
-VOCABULARY = 49408
-CONTEXT_LENGTH = 77
 
 NORMAL_TEMPLATE = (320, 1125, 539, 320, 886, CLASS_TOKEN)
 """Token ids of "a photo of a good <|class|>", without start and end marks."""
@@ -55,44 +55,6 @@ class Attention(enum.Enum):
 
     MATERIALISED = "materialised"
     FUSED = "fused"
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The sizes that define a model."""
-
-    image_size: int
-    patch: int
-    native_resolution: int
-    vision_width: int
-    vision_layers: int
-    embedding_width: int
-    text_layers: int
-    taps: tuple[int, ...]
-    context_vectors: int = 2
-    deep_prompts: int = 1
-    vocabulary: int = VOCABULARY
-
-    @property
-    def grid(self) -> int:
-        """Patches along one side of the image."""
-        return self.image_size // self.patch
-
-    @property
-    def tower_operations(self) -> float:
-        """Floating-point operations of the vision tower for one image (an addition counts)."""
-        rows, width = self.grid**2 + 1, self.vision_width
-        block = rows * 12 * width * width + 2 * rows * rows * width
-        patches = self.grid**2 * 3 * self.patch**2 * width
-        return 2.0 * (self.vision_layers * block + patches)
-
-
-GEOMETRIES: dict[str, Geometry] = {
-    "vit-l-14-336": Geometry(518, 14, 336, 1024, 24, 768, 12, (6, 12, 18, 24)),
-    "vit-l-14": Geometry(518, 14, 224, 1024, 24, 768, 12, (6, 12, 18, 24)),
-    "vit-b-16": Geometry(512, 16, 224, 768, 12, 512, 12, (3, 6, 9, 12)),
-}
-"""The three CLIP models of OpenAI that VCP-CLIP can be built on, with their usual image size."""
 
 
 class LayerNorm(nn.LayerNorm):
@@ -231,6 +193,27 @@ class Prompts(nn.Module):
         self.prompt_text_projection = nn.Parameter(torch.empty(width, width))
 
 
+class ContextConvolution(nn.Module):
+    """The convolution of Pre-VCP along the channels: [B, 1, E] to [B, r, E]."""
+
+    def __init__(self, context_vectors: int) -> None:
+        super().__init__()
+        self.fc = nn.Conv1d(1, context_vectors, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x)
+
+
+class TapLayers(nn.Module):
+    """Branch 1: one linear layer D to E for each tap."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.fc = nn.ModuleList(
+            nn.Linear(geometry.vision_width, geometry.embedding_width) for _ in geometry.taps
+        )
+
+
 class PreVcp(nn.Module):
     """Pre-VCP: image feature [B, E] to context rows [B, r, E]."""
 
@@ -240,11 +223,10 @@ class PreVcp(nn.Module):
             torch.empty(1, geometry.context_vectors, geometry.embedding_width)
         )
         self.prompt_temp = nn.Parameter(torch.empty(()))
-        self.prompt_linear1 = nn.Module()
-        self.prompt_linear1.fc = nn.Conv1d(1, geometry.context_vectors, 3, padding=1)
+        self.prompt_linear1 = ContextConvolution(geometry.context_vectors)
 
     def forward(self, image_feature: Tensor) -> Tensor:
-        return self.prompt_query + self.prompt_linear1.fc(image_feature.unsqueeze(1))
+        return self.prompt_query + self.prompt_linear1(image_feature.unsqueeze(1))
 
 
 class PostVcp(nn.Module):
@@ -299,10 +281,7 @@ class VcpClip(nn.Module):
         self.prompts = Prompts(geometry)
         self.pre_vcp = PreVcp(geometry)
         self.post_vcp = PostVcp(geometry)
-        self.linear = nn.Module()
-        self.linear.fc = nn.ModuleList(
-            nn.Linear(geometry.vision_width, geometry.embedding_width) for _ in geometry.taps
-        )
+        self.linear = TapLayers(geometry)
         mask = torch.full((CONTEXT_LENGTH, CONTEXT_LENGTH), float("-inf")).triu_(1)
         self.register_buffer("causal_mask", mask, persistent=False)
 
@@ -443,7 +422,7 @@ def resample_positions(table: Tensor, grid: int) -> Tensor:
 
 def load_model(
     archive: Mapping[str, Tensor],
-    checkpoint: Mapping[str, object],
+    checkpoint: Mapping[str, Any],
     taps: tuple[int, ...],
     image_size: int,
     attention: Attention,
