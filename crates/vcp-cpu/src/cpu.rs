@@ -141,6 +141,15 @@ impl Cpu {
         self.threads.install(work)
     }
 
+    /// Runs two pieces of work, at the same time if a thread is free.
+    pub fn join<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        self.threads.join(first, second)
+    }
+
     fn multiply(
         &self,
         x: &Tensor,

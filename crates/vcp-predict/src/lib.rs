@@ -1,1 +1,12 @@
-//! From a photo to a defect map and a score: the one Predictor.
+//! From a photo to a defect map and a score: the one [`Predictor`].
+//!
+//! Everything that looks at photos goes through it, so that the same photo gives the same
+//! numbers wherever it is looked at.
+
+mod error;
+mod predictor;
+mod score;
+
+pub use error::Error;
+pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared};
+pub use score::{mean_of_largest, pixels_for_score};

@@ -1,0 +1,251 @@
+//! The predictor.
+
+use crate::error::Error;
+use crate::score::{mean_of_largest, pixels_for_score};
+use std::num::NonZero;
+use vcp_checkpoint::Weights;
+use vcp_cpu::{Cpu, Tensor};
+use vcp_image::Photo;
+use vcp_model::{Model, Operations as _};
+
+/// How a predictor works. The defaults are the official evaluation's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PredictorOptions {
+    /// Worker threads; all cores if `None`.
+    pub threads: Option<NonZero<usize>>,
+    /// Shares of branch 1 and branch 2 in the map.
+    pub blend: [f32; 2],
+    /// Standard deviation of the smoothing, in pixels of the map; 0 for none.
+    pub smoothing: f32,
+}
+
+impl Default for PredictorOptions {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            blend: [0.2, 0.8],
+            smoothing: 8.0,
+        }
+    }
+}
+
+/// A photo as the model sees it: resized and normalised.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    side: usize,
+    /// [3, side, side].
+    values: Vec<f32>,
+}
+
+/// Differences of logits on the patch grid, for every branch and tap: all that has to be
+/// kept of an image to make its maps, `(side/patch)²` values for each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// Branch 1, a grid for each tap.
+    pub branch1: Vec<Vec<f32>>,
+    /// Branch 2, a grid for each tap.
+    pub branch2: Vec<Vec<f32>>,
+}
+
+/// What the model says of one photo. Maps are [side, side], row-major, of probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Side of the maps.
+    pub side: usize,
+    /// The two branches blended and smoothed: the map to look at.
+    pub blended: Vec<f32>,
+    /// Branch 1, the mean over its taps, not smoothed.
+    pub branch1: Vec<f32>,
+    /// Branch 2, likewise.
+    pub branch2: Vec<f32>,
+    /// The mean of the largest pixels of branch 1 and of branch 2, averaged: 0 to 1.
+    pub score: f32,
+    /// The largest value of `blended`.
+    pub max: f32,
+}
+
+/// A loaded model that turns photos into maps.
+pub struct Predictor {
+    cpu: Cpu,
+    model: Model<Cpu>,
+    options: PredictorOptions,
+    side: usize,
+    /// Rows of the vision tower for one image.
+    rows: usize,
+}
+
+impl Predictor {
+    /// Loads the weights and runs the part of the text that depends on no photo.
+    ///
+    /// # Errors
+    /// When the model cannot be made of these weights or the threads do not start.
+    pub fn new(weights: &Weights, options: &PredictorOptions) -> Result<Self, Error> {
+        let cpu = Cpu::new(options.threads)?;
+        Self::on(cpu, weights, options)
+    }
+
+    /// As [`Predictor::new`], on a device that the caller has made (its number of threads
+    /// counts, not the options').
+    ///
+    /// # Errors
+    /// When the model cannot be made of these weights.
+    pub fn on(cpu: Cpu, weights: &Weights, options: &PredictorOptions) -> Result<Self, Error> {
+        let model = Model::load(&cpu, weights)?;
+        let rows = model.grid() * model.grid() + 1;
+        let side = weights.settings().image_size;
+        Ok(Self {
+            cpu,
+            model,
+            options: *options,
+            side,
+            rows,
+        })
+    }
+
+    /// Side of the square that the model looks at, in pixels.
+    #[must_use]
+    pub fn image_size(&self) -> usize {
+        self.side
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    /// Resizes and normalises a photo. Cheap beside the model, and may run on another thread
+    /// than it.
+    #[must_use]
+    pub fn prepare(&self, photo: &Photo) -> Prepared {
+        let resized = photo.resize_bicubic(self.side, self.side);
+        Prepared {
+            side: self.side,
+            values: vcp_image::normalise(&resized),
+        }
+    }
+
+    /// An image that was resized and normalised elsewhere: [3, side, side].
+    ///
+    /// # Errors
+    /// When it has another size than the model's.
+    pub fn prepared_from_normalised(&self, values: Vec<f32>) -> Result<Prepared, Error> {
+        if values.len() != 3 * self.side * self.side {
+            let found = (values.len() / 3).isqrt();
+            return Err(Error::WrongSize {
+                found,
+                expected: self.side,
+            });
+        }
+        Ok(Prepared {
+            side: self.side,
+            values,
+        })
+    }
+
+    /// The model's logits for each photo. A batch gives the same bits as its photos alone.
+    ///
+    /// # Errors
+    /// When a photo was prepared for another image size.
+    pub fn logits(&self, prepared: &[Prepared]) -> Result<Vec<Logits>, Error> {
+        /// Rows that keep the processor busy; more at once only take more memory.
+        const ENOUGH_ROWS: usize = 1400;
+        let at_once = (ENOUGH_ROWS / self.rows).max(1);
+        let mut all = Vec::with_capacity(prepared.len());
+        for batch in prepared.chunks(at_once) {
+            let mut values = Vec::with_capacity(batch.len() * 3 * self.side * self.side);
+            for image in batch {
+                if image.side != self.side {
+                    return Err(Error::WrongSize {
+                        found: image.side,
+                        expected: self.side,
+                    });
+                }
+                values.extend_from_slice(&image.values);
+            }
+            let shape = [batch.len(), 3, self.side * self.side];
+            let grids = self.cpu.run(|| {
+                let images = self.cpu.constant(shape, &values);
+                self.model.forward(&self.cpu, &images)
+            });
+            let pick = |branch: &[Tensor], index: usize| {
+                let size = self.model.grid() * self.model.grid();
+                branch
+                    .iter()
+                    .map(|tap| tap.as_slice()[index * size..][..size].to_vec())
+                    .collect()
+            };
+            all.extend((0..batch.len()).map(|index| Logits {
+                branch1: pick(&grids.branch1, index),
+                branch2: pick(&grids.branch2, index),
+            }));
+        }
+        Ok(all)
+    }
+
+    /// Maps and score from an image's logits.
+    ///
+    /// # Errors
+    /// When the logits are not all numbers.
+    pub fn finish(&self, logits: &Logits) -> Result<Prediction, Error> {
+        let grid = self.model.grid();
+        let map = |branch: &[Vec<f32>]| {
+            let taps: Vec<_> = branch
+                .iter()
+                .map(|tap| self.cpu.constant([1, grid, grid], tap))
+                .collect();
+            self.cpu
+                .run(|| self.model.map(&self.cpu, &taps))
+                .as_slice()
+                .to_vec()
+        };
+        let (branch1, branch2) = (map(&logits.branch1), map(&logits.branch2));
+        let count = pixels_for_score(self.side);
+        let [first, second] = self.options.blend;
+        let (blended, scores) = self.cpu.run(|| {
+            self.cpu.join(
+                || {
+                    let both = branch1.iter().zip(&branch2);
+                    let mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
+                    if self.options.smoothing > 0.0 {
+                        vcp_image::gaussian_blur(
+                            &mixed,
+                            self.side,
+                            self.side,
+                            self.options.smoothing,
+                        )
+                    } else {
+                        mixed
+                    }
+                },
+                || [&branch1, &branch2].map(|map| mean_of_largest(map, count)),
+            )
+        });
+        let max = blended.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let score = 0.5 * (scores[0] + scores[1]);
+        // A NaN anywhere in the logits reaches the sum.
+        if !blended.iter().sum::<f32>().is_finite() || !score.is_finite() {
+            return Err(Error::NotFinite);
+        }
+        Ok(Prediction {
+            side: self.side,
+            blended,
+            branch1,
+            branch2,
+            score,
+            max,
+        })
+    }
+
+    /// Maps and scores, one for each photo.
+    ///
+    /// # Errors
+    /// When a photo was prepared for another image size, or the model gives something that
+    /// is no number.
+    pub fn predict(&self, prepared: &[Prepared]) -> Result<Vec<Prediction>, Error> {
+        self.logits(prepared)?
+            .iter()
+            .map(|logits| self.finish(logits))
+            .collect()
+    }
+}
