@@ -104,10 +104,12 @@ pub(crate) fn colors() -> [[u8; 3]; 256] {
 pub fn heatmap(map: &ScaledMap<'_>, range: (f32, f32)) -> Picture {
     let colors = colors();
     let scale = Scale::new(range);
-    let mut pixels = Vec::with_capacity(map.width() * map.height() * 3);
-    map.for_each_row(|_, values| {
-        for &value in values {
-            pixels.extend_from_slice(&colors[usize::from(scale.step(value))]);
+    let mut pixels = vec![0; map.width() * map.height() * 3];
+    let (colored, _) = pixels.as_chunks_mut::<3>();
+    map.for_each_row(|y, values| {
+        let row = &mut colored[y * values.len()..(y + 1) * values.len()];
+        for (pixel, &value) in row.iter_mut().zip(values) {
+            *pixel = colors[usize::from(scale.step(value))];
         }
     });
     Picture::new(Photo::from_parts(map.width(), map.height(), 3, pixels))

@@ -64,18 +64,27 @@ impl Taps {
         let scale = input as f64 / output as f64;
         let filter_scale = scale.max(1.0);
         let support = filter.support() * filter_scale;
-        let count = support.ceil() as usize * 2 + 1;
-        let mut start = Vec::with_capacity(output);
+        let center = |x: usize| (x as f64 + 0.5) * scale;
+        let reach: Vec<(usize, usize)> = (0..output)
+            .map(|x| {
+                // The casts cut towards zero, as C's do.
+                let first = (center(x) - support + 0.5).max(0.0) as usize;
+                let end = ((center(x) + support + 0.5) as usize).min(input);
+                (first, end)
+            })
+            .collect();
+        let count = reach.iter().map(|(first, end)| end - first).max();
+        let count = count.unwrap_or_default();
         let mut weights = vec![0; output * count];
         let mut exact = Vec::with_capacity(count);
-        for (x, row) in weights.chunks_exact_mut(count).enumerate() {
-            let center = (x as f64 + 0.5) * scale;
-            // The casts cut towards zero, as C's do.
-            let first = (center - support + 0.5).max(0.0) as usize;
-            let end = ((center + support + 0.5) as usize).min(input);
+        for ((x, &(first, end)), row) in reach
+            .iter()
+            .enumerate()
+            .zip(weights.chunks_exact_mut(count))
+        {
             exact.clear();
             exact.extend((first..end).map(|position| {
-                filter.value((position as f64 - center + 0.5) * (1.0 / filter_scale))
+                filter.value((position as f64 - center(x) + 0.5) * (1.0 / filter_scale))
             }));
             let sum: f64 = exact.iter().sum();
             for (weight, value) in row.iter_mut().zip(&exact) {
@@ -83,8 +92,8 @@ impl Taps {
                 let scaled = value * f64::from(1_i32 << PRECISION_BITS);
                 *weight = (scaled + if value < 0.0 { -0.5 } else { 0.5 }) as i32;
             }
-            start.push(first);
         }
+        let start = reach.iter().map(|(first, _)| *first).collect();
         Self {
             start,
             count,
@@ -157,9 +166,9 @@ fn resize_rows(photo: &Photo, width: usize, filter: Filter) -> Photo {
     let photo = widened.as_ref().unwrap_or(photo);
     let mut pixels = vec![0; width * channels * photo.height()];
     if channels == 1 {
-        run_rows::<1>(photo.pixels(), photo.width(), &taps, &mut pixels);
+        run_rows::<1, 8>(photo.pixels(), photo.width(), &taps, &mut pixels);
     } else {
-        run_rows::<3>(photo.pixels(), photo.width(), &taps, &mut pixels);
+        run_rows::<3, 24>(photo.pixels(), photo.width(), &taps, &mut pixels);
     }
     Photo::from_parts(width, photo.height(), channels, pixels)
 }
@@ -174,7 +183,13 @@ fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-fn run_rows<const CHANNELS: usize>(source: &[u8], width: usize, taps: &Taps, output: &mut [u8]) {
+fn run_rows<const CHANNELS: usize, const LANES: usize>(
+    source: &[u8],
+    width: usize,
+    taps: &Taps,
+    output: &mut [u8],
+) {
+    const { assert!(LANES == CHANNELS * PIXELS_PER_STEP) };
     // One weight per byte, so that the kernel multiplies straight along the interleaved row.
     let weights: Vec<i32> = taps
         .weights
@@ -184,22 +199,22 @@ fn run_rows<const CHANNELS: usize>(source: &[u8], width: usize, taps: &Taps, out
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: this processor has AVX2, which is all the function asks for.
-        unsafe { rows_avx2::<CHANNELS>(source, width, taps, &weights, output) };
+        unsafe { rows_avx2::<CHANNELS, LANES>(source, width, taps, &weights, output) };
         return;
     }
-    rows::<CHANNELS>(source, width, taps, &weights, output);
+    rows::<CHANNELS, LANES>(source, width, taps, &weights, output);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn rows_avx2<const CHANNELS: usize>(
+fn rows_avx2<const CHANNELS: usize, const LANES: usize>(
     source: &[u8],
     width: usize,
     taps: &Taps,
     weights: &[i32],
     output: &mut [u8],
 ) {
-    rows::<CHANNELS>(source, width, taps, weights, output);
+    rows::<CHANNELS, LANES>(source, width, taps, weights, output);
 }
 
 /// Resizes rows. Lane `i` of a step belongs to channel `i % CHANNELS`; lanes are added up at the
@@ -210,7 +225,7 @@ fn rows_avx2<const CHANNELS: usize>(
     reason = "must become part of the function that enables AVX2"
 )]
 #[inline(always)]
-fn rows<const CHANNELS: usize>(
+fn rows<const CHANNELS: usize, const LANES: usize>(
     source: &[u8],
     width: usize,
     taps: &Taps,
@@ -220,7 +235,8 @@ fn rows<const CHANNELS: usize>(
     let stride = width * CHANNELS;
     let output_stride = taps.start.len() * CHANNELS;
     let height = source.len() / stride;
-    let step = PIXELS_PER_STEP * CHANNELS;
+    let steps = taps.count / PIXELS_PER_STEP;
+    let (weights, _) = weights.as_chunks::<LANES>();
     for top in (0..height).step_by(ROWS_PER_STEP) {
         // The last group repeats the last row rather than being shorter.
         let row_numbers: [usize; ROWS_PER_STEP] =
@@ -229,28 +245,26 @@ fn rows<const CHANNELS: usize>(
         for (x, (&start, weights)) in taps
             .start
             .iter()
-            .zip(weights.chunks_exact(taps.count * CHANNELS))
+            .zip(weights.chunks_exact(steps))
             .enumerate()
         {
-            let mut sums = [[[0_i32; PIXELS_PER_STEP]; CHANNELS]; ROWS_PER_STEP];
-            let windows =
-                lines.map(|line| &line[start * CHANNELS..(start + taps.count) * CHANNELS]);
-            for (number, weights) in weights.chunks_exact(step).enumerate() {
-                for (sums, window) in sums.iter_mut().zip(windows) {
-                    let bytes = &window[number * step..(number + 1) * step];
-                    for (part, sums) in sums.iter_mut().enumerate() {
-                        for (lane, sum) in sums.iter_mut().enumerate() {
-                            let index = part * PIXELS_PER_STEP + lane;
-                            let product = weights[index].wrapping_mul(i32::from(bytes[index]));
-                            *sum = sum.wrapping_add(product);
-                        }
-                    }
-                }
+            let [one, two, three, four] = lines.map(|line| {
+                let bytes = &line[start * CHANNELS..(start + taps.count) * CHANNELS];
+                bytes.as_chunks::<LANES>().0
+            });
+            let mut sums = [[0_i32; LANES]; ROWS_PER_STEP];
+            for ((((weights, one), two), three), four) in
+                weights.iter().zip(one).zip(two).zip(three).zip(four)
+            {
+                add_products(&mut sums[0], weights, one);
+                add_products(&mut sums[1], weights, two);
+                add_products(&mut sums[2], weights, three);
+                add_products(&mut sums[3], weights, four);
             }
             for (sums, row) in sums.iter().zip(row_numbers) {
                 let mut totals = [HALF; CHANNELS];
-                for (index, &sum) in sums.as_flattened().iter().enumerate() {
-                    let total = &mut totals[index % CHANNELS];
+                for (lane, &sum) in sums.iter().enumerate() {
+                    let total = &mut totals[lane % CHANNELS];
                     *total = total.wrapping_add(sum);
                 }
                 let pixel = &mut output[row * output_stride + x * CHANNELS..][..CHANNELS];
@@ -259,6 +273,21 @@ fn rows<const CHANNELS: usize>(
                 }
             }
         }
+    }
+}
+
+#[expect(
+    clippy::inline_always,
+    reason = "must become part of the function that enables AVX2"
+)]
+#[inline(always)]
+fn add_products<const LANES: usize>(
+    sums: &mut [i32; LANES],
+    weights: &[i32; LANES],
+    bytes: &[u8; LANES],
+) {
+    for lane in 0..LANES {
+        sums[lane] = sums[lane].wrapping_add(weights[lane].wrapping_mul(i32::from(bytes[lane])));
     }
 }
 
