@@ -146,6 +146,12 @@ pub enum ErrorKind {
         /// What is wrong, without the closing full stop.
         problem: String,
     },
+    /// A calibration that cannot be right.
+    #[error("The calibration is not usable: {problem}.")]
+    Calibration {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
     /// A value does not fit the element type asked for.
     #[error(
         "Tensor {tensor} holds {value:e} at element {index}, which does not fit {element_type}; \

@@ -127,6 +127,14 @@ impl TensorFile {
         self.metadata.get(key).map(String::as_str)
     }
 
+    /// Whether the file is a bundle, a complete model that [`Weights::open_bundle`] opens.
+    ///
+    /// [`Weights::open_bundle`]: crate::Weights::open_bundle
+    #[must_use]
+    pub fn is_bundle(&self) -> bool {
+        self.metadata.contains_key(crate::bundle::KEY)
+    }
+
     pub(crate) fn layout(&self, name: &str) -> Option<&Layout> {
         self.tensors.get(name)
     }

@@ -88,7 +88,7 @@ impl Generator {
     }
 }
 
-/// The finaliser of SplitMix64: a bijection that spreads every bit over the word.
+/// The finaliser of `SplitMix64`: a bijection that spreads every bit over the word.
 fn mix(mut word: u64) -> u64 {
     word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -207,7 +207,10 @@ mod tests {
             let mut one = vec![0.0; 33];
             generator.rows(5..6, 33, &mut one);
             assert_eq!(one, all[5 * 33..6 * 33]);
-            assert!(all.iter().all(|v| f16::from_f32(*v).to_f32() == *v));
+            assert!(
+                all.iter()
+                    .all(|v| f16::from_f32(*v).to_f32().to_bits() == v.to_bits())
+            );
             all
         };
         let first = read(1, "a");

@@ -19,6 +19,10 @@
 
 mod archive;
 mod assemble;
+mod bundle;
+mod calibration;
+mod checkpoint_writer;
+mod digest;
 mod element;
 mod error;
 mod file;
@@ -26,19 +30,25 @@ mod generated;
 mod geometry;
 mod names;
 mod naming;
+mod output;
 mod pickle;
 mod safetensors_file;
 mod settings;
+mod source;
 mod storage;
 mod tensor;
 mod torch;
 mod weights;
 
+pub use bundle::Precision;
+pub use calibration::Calibration;
+pub use digest::sha256_of_file;
 pub use element::ElementType;
 pub use error::{Error, ErrorKind, Problem, ProblemKind};
 pub use file::{Format, TensorFile};
 pub use geometry::{Geometry, TowerGeometry};
 pub use names::{TensorSpec, tensor_specs};
 pub use settings::{Activation, Settings};
+pub use source::Source;
 pub use tensor::Tensor;
 pub use weights::Weights;

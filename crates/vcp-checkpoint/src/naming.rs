@@ -1,4 +1,4 @@
-//! How different programs name CLIP's tensors: OpenAI's own names, open_clip's variations of them,
+//! How different programs name CLIP's tensors: OpenAI's own names, `open_clip`'s variations of them,
 //! and Hugging Face's.
 
 use crate::TensorFile;
@@ -7,9 +7,9 @@ use crate::names::CLIP;
 /// The conventions known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Convention {
-    /// `visual.conv1.weight`, `transformer.resblocks.0…`; open_clip's `CLIP` has the same.
+    /// `visual.conv1.weight`, `transformer.resblocks.0…`; `open_clip`'s `CLIP` has the same.
     OpenAi,
-    /// open_clip's `CustomTextCLIP`: the text tower's names begin with `text.`.
+    /// `open_clip`'s `CustomTextCLIP`: the text tower's names begin with `text.`.
     OpenClipTextTower,
     /// `vision_model.encoder.layers.0.self_attn.q_proj…`.
     HuggingFace,

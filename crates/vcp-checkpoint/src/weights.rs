@@ -10,7 +10,8 @@ use crate::generated::{Distribution, Generator};
 use crate::names::tensor_specs;
 use crate::storage::Storage;
 use crate::tensor::{Block, Content, Layout, Tensor};
-use crate::{ElementType, Geometry, Settings, TensorFile};
+use crate::{Calibration, ElementType, Geometry, Precision, Settings, Source, TensorFile};
+use crate::{bundle, checkpoint_writer, output};
 
 /// CLIP and the learned parts of VCP-CLIP, complete and of consistent shapes.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Weights {
     storages: Vec<Arc<Storage>>,
     tensors: Tensors,
     index: HashMap<String, usize>,
+    calibration: Option<Calibration>,
+    sources: Vec<Source>,
 }
 
 impl Weights {
@@ -45,10 +48,75 @@ impl Weights {
         checkpoint: &TensorFile,
         settings: Settings,
     ) -> Result<Self, Error> {
+        Self::from_parts_with(clip, checkpoint, |_| settings)
+    }
+
+    /// As [`Weights::open_parts`], with settings that depend on the geometry, which is known only
+    /// once the files are read; see [`Settings::for_geometry`].
+    ///
+    /// # Errors
+    /// As [`Weights::open_parts`].
+    pub fn open_parts_with(
+        clip: &Path,
+        checkpoint: &Path,
+        settings: impl FnOnce(&Geometry) -> Settings,
+    ) -> Result<Self, Error> {
+        Self::from_parts_with(
+            &TensorFile::open(clip)?,
+            &TensorFile::open(checkpoint)?,
+            settings,
+        )
+    }
+
+    fn from_parts_with(
+        clip: &TensorFile,
+        checkpoint: &TensorFile,
+        settings: impl FnOnce(&Geometry) -> Settings,
+    ) -> Result<Self, Error> {
         let (geometry, tensors) = assemble::from_parts(clip, checkpoint)?;
+        let settings = settings(&geometry);
         settings.validate(&geometry).map_err(Error::new)?;
         let storages = vec![Arc::clone(clip.storage()), Arc::clone(checkpoint.storage())];
-        Ok(Self::new(geometry, settings, storages, tensors))
+        let mut weights = Self::new(geometry, settings, storages, tensors);
+        weights.sources = vec![Source::of_file(clip), Source::of_file(checkpoint)];
+        Ok(weights)
+    }
+
+    /// Opens a bundle, as [`Weights::write_bundle`] writes it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not a bundle, or if its tensors are not those of the geometry
+    /// it claims.
+    pub fn open_bundle(path: &Path) -> Result<Self, Error> {
+        Self::from_bundle(&TensorFile::open(path)?)
+    }
+
+    /// As [`Weights::open_bundle`], from a file that is already open.
+    ///
+    /// # Errors
+    /// As [`Weights::open_bundle`].
+    pub fn from_bundle(file: &TensorFile) -> Result<Self, Error> {
+        let json = file.metadata(bundle::KEY).ok_or_else(|| {
+            let problem = format!(
+                "it is a {} without a bundle's description; a bundle is made from CLIP's weights and \
+                 a checkpoint",
+                file.format()
+            );
+            Error::in_file(file.label(), ErrorKind::Bundle { problem })
+        })?;
+        let description =
+            bundle::Description::parse(json).map_err(|kind| Error::in_file(file.label(), kind))?;
+        let tensors = assemble::from_bundle(file, &description.geometry)?;
+        let storages = vec![Arc::clone(file.storage())];
+        let mut weights = Self::new(
+            description.geometry,
+            description.settings,
+            storages,
+            tensors,
+        );
+        weights.calibration = description.calibration;
+        weights.sources = description.sources.into_iter().map(Source::from).collect();
+        Ok(weights)
     }
 
     /// Deterministic pseudo-random weights that are made row by row on reading and take no memory.
@@ -103,6 +171,8 @@ impl Weights {
             storages,
             tensors,
             index,
+            calibration: None,
+            sources: Vec::new(),
         }
     }
 
@@ -116,6 +186,17 @@ impl Weights {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The same model with other settings. A calibration stays, although it was found with the old
+    /// ones.
+    ///
+    /// # Errors
+    /// If they do not fit the geometry.
+    pub fn with_settings(mut self, settings: Settings) -> Result<Self, Error> {
+        settings.validate(&self.geometry).map_err(Error::new)?;
+        self.settings = settings;
+        Ok(self)
     }
 
     /// The canonical names of all tensors, CLIP's first.
@@ -140,6 +221,82 @@ impl Weights {
             layout,
             storages: &self.storages,
         })
+    }
+
+    /// All tensors in canonical order, CLIP's first.
+    pub fn tensors(&self) -> impl Iterator<Item = Tensor<'_>> {
+        self.tensors.iter().map(|(name, layout)| Tensor {
+            name,
+            layout,
+            storages: &self.storages,
+        })
+    }
+
+    /// Replaces a tensor's values, such as learned ones after training. They are kept as `f32`.
+    ///
+    /// # Errors
+    /// If the model has no such tensor or the number of values is not the tensor's.
+    pub fn replace(&mut self, name: &str, values: Vec<f32>) -> Result<(), Error> {
+        let expected = self.tensor(name)?.len();
+        if values.len() != expected {
+            return Err(Error::new(ErrorKind::WrongLength {
+                name: shorten(name),
+                found: values.len(),
+                expected,
+            }));
+        }
+        if let Some(index) = self.index.get(name) {
+            let layout = &mut self.tensors[*index].1;
+            layout.element_type = ElementType::F32;
+            layout.blocks = vec![Block {
+                rows: layout.shape.first().copied().unwrap_or(1),
+                content: Content::Values(values.into()),
+            }];
+        }
+        Ok(())
+    }
+
+    /// The calibration stored with the model, if any.
+    #[must_use]
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
+    }
+
+    /// Sets or removes the calibration that bundles are written with.
+    ///
+    /// # Errors
+    /// If it holds values that are not finite, an empty range, or another version.
+    pub fn set_calibration(&mut self, calibration: Option<Calibration>) -> Result<(), Error> {
+        if let Some(calibration) = &calibration {
+            calibration.validate().map_err(Error::new)?;
+        }
+        self.calibration = calibration;
+        Ok(())
+    }
+
+    /// The files the weights came from; for a bundle, those it was made of. Empty for random
+    /// weights.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Writes everything into one file that [`Weights::open_bundle`] reads. Reads the sources once
+    /// for their SHA-256. An existing file is replaced when the new one is complete.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or if a value does not fit `f16`.
+    pub fn write_bundle(&self, path: &Path, precision: Precision) -> Result<(), Error> {
+        output::write_beside(path, |out| bundle::write(self, precision, out))
+    }
+
+    /// Writes the learned tensors as an official checkpoint (`.pth`) that PyTorch opens, all `f32`.
+    /// An existing file is replaced when the new one is complete.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_checkpoint(&self, path: &Path) -> Result<(), Error> {
+        output::write_beside(path, |out| checkpoint_writer::write(self, out))
     }
 }
 

@@ -1,17 +1,9 @@
 //! Reads the files that PyTorch wrote, where they are at hand.
 
-use std::path::{Path, PathBuf};
+mod support;
 
+use support::goldens;
 use vcp_checkpoint::{ElementType, Format, Geometry, Settings, TensorFile, TowerGeometry, Weights};
-
-fn goldens() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/goldens");
-    if folder.exists() {
-        return Some(folder);
-    }
-    eprintln!("skipped: {} does not exist", folder.display());
-    None
-}
 
 #[test]
 fn tiny_and_mini_open() {

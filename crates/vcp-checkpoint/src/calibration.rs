@@ -1,0 +1,56 @@
+//! Thresholds found on data, stored with a model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ErrorKind;
+
+/// Thresholds and the colour scale that were found for a model on some data.
+///
+/// All values are on the model's own absolute scales: probabilities of a pixel in a map, and image
+/// scores, both 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Version of this record's meaning; [`Calibration::VERSION`].
+    pub version: u32,
+    /// Pixels with a value of at least this belong to a defect.
+    pub pixel_threshold: f32,
+    /// Images with a score of at least this are anomalous.
+    pub score_threshold: f32,
+    /// Lowest and highest value of the colour scale.
+    pub range: (f32, f32),
+    /// The data it was found on, in words.
+    pub data: String,
+    /// When, as `YYYY-MM-DD`.
+    pub date: String,
+    /// Number of images it was found on.
+    pub images: u64,
+}
+
+impl Calibration {
+    /// The version this program writes and reads.
+    pub const VERSION: u32 = 1;
+
+    pub(crate) fn validate(&self) -> Result<(), ErrorKind> {
+        let refuse = |problem: String| Err(ErrorKind::Calibration { problem });
+        if self.version != Self::VERSION {
+            return refuse(format!(
+                "its version is {}, this program knows version {}",
+                self.version,
+                Self::VERSION
+            ));
+        }
+        let (low, high) = self.range;
+        for value in [self.pixel_threshold, self.score_threshold, low, high] {
+            if !value.is_finite() {
+                return refuse(format!("{value} is not a finite number"));
+            }
+        }
+        if low >= high {
+            return refuse(format!(
+                "its range runs from {low} to {high}, which is empty"
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,331 @@
+//! What is written is read back the same, by this crate and by PyTorch.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use half::f16;
+use support::{assert_equal, goldens, openai, part, safetensors, small_settings, small_weights};
+use vcp_checkpoint::{
+    Activation, Calibration, ElementType, ErrorKind, Format, Precision, Settings, TensorFile,
+    Weights, sha256_of_file,
+};
+
+fn calibration() -> Calibration {
+    Calibration {
+        version: Calibration::VERSION,
+        pixel_threshold: 0.4,
+        score_threshold: 0.55,
+        range: (0.02, 0.9),
+        data: "200 photos of biscuits".to_owned(),
+        date: "2026-01-31".to_owned(),
+        images: 200,
+    }
+}
+
+#[test]
+fn bundles_keep_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let original = small_weights(10);
+    // Two files, so that there are sources.
+    let clip_path = folder.path().join("clip.safetensors");
+    std::fs::write(&clip_path, safetensors(&openai(&original), None)).unwrap();
+    let checkpoint_path = folder.path().join("vcp.pth");
+    original.write_checkpoint(&checkpoint_path).unwrap();
+    let settings = Settings {
+        normal_templates: vec![
+            "a <|class|>".to_owned(),
+            "ein guter <|class|> \"mit\" Ü".to_owned(),
+        ],
+        activation: Activation::QuickGelu,
+        ..small_settings()
+    };
+    let mut weights = Weights::open_parts(&clip_path, &checkpoint_path, settings.clone()).unwrap();
+    assert_equal(&weights, &original);
+    weights.set_calibration(Some(calibration())).unwrap();
+
+    let bundle_path = folder.path().join("bundle.safetensors");
+    for precision in [Precision::AsStored, Precision::F16, Precision::F32] {
+        weights.write_bundle(&bundle_path, precision).unwrap();
+        let file = TensorFile::open(&bundle_path).unwrap();
+        assert_eq!(file.format(), Format::Safetensors);
+        assert!(file.is_bundle());
+        let bundle = Weights::from_bundle(&file).unwrap();
+        // Random weights are rounded to f16 to begin with, so nothing is lost in any precision.
+        assert_equal(&bundle, &original);
+        assert_eq!(*bundle.settings(), settings);
+        assert_eq!(bundle.calibration(), Some(&calibration()));
+        for (source, path) in bundle.sources().iter().zip([&clip_path, &checkpoint_path]) {
+            assert_eq!(Path::new(source.file_name()), path.file_name().unwrap());
+            assert_eq!(source.bytes(), path.metadata().unwrap().len());
+            assert_eq!(source.sha256(), sha256_of_file(path).unwrap());
+        }
+        let of = |name| bundle.tensor(name).unwrap().element_type();
+        let types = [
+            of("clip.visual.proj"),
+            of("vcp.prompt_proj.weight"),
+            of("vcp.prompt_proj.bias"),
+        ];
+        let (half, single) = (ElementType::F16, ElementType::F32);
+        let expected = match precision {
+            Precision::AsStored => [half, single, single],
+            Precision::F16 => [half, half, single],
+            Precision::F32 => [single; 3],
+        };
+        assert_eq!(types, expected, "{precision:?}");
+    }
+
+    // A bundle of a bundle, written over the file it is read from.
+    let bundle = Weights::open_bundle(&bundle_path).unwrap();
+    bundle
+        .write_bundle(&bundle_path, Precision::AsStored)
+        .unwrap();
+    assert_equal(&bundle, &original);
+    let again = Weights::open_bundle(&bundle_path).unwrap();
+    assert_equal(&again, &original);
+    assert_eq!(again.sources()[0].sha256(), bundle.sources()[0].sha256());
+    // Nothing but the files is left behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn f16_rounds_matrices_and_refuses_what_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bundle.safetensors");
+    let mut weights = small_weights(11);
+    let name = "vcp.prompt_proj.weight";
+    let mut values: Vec<f32> = (0..64 * 64).map(|i| (i as f32).sin()).collect();
+    values[100] = 65519.0;
+    weights.replace(name, values.clone()).unwrap();
+    weights.write_bundle(&path, Precision::F16).unwrap();
+    let read = Weights::open_bundle(&path)
+        .unwrap()
+        .tensor(name)
+        .unwrap()
+        .to_f32();
+    let rounded: Vec<f32> = values.iter().map(|v| f16::from_f32(*v).to_f32()).collect();
+    assert_eq!(read, rounded);
+    let before = std::fs::read(&path).unwrap();
+
+    values[101] = -65520.0;
+    weights.replace(name, values).unwrap();
+    let error = weights.write_bundle(&path, Precision::F16).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Overflow { index: 101, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains(name), "{error}");
+    // The file that was there is untouched, and no part of the new one is left.
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    weights.write_bundle(&path, Precision::AsStored).unwrap();
+}
+
+#[test]
+fn replaced_tensors_are_read_by_rows() {
+    let mut weights = small_weights(12);
+    let name = "vcp.prompt_norm.weight";
+    weights
+        .replace(name, (0..64).map(|i| i as f32).collect())
+        .unwrap();
+    let mut rows = vec![0.0; 3];
+    weights.tensor(name).unwrap().read_rows(7..10, &mut rows);
+    assert_eq!(rows, [7.0, 8.0, 9.0]);
+    let error = weights.replace(name, vec![0.0; 63]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Tensor vcp.prompt_norm.weight takes 64 values; 63 were given."
+    );
+    let error = weights.replace("vcp.nothing", vec![]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "The model has no tensor named vcp.nothing."
+    );
+}
+
+#[test]
+fn unusable_calibrations_are_refused() {
+    let mut weights = small_weights(13);
+    for (wrong, says) in [
+        (
+            Calibration {
+                version: 2,
+                ..calibration()
+            },
+            "version is 2",
+        ),
+        (
+            Calibration {
+                score_threshold: f32::NAN,
+                ..calibration()
+            },
+            "NaN",
+        ),
+        (
+            Calibration {
+                range: (0.5, 0.5),
+                ..calibration()
+            },
+            "0.5 to 0.5",
+        ),
+    ] {
+        let message = weights
+            .set_calibration(Some(wrong))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains(says), "{message}");
+    }
+    weights.set_calibration(None).unwrap();
+}
+
+#[test]
+fn files_that_are_not_bundles_say_so() {
+    let original = small_weights(14);
+    let clip = support::file(&openai(&original), "clip.safetensors");
+    assert!(!clip.is_bundle());
+    let message = Weights::from_bundle(&clip).unwrap_err().to_string();
+    assert!(
+        message
+            .starts_with("clip.safetensors: The bundle cannot be used: it is a safetensors file"),
+        "{message}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let message = Weights::open_bundle(&missing).unwrap_err().to_string();
+    assert!(
+        message.contains("missing: Could not open the file"),
+        "{message}"
+    );
+    let message = TensorFile::open(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("not a regular file"), "{message}");
+    let missing = folder.path().join("no such folder").join("bundle");
+    let message = original
+        .write_bundle(&missing, Precision::F16)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("Could not write the file"), "{message}");
+}
+
+#[test]
+fn checkpoints_are_written_in_the_official_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vcp.pth");
+    let weights = small_weights(15);
+    weights.write_checkpoint(&path).unwrap();
+    let file = TensorFile::open(&path).unwrap();
+    assert_eq!(file.format(), Format::TorchSave);
+    let expected = part(&weights, "vcp.");
+    assert!(file.names().eq(expected.keys()));
+    for name in file.names() {
+        let (found, expected) = (
+            file.tensor(name).unwrap(),
+            weights.tensor(&format!("vcp.{name}")).unwrap(),
+        );
+        assert_eq!(found.element_type(), ElementType::F32);
+        assert_eq!(found.shape(), expected.shape(), "{name}");
+        assert_eq!(found.to_f32(), expected.to_f32(), "{name}");
+    }
+    // Equal weights, equal files.
+    let again = folder.path().join("again.pth");
+    small_weights(15).write_checkpoint(&again).unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), std::fs::read(again).unwrap());
+}
+
+#[test]
+fn official_checkpoints_survive_rewriting() {
+    let Some(goldens) = goldens() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("again.pth");
+    let settings = Settings {
+        taps: vec![3, 6, 9, 12],
+        image_size: 98,
+        ..Settings::default()
+    };
+    let original = goldens.join("tiny/vcp.pth");
+    Weights::open_parts(&goldens.join("tiny/clip.pt"), &original, settings)
+        .unwrap()
+        .write_checkpoint(&path)
+        .unwrap();
+    let (original, again) = (
+        TensorFile::open(&original).unwrap(),
+        TensorFile::open(&path).unwrap(),
+    );
+    assert!(original.names().eq(again.names()));
+    for name in original.names() {
+        let (original, again) = (original.tensor(name).unwrap(), again.tensor(name).unwrap());
+        assert_eq!(original.shape(), again.shape(), "{name}");
+        assert_eq!(original.to_f32(), again.to_f32(), "{name}");
+    }
+}
+
+/// Prints one line per tensor: its place in the checkpoint, type, shape, and the sum of its bits.
+const READ_WITH_PYTORCH: &str = r#"
+import sys, torch
+checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
+def show(name, tensor):
+    bits = tensor.detach().contiguous().view(-1).view(torch.int32).to(torch.int64)
+    weights = torch.arange(1, bits.numel() + 1)
+    print(name, type(tensor).__name__, list(tensor.shape), int((bits * weights).sum()))
+for key, value in checkpoint.items():
+    if isinstance(value, dict):
+        for name, tensor in value.items():
+            show(key + "." + name, tensor)
+    else:
+        show(key, value)
+"#;
+
+#[test]
+fn pytorch_opens_checkpoints() {
+    let python = std::env::var_os("VCP_CLIP_PYTHON").unwrap_or_else(|| "python3".into());
+    let has_torch = Command::new(&python).args(["-c", "import torch"]).output();
+    if !has_torch.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {} cannot import torch", python.to_string_lossy());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vcp.pth");
+    let weights = small_weights(16);
+    weights.write_checkpoint(&path).unwrap();
+    let output = Command::new(&python)
+        .arg("-c")
+        .arg(READ_WITH_PYTORCH)
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut found: Vec<String> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let mut expected: Vec<String> = weights
+        .tensors()
+        .filter_map(|tensor| {
+            let name = tensor.name().strip_prefix("vcp.")?;
+            let class = if name.contains("trainable")
+                || name.contains("Lan_Embed")
+                || name.contains("Zero_try")
+            {
+                "Tensor"
+            } else {
+                "Parameter"
+            };
+            let sum = tensor
+                .to_f32()
+                .iter()
+                .zip(1i64..)
+                .fold(0i64, |sum, (value, weight)| {
+                    sum.wrapping_add(i64::from(value.to_bits().cast_signed()).wrapping_mul(weight))
+                });
+            Some(format!("{name} {class} {:?} {sum}", tensor.shape()))
+        })
+        .collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
