@@ -1,0 +1,131 @@
+//! Arguments of `vcp-clip segment`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::{ChoiceArgs, ConfigArgs};
+
+/// Find defects in photos: a score, regions and maps for each.
+///
+/// Prints one JSON line per photo as soon as it is done. With --out, also writes pictures and
+/// arrays.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+pub(crate) struct SegmentArgs {
+    /// Photos: a file, a folder, a pattern such as 'photos/*.png', or - to read paths from
+    /// standard input, one per line.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+
+    /// Write files into this folder, in the folders the photos lie in.
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// What to write into --out, separated by commas [default: overlay].
+    #[arg(
+        long,
+        value_name = "KIND,…",
+        value_delimiter = ',',
+        value_enum,
+        help_heading = "Results"
+    )]
+    pub(crate) save: Vec<Save>,
+
+    /// What to print: a JSON line per photo, or a table for people.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "json",
+        help_heading = "Results"
+    )]
+    pub(crate) format: Format,
+
+    /// Values at the two ends of the colour scale of heat maps and overlays [default: the
+    /// model's calibration, else 0,1].
+    #[arg(
+        long,
+        value_name = "LO,HI",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        help_heading = "Results"
+    )]
+    pub(crate) range: Vec<f32>,
+
+    /// Pixels at or above this value belong to defect regions and masks [default: the model's
+    /// calibration, else 0.5].
+    #[arg(long, value_name = "VALUE", help_heading = "Results")]
+    pub(crate) pixel_threshold: Option<f32>,
+
+    /// Photos with a score at or above this value are anomalous [default: the model's
+    /// calibration, else 0.5].
+    #[arg(long, value_name = "VALUE", help_heading = "Results")]
+    pub(crate) score_threshold: Option<f32>,
+
+    /// End with exit status 3 when a photo is anomalous.
+    #[arg(long, help_heading = "Results")]
+    pub(crate) fail_on_anomaly: bool,
+
+    /// Look for photos in the folders inside a folder too [default: true].
+    // The other on/off options are off unless given; `super::command` gives them what this has.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_value = "true", default_missing_value = "true", hide_default_value = true,
+          hide_possible_values = true, action = ArgAction::Set,
+          value_parser = BoolishValueParser::new(), help_heading = "Photos")]
+    pub(crate) recursive: bool,
+
+    /// Leave photos as they are stored, whatever orientation their EXIF data give, as the
+    /// official code does.
+    #[arg(long, help_heading = "Photos")]
+    pub(crate) no_orientation: bool,
+
+    /// Refuse photos of more pixels than this, before they are decoded.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 200_000_000,
+        help_heading = "Photos"
+    )]
+    pub(crate) max_pixels: u64,
+
+    /// Threads that compute [default: one per processor core].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print neither progress nor notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// A kind of file written for each photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Save {
+    /// NAME.overlay.png: the photo, the map over it and the contours of the regions.
+    Overlay,
+    /// NAME.heatmap.png: the map in colours.
+    Heatmap,
+    /// NAME.mask.png: white where the map reaches the pixel threshold.
+    Mask,
+    /// NAME.map.npy, NAME.branch1.npy and NAME.branch2.npy: the maps as 32-bit floats.
+    Npy,
+    /// NAME.json: what is also printed.
+    Json,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object per line.
+    Json,
+    /// A table for people.
+    Table,
+}

@@ -1,0 +1,90 @@
+//! Options that several commands take.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Where options may stand besides the command line.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Read further options from this TOML file; its keys are the long option names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Where pulled files and bundles are kept.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// Keep pulled weights in this folder instead of the platform's cache folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+/// Which model to use and what to change about it.
+#[derive(Debug, Args)]
+pub(crate) struct ChoiceArgs {
+    /// A bundle: its path, or the name of a pulled one (visa, mvtec).
+    #[arg(long, help_heading = "Model", value_name = "BUNDLE", conflicts_with_all = ["clip", "checkpoint"])]
+    pub(crate) model: Option<PathBuf>,
+
+    /// CLIP weights: an OpenAI archive such as ViT-L-14-336px.pt, or a safetensors file. Needs
+    /// --checkpoint.
+    #[arg(
+        long,
+        help_heading = "Model",
+        value_name = "FILE",
+        conflicts_with = "model"
+    )]
+    pub(crate) clip: Option<PathBuf>,
+
+    /// A trained VCP-CLIP checkpoint such as train_visa.pth. Needs --clip.
+    #[arg(
+        long,
+        help_heading = "Model",
+        value_name = "FILE",
+        conflicts_with = "model"
+    )]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// Vision blocks whose output is used, counted from 1 [default: the bundle's, else
+    /// spread evenly: 6,12,18,24 for ViT-L].
+    #[arg(
+        long,
+        help_heading = "Model",
+        value_name = "BLOCK,…",
+        value_delimiter = ','
+    )]
+    pub(crate) taps: Vec<usize>,
+
+    /// Side in pixels to which photos are resized, a multiple of the patch side [default: the
+    /// bundle's, else 37 patches: 518 for ViT-L-14].
+    #[arg(long, help_heading = "Model", value_name = "PIXELS")]
+    pub(crate) image_size: Option<usize>,
+
+    /// Describes a good product; must contain <|class|>, which stands for the product.
+    /// Repeatable [default: the bundle's, else "a photo of a good <|class|>"].
+    #[arg(long, help_heading = "Model", value_name = "TEXT")]
+    pub(crate) template_normal: Vec<String>,
+
+    /// Describes a defective product; must contain <|class|>. Repeatable [default: the bundle's,
+    /// else "a photo of a damaged <|class|>"].
+    #[arg(long, help_heading = "Model", value_name = "TEXT")]
+    pub(crate) template_anomalous: Vec<String>,
+
+    /// Activation function of both towers. The published checkpoints need gelu [default: the
+    /// bundle's, else gelu].
+    #[arg(long, help_heading = "Model", value_name = "NAME", value_enum)]
+    pub(crate) activation: Option<ActivationName>,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+/// An activation function by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ActivationName {
+    /// The exact GELU, with the error function.
+    Gelu,
+    /// x · sigmoid(1.702 x), with which OpenAI trained CLIP.
+    Quickgelu,
+}

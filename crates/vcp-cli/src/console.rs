@@ -1,0 +1,34 @@
+//! Standard output for results, standard error for everything else.
+
+use std::io::{self, Write};
+
+/// Writes to standard output and flushes, so that a reader at the other end of a pipe has each
+/// result at once.
+pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// Prints a line of results.
+pub(crate) fn print_line(line: &str) -> io::Result<()> {
+    print_bytes(format!("{line}\n").as_bytes())
+}
+
+/// Says something beside the results.
+pub(crate) fn note(message: &str) {
+    // Where standard error is closed nobody listens.
+    let _ = writeln!(io::stderr().lock(), "note: {message}");
+}
+
+/// Says why the work ends, with all causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    let _ = writeln!(io::stderr().lock(), "error: {error:#}");
+}
+
+/// Whether an error says that nobody reads standard output any more, as with `| head`.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,144 @@
+//! The photos that the inputs on the command line stand for, in order.
+
+mod common;
+mod scan;
+mod stdin;
+
+use std::path::{Path, PathBuf};
+
+use crate::exit::usage;
+use common::CommonFolder;
+use scan::Scanner;
+use stdin::Paths;
+
+/// A photo to work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// The path as the user wrote or would write it.
+    pub(crate) path: PathBuf,
+    /// Where its results go below the output folder: relative, without `..`, still with the
+    /// photo's own ending.
+    pub(crate) relative: PathBuf,
+}
+
+/// One photo, or a place where photos were looked for in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    Photo(Input),
+    Unreadable { path: PathBuf, error: String },
+}
+
+/// How inputs are looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanOptions {
+    /// Look into folders inside folders.
+    pub(crate) recursive: bool,
+    /// Pictures that earlier runs wrote here are no photos.
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// All photos: those found already, and those whose paths are still to come on standard input.
+///
+/// An iterator; memory grows with the number of paths named or found, never with their content.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    parts: std::vec::IntoIter<Part>,
+    current: std::vec::IntoIter<Found>,
+    piped: Option<Paths>,
+    known: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Listed(Vec<Found>),
+    Piped,
+}
+
+impl Inputs {
+    /// Looks up every input: a file, a folder, a pattern, or `-`.
+    ///
+    /// # Errors
+    /// When a folder or pattern gives no photo, or `-` stands twice. A file that is named but does
+    /// not exist is no error here; it will fail when it is opened.
+    pub(crate) fn gather(arguments: &[PathBuf], options: &ScanOptions) -> anyhow::Result<Self> {
+        let is_piped = |argument: &PathBuf| argument.as_os_str() == "-";
+        if arguments
+            .iter()
+            .filter(|argument| is_piped(argument))
+            .count()
+            > 1
+        {
+            return Err(usage(
+                "`-` stands for standard input and can be given only once.",
+            ));
+        }
+        let scanner = Scanner::new(options);
+        let mut scanned = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            scanned.push(if is_piped(argument) {
+                None
+            } else {
+                Some(scanner.scan(argument)?)
+            });
+        }
+        // One folder above everything named, so that equal names in different folders stay apart
+        // and the tree below --out does not depend on how the photos were named.
+        let common = CommonFolder::of(scanned.iter().flatten().map(|found| found.root.as_path()));
+        let mut known = Some(0);
+        let parts: Vec<Part> = scanned
+            .into_iter()
+            .map(|found| match found {
+                Some(found) => {
+                    let listed = found.place(&common);
+                    known = known.map(|count| count + listed.len());
+                    Part::Listed(listed)
+                }
+                None => {
+                    known = None;
+                    Part::Piped
+                }
+            })
+            .collect();
+        Ok(Self {
+            parts: parts.into_iter(),
+            current: Vec::new().into_iter(),
+            piped: None,
+            known,
+        })
+    }
+
+    /// How many there are, unless that depends on standard input.
+    pub(crate) fn known_count(&self) -> Option<usize> {
+        self.known
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        loop {
+            if let Some(found) = self.current.next() {
+                return Some(found);
+            }
+            if let Some(paths) = &mut self.piped {
+                match paths.next() {
+                    Some(found) => return Some(found),
+                    None => self.piped = None,
+                }
+            }
+            match self.parts.next()? {
+                Part::Listed(listed) => self.current = listed.into_iter(),
+                Part::Piped => self.piped = Some(Paths::from_stdin()),
+            }
+        }
+    }
+}
+
+/// Whether a name ends like a picture that can be decoded.
+fn has_picture_ending(path: &Path) -> bool {
+    const ENDINGS: [&str; 8] = ["bmp", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
+    path.extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+}

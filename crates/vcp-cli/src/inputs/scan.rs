@@ -1,0 +1,190 @@
+//! Folders and patterns.
+
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+use walkdir::{DirEntry, WalkDir};
+
+use super::common::{CommonFolder, absolute};
+use super::{Found, Input, ScanOptions, has_picture_ending};
+use crate::exit::usage;
+use crate::segment::PICTURE_SUFFIXES;
+
+/// What one input stands for.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    /// The folder that holds it all.
+    pub(crate) root: PathBuf,
+    found: Vec<Result<PathBuf, (PathBuf, String)>>,
+}
+
+impl Scanned {
+    /// Gives each photo its place below the output folder.
+    pub(crate) fn place(self, common: &CommonFolder) -> Vec<Found> {
+        self.found
+            .into_iter()
+            .map(|found| match found {
+                Ok(path) => {
+                    let relative = common.place(&path);
+                    Found::Photo(Input { path, relative })
+                }
+                Err((path, error)) => Found::Unreadable { path, error },
+            })
+            .collect()
+    }
+}
+
+/// Looks up single inputs.
+pub(crate) struct Scanner {
+    recursive: bool,
+    /// The output folder, as absolute as its photos are made below.
+    out: Option<PathBuf>,
+}
+
+impl Scanner {
+    pub(crate) fn new(options: &ScanOptions) -> Self {
+        Self {
+            recursive: options.recursive,
+            out: options.out.as_deref().map(absolute),
+        }
+    }
+
+    pub(crate) fn scan(&self, argument: &Path) -> anyhow::Result<Scanned> {
+        if argument.is_dir() {
+            return self.folder(argument);
+        }
+        // A file whose name looks like a pattern is that file.
+        if let Some(text) = argument.to_str()
+            && text.contains(['*', '?', '['])
+            && !argument.exists()
+        {
+            return self.pattern(text);
+        }
+        let root = argument.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Scanned {
+            root: or_current(root),
+            found: vec![Ok(argument.to_owned())],
+        })
+    }
+
+    fn folder(&self, folder: &Path) -> anyhow::Result<Scanned> {
+        let depth = if self.recursive { usize::MAX } else { 1 };
+        let walk = WalkDir::new(folder)
+            .max_depth(depth)
+            .follow_links(true)
+            .sort_by_file_name()
+            .into_iter()
+            .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+        let mut found = Vec::new();
+        for entry in walk {
+            match entry {
+                Ok(entry) => {
+                    if entry.file_type().is_file() && self.is_photo(entry.path()) {
+                        found.push(Ok(entry.into_path()));
+                    }
+                }
+                // A link to a folder above it: its photos are found there.
+                Err(error) if error.loop_ancestor().is_some() => {}
+                Err(error) => {
+                    let path = error.path().unwrap_or(folder).to_owned();
+                    // A dangling link with another ending would be skipped if it led somewhere.
+                    let is_missing = error
+                        .io_error()
+                        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+                    if !is_missing || self.is_photo(&path) {
+                        found.push(Err((path, error.to_string())));
+                    }
+                }
+            }
+        }
+        if found.is_empty() {
+            return Err(usage(format!(
+                "The folder {} holds no photo. Files that end in png, jpg, jpeg, bmp, tif, tiff \
+                 or webp count; hidden files do not.",
+                folder.display()
+            )));
+        }
+        Ok(Scanned {
+            root: folder.to_owned(),
+            found,
+        })
+    }
+
+    fn pattern(&self, text: &str) -> anyhow::Result<Scanned> {
+        let options = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let paths = glob::glob_with(text, options).map_err(|error| {
+            usage(format!(
+                "{text} is neither a file nor a pattern that can be understood: {error}."
+            ))
+        })?;
+        let mut found = Vec::new();
+        let mut matches = 0;
+        for path in paths {
+            match path {
+                Ok(path) => {
+                    matches += 1;
+                    if path.is_file() && self.is_photo(&path) {
+                        found.push(Ok(path));
+                    }
+                }
+                Err(error) => found.push(Err((error.path().to_owned(), error.to_string()))),
+            }
+        }
+        if found.is_empty() {
+            return Err(usage(if matches == 0 {
+                format!("The pattern {text} matches nothing.")
+            } else {
+                format!(
+                    "The pattern {text} matches no photo. Files that end in png, jpg, jpeg, bmp, \
+                     tif, tiff or webp count."
+                )
+            }));
+        }
+        Ok(Scanned {
+            root: fixed_folder(text),
+            found,
+        })
+    }
+
+    fn is_photo(&self, path: &Path) -> bool {
+        has_picture_ending(path) && !self.is_own_picture(path)
+    }
+
+    /// Whether an earlier run may have written it, so that a second run over the same folder does
+    /// not look for defects in overlays.
+    fn is_own_picture(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        PICTURE_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+            && self
+                .out
+                .as_ref()
+                .is_some_and(|out| absolute(path).starts_with(out))
+    }
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+fn or_current(folder: PathBuf) -> PathBuf {
+    if folder.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        folder
+    }
+}
+
+/// The part of a pattern that is no pattern.
+fn fixed_folder(text: &str) -> PathBuf {
+    let path = Path::new(text);
+    let is_fixed = |part: &std::path::Component<'_>| {
+        let part = part.as_os_str().to_string_lossy();
+        part == Pattern::escape(&part)
+    };
+    let fixed: PathBuf = path.components().take_while(is_fixed).collect();
+    or_current(fixed)
+}

@@ -1,0 +1,78 @@
+//! The command line of VCP-CLIP: everything behind the binary `vcp-clip`.
+//!
+//! Arguments as typed ([`args`]) are completed from the environment and a file ([`config`]); each
+//! command turns them into validated options and does its work. What is public here is what the
+//! binary calls and what tests reach without it.
+
+mod args;
+mod completions;
+mod config;
+mod console;
+mod exit;
+mod files;
+mod inputs;
+mod interrupt;
+mod model;
+pub mod pull;
+mod segment;
+
+use std::ffi::OsString;
+
+pub use exit::Exit;
+
+use args::{Arguments, Command, ModelCommand};
+use config::{ParseError, Parsed};
+
+/// Runs `vcp-clip` with these arguments, the first of which is the program's name, and these
+/// environment variables.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Exit {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let parsed = match config::parse(arguments.into_iter().collect(), &environment) {
+        Ok(parsed) => parsed,
+        Err(ParseError::Clap(error)) => {
+            // Nothing is left to be said if the help cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+        }
+        Err(ParseError::Usage(error)) => {
+            console::error(&error.into());
+            return Exit::Usage;
+        }
+    };
+    run_command(parsed).unwrap_or_else(|error| {
+        if console::is_broken_pipe(&error) {
+            return Exit::Done;
+        }
+        console::error(&error);
+        exit::status_of(&error)
+    })
+}
+
+fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
+    let Parsed {
+        arguments: Arguments { command },
+        unknown_variables,
+    } = parsed;
+    for name in unknown_variables {
+        console::note(&format!(
+            "{name} is set, but vcp-clip has no option of that name."
+        ));
+    }
+    match command {
+        Command::Segment(segment) => segment::run(segment),
+        Command::Model(model) => match model.command {
+            ModelCommand::Inspect(inspect) => model::inspect::run(&inspect),
+            ModelCommand::Pack(pack) => model::pack::run(pack),
+            ModelCommand::List(list) => model::list::run(&list),
+            ModelCommand::Pull(pull) => model::pull::run(&pull),
+        },
+        Command::Completions(completions) => completions::run(&completions),
+    }
+}

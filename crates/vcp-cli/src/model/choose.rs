@@ -1,0 +1,165 @@
+//! Which model to use, and with what settings.
+
+use std::path::PathBuf;
+
+use vcp_checkpoint::{Activation, Geometry, Settings, Weights};
+
+use super::cache;
+use crate::args::{ActivationName, ChoiceArgs};
+use crate::exit::{OrUsage, usage};
+
+const NO_MODEL: &str = "\
+No model is given. Either fetch the published one with `vcp-clip model pull visa` and use it with \
+--model visa, or name a bundle with --model FILE, or the two files it is made of with --clip FILE \
+--checkpoint FILE.";
+
+/// A model that was asked for; no file of it has been opened.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    files: Files,
+    changes: Changes,
+}
+
+#[derive(Debug)]
+enum Files {
+    Bundle(PathBuf),
+    Parts { clip: PathBuf, checkpoint: PathBuf },
+}
+
+/// What to set otherwise than the bundle, or the defaults, say.
+#[derive(Debug, Default)]
+struct Changes {
+    taps: Vec<usize>,
+    image_size: Option<usize>,
+    normal_templates: Vec<String>,
+    anomalous_templates: Vec<String>,
+    activation: Option<Activation>,
+}
+
+impl Choice {
+    /// Settles which files are meant.
+    ///
+    /// # Errors
+    /// When no model is given, half of one, or the name of one that has not been pulled.
+    pub(crate) fn new(arguments: ChoiceArgs) -> anyhow::Result<Self> {
+        let files = match (arguments.model, arguments.clip, arguments.checkpoint) {
+            (Some(model), _, _) if cache::is_name(&model) => {
+                let folder = cache::folder(&arguments.cache)?;
+                let bundle = cache::bundle(&folder, &model);
+                if !bundle.is_file() {
+                    return Err(usage(not_pulled(&model, &bundle)));
+                }
+                Files::Bundle(bundle)
+            }
+            (Some(model), _, _) => Files::Bundle(model),
+            (None, Some(clip), Some(checkpoint)) => Files::Parts { clip, checkpoint },
+            (None, Some(_), None) => {
+                return Err(usage(
+                    "--clip names CLIP's weights only; name a trained checkpoint with --checkpoint \
+                     FILE as well.",
+                ));
+            }
+            (None, None, Some(_)) => {
+                return Err(usage(
+                    "--checkpoint names the trained part only; name CLIP's weights with --clip \
+                     FILE as well.",
+                ));
+            }
+            (None, None, None) => return Err(usage(NO_MODEL)),
+        };
+        let changes = Changes {
+            taps: arguments.taps,
+            image_size: arguments.image_size,
+            normal_templates: arguments.template_normal,
+            anomalous_templates: arguments.template_anomalous,
+            activation: arguments.activation.map(|name| match name {
+                ActivationName::Gelu => Activation::Gelu,
+                ActivationName::Quickgelu => Activation::QuickGelu,
+            }),
+        };
+        Ok(Self { files, changes })
+    }
+
+    /// Opens the weights.
+    ///
+    /// # Errors
+    /// When a file cannot be used or the settings do not fit it; both count as wrong usage, since
+    /// nothing can be begun.
+    pub(crate) fn open(&self) -> anyhow::Result<Weights> {
+        match &self.files {
+            Files::Parts { clip, checkpoint } => {
+                let settings =
+                    |geometry: &Geometry| self.changes.apply(Settings::for_geometry(geometry));
+                Weights::open_parts_with(clip, checkpoint, settings).or_usage()
+            }
+            Files::Bundle(bundle) => {
+                let weights = Weights::open_bundle(bundle).or_usage()?;
+                if self.changes.is_none() {
+                    return Ok(weights);
+                }
+                let settings = self.changes.apply(weights.settings().clone());
+                let mut weights = weights.with_settings(settings).or_usage()?;
+                // It was found with other settings and says nothing about these.
+                weights.set_calibration(None).or_usage()?;
+                Ok(weights)
+            }
+        }
+    }
+}
+
+impl Changes {
+    fn is_none(&self) -> bool {
+        self.taps.is_empty()
+            && self.image_size.is_none()
+            && self.normal_templates.is_empty()
+            && self.anomalous_templates.is_empty()
+            && self.activation.is_none()
+    }
+
+    fn apply(&self, mut settings: Settings) -> Settings {
+        if !self.taps.is_empty() {
+            settings.taps.clone_from(&self.taps);
+        }
+        if let Some(image_size) = self.image_size {
+            settings.image_size = image_size;
+        }
+        if !self.normal_templates.is_empty() {
+            settings.normal_templates.clone_from(&self.normal_templates);
+        }
+        if !self.anomalous_templates.is_empty() {
+            settings
+                .anomalous_templates
+                .clone_from(&self.anomalous_templates);
+        }
+        if let Some(activation) = self.activation {
+            settings.activation = activation;
+        }
+        settings
+    }
+}
+
+fn not_pulled(model: &std::path::Path, bundle: &std::path::Path) -> String {
+    let name = model.display();
+    let bundle = bundle.display();
+    let catalogue = crate::pull::Catalogue::published();
+    if model
+        .to_str()
+        .is_some_and(|name| catalogue.bundle(name).is_some())
+    {
+        format!(
+            "The model {name} has not been pulled: there is no {bundle}. Fetch it with `vcp-clip \
+             model pull {name}`."
+        )
+    } else {
+        let known: Vec<&str> = catalogue
+            .bundles
+            .iter()
+            .map(|bundle| bundle.name.as_str())
+            .collect();
+        format!(
+            "There is no model called {name}: there is no {bundle}. `vcp-clip model pull` knows \
+             {}; a bundle in a file without ending is named as ./{name}.",
+            known.join(" and ")
+        )
+    }
+}

@@ -1,0 +1,196 @@
+//! `vcp-clip model inspect FILE`.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use vcp_checkpoint::{Source, TensorFile, Weights};
+
+use super::cache;
+use super::describe::{self, Kind};
+use crate::args::InspectArgs;
+use crate::console;
+use crate::exit::Exit;
+
+/// What a bundle's metadata are stored under.
+const BUNDLE_KEY: &str = "vcp_clip";
+
+/// What is said about a file. The order of the fields is the order of the keys.
+#[derive(Debug, Serialize)]
+struct Description {
+    path: String,
+    /// The file format.
+    format: String,
+    bytes: u64,
+    kind: Kind,
+    tensor_count: usize,
+    /// Numbers in all tensors together.
+    parameter_count: u64,
+    /// Lengths by name; empty for files of no known model.
+    geometry: Value,
+    /// The next three of bundles only.
+    settings: Value,
+    calibration: Value,
+    sources: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tensors: Option<Vec<TensorDescription>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TensorDescription {
+    name: String,
+    #[serde(rename = "type")]
+    element_type: String,
+    shape: Vec<usize>,
+}
+
+pub(crate) fn run(arguments: &InspectArgs) -> anyhow::Result<Exit> {
+    // A name of a pulled bundle, unless there is such a file.
+    let path = if cache::is_name(&arguments.file) && !arguments.file.exists() {
+        cache::bundle(&cache::folder(&arguments.cache)?, &arguments.file)
+    } else {
+        arguments.file.clone()
+    };
+    let file = TensorFile::open(&path)?;
+    let description = describe(&file, &path, arguments.tensors)?;
+    if arguments.json {
+        console::print_line(&serde_json::to_string(&description)?)?;
+    } else {
+        console::print_bytes(text(&description).as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn describe(
+    file: &TensorFile,
+    path: &std::path::Path,
+    list_tensors: bool,
+) -> anyhow::Result<Description> {
+    let tensors: Vec<TensorDescription> = file
+        .names()
+        .filter_map(|name| {
+            let tensor = file.tensor(name)?;
+            Some(TensorDescription {
+                name: name.to_owned(),
+                element_type: tensor.element_type().to_string(),
+                shape: tensor.shape().to_vec(),
+            })
+        })
+        .collect();
+    let parameter_count = tensors
+        .iter()
+        .map(|tensor| {
+            tensor
+                .shape
+                .iter()
+                .map(|&length| length as u64)
+                .product::<u64>()
+        })
+        .sum();
+    let mut description = Description {
+        path: path.display().to_string(),
+        format: file.format().to_string(),
+        bytes: file.file_length(),
+        kind: Kind::of(file),
+        tensor_count: tensors.len(),
+        parameter_count,
+        geometry: Value::Null,
+        settings: Value::Null,
+        calibration: Value::Null,
+        sources: Value::Null,
+        tensors: list_tensors.then_some(tensors),
+    };
+    if file.metadata(BUNDLE_KEY).is_some() {
+        let weights = Weights::from_bundle(file)?;
+        description.kind = Kind::Bundle;
+        description.geometry = serde_json::to_value(weights.geometry())?;
+        description.settings = serde_json::to_value(weights.settings())?;
+        description.calibration = serde_json::to_value(weights.calibration())?;
+        description.sources = weights.sources().iter().map(source).collect();
+    } else {
+        let lengths = describe::lengths(file, description.kind);
+        let lengths: Map<String, Value> = lengths
+            .into_iter()
+            .map(|(name, length)| (name.to_owned(), json!(length)))
+            .collect();
+        description.geometry = Value::Object(lengths);
+    }
+    Ok(description)
+}
+
+fn source(source: &Source) -> Value {
+    json!({
+        "file_name": source.file_name(),
+        "bytes": source.bytes(),
+        "sha256": source.sha256(),
+    })
+}
+
+fn text(description: &Description) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{}", description.path);
+    let _ = writeln!(text, "  is          {}", description.kind.title());
+    let _ = writeln!(
+        text,
+        "  format      {}, {}",
+        description.format,
+        indicatif::BinaryBytes(description.bytes)
+    );
+    let _ = writeln!(
+        text,
+        "  tensors     {}, of {} numbers",
+        description.tensor_count,
+        indicatif::HumanCount(description.parameter_count)
+    );
+    for (title, value) in [
+        ("geometry", &description.geometry),
+        ("settings", &description.settings),
+        ("calibration", &description.calibration),
+        ("sources", &description.sources),
+    ] {
+        write_value(&mut text, title, value);
+    }
+    for tensor in description.tensors.iter().flatten() {
+        let _ = writeln!(
+            text,
+            "  {:6} {:?} {}",
+            tensor.element_type, tensor.shape, tensor.name
+        );
+    }
+    text
+}
+
+/// One line per entry of an object.
+fn write_value(text: &mut String, title: &str, value: &Value) {
+    let mut title = title;
+    let mut line = |content: String| {
+        let _ = writeln!(text, "  {title:11} {content}");
+        title = "";
+    };
+    match value {
+        Value::Null => {}
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                line(format!("{}: {}", name.replace('_', " "), plain(value)));
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| line(plain(value))),
+        other => line(plain(other)),
+    }
+}
+
+/// A value without JSON's quotes and braces.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(name, value)| format!("{name} {}", plain(value)));
+            entries.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}

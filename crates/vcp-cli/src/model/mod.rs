@@ -1,0 +1,11 @@
+//! Finding, loading and describing models.
+
+pub(crate) mod cache;
+mod choose;
+mod describe;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod pack;
+pub(crate) mod pull;
+
+pub(crate) use choose::Choice;

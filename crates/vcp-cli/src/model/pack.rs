@@ -1,0 +1,27 @@
+//! `vcp-clip model pack`.
+
+use vcp_checkpoint::Precision;
+
+use super::Choice;
+use crate::args::{PackArgs, PrecisionName};
+use crate::console;
+use crate::exit::{Exit, usage};
+
+pub(crate) fn run(arguments: PackArgs) -> anyhow::Result<Exit> {
+    let bundle = arguments.bundle;
+    if bundle.exists() && !arguments.force {
+        return Err(usage(format!(
+            "{} exists already; --force replaces it.",
+            bundle.display()
+        )));
+    }
+    let weights = Choice::new(arguments.choice)?.open()?;
+    let precision = match arguments.precision {
+        PrecisionName::F16 => Precision::F16,
+        PrecisionName::F32 => Precision::F32,
+        PrecisionName::AsStored => Precision::AsStored,
+    };
+    weights.write_bundle(&bundle, precision)?;
+    console::print_line(&bundle.display().to_string())?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,89 @@
+//! `vcp-clip model pull NAME`.
+
+use std::cell::RefCell;
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::cache;
+use crate::args::PullArgs;
+use crate::console;
+use crate::exit::{Exit, usage};
+use crate::pull::{BaseUrls, Catalogue, Connection, Progress, PullError, Puller};
+
+pub(crate) fn run(arguments: &PullArgs) -> anyhow::Result<Exit> {
+    let catalogue = Catalogue::published();
+    let cache = cache::folder(&arguments.cache)?;
+    let base_urls = BaseUrls {
+        clip: arguments.base_url_clip.clone(),
+        drive: arguments.base_url_drive.clone(),
+    };
+    let puller = Puller {
+        catalogue: &catalogue,
+        cache: &cache,
+        base_urls: &base_urls,
+        offline: arguments.offline,
+        connection: Connection {
+            proxy: ureq::Proxy::try_from_env(),
+            ..Default::default()
+        },
+    };
+    let progress = Terminal {
+        quiet: arguments.quiet,
+        bar: RefCell::new(ProgressBar::hidden()),
+    };
+    let outcome = puller.pull(&arguments.name, &progress);
+    progress.bar.borrow().finish_and_clear();
+    match outcome {
+        Ok(pulled) => {
+            if pulled.already_there {
+                progress.note("It was in the cache already.");
+            }
+            console::print_line(&pulled.path.display().to_string())?;
+            Ok(Exit::Done)
+        }
+        Err(error @ PullError::UnknownName { .. }) => Err(usage(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows a bar where there is a terminal.
+struct Terminal {
+    quiet: bool,
+    bar: RefCell<ProgressBar>,
+}
+
+impl Progress for Terminal {
+    fn begin(&self, name: &str, done: u64, total: Option<u64>) {
+        self.bar.borrow().finish_and_clear();
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = match total {
+            Some(total) => ProgressBar::new(total).with_style(style(
+                "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left",
+            )),
+            None => ProgressBar::new_spinner()
+                .with_style(style("{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}")),
+        };
+        bar.set_message(name.to_owned());
+        bar.set_position(done);
+        bar.reset_eta();
+        *self.bar.borrow_mut() = bar;
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.borrow().inc(bytes);
+    }
+
+    fn note(&self, message: &str) {
+        if !self.quiet {
+            self.bar.borrow().suspend(|| console::note(message));
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates above are right; the default bar is no disaster.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

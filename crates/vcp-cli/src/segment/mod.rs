@@ -1,0 +1,239 @@
+//! `vcp-clip segment`.
+
+mod names;
+mod options;
+mod pipeline;
+mod progress;
+mod report;
+mod save;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use vcp_checkpoint::Calibration;
+use vcp_image::ScaledMap;
+use vcp_predict::{Predictor, PredictorOptions};
+
+use crate::args::{Format, SegmentArgs};
+use crate::console;
+use crate::exit::{Exit, OrUsage, usage};
+use crate::inputs::Inputs;
+use crate::interrupt::Stop;
+use names::ResultNames;
+use options::Options;
+use pipeline::{Item, Pipeline, Segmented};
+use progress::Progress;
+use report::{Failure, Report};
+use save::Saving;
+
+pub(crate) use save::PICTURE_SUFFIXES;
+
+pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
+    let options = Options::new(arguments)?;
+    let inputs = Inputs::gather(&options.inputs, &options.scan)?;
+    let weights = options.choice.open()?;
+    options.create_folder()?;
+    let scale = Scale::new(&options, weights.calibration());
+    let stop = Stop::on_signals()?;
+    let predictor = Predictor::new(
+        &weights,
+        &PredictorOptions {
+            threads: options.threads,
+            ..Default::default()
+        },
+    )
+    .or_usage()?;
+    // The model has what it needs; large files need not stay mapped.
+    drop(weights);
+
+    let progress = Progress::new(inputs.known_count(), options.quiet);
+    let mut printer = Printer::new(options.format);
+    let mut tally = Tally::default();
+    let mut names = ResultNames::default();
+    let pipeline = Pipeline::start(predictor, inputs, options.decode.clone(), &stop)?;
+    while let Some(item) = pipeline.next() {
+        let result = finish(item, &options, scale, &mut names);
+        tally.count(&result);
+        let printed = progress.around(|| printer.print(&result));
+        if let Err(error) = printed {
+            stop.request();
+            progress.finish();
+            return Err(error);
+        }
+        progress.advance();
+    }
+    progress.finish();
+    let interrupted = stop.is_interrupted();
+    pipeline.finish()?;
+    tally.exit(&options, interrupted)
+}
+
+/// What the model's values are measured against.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    /// From here on a photo is anomalous.
+    score: f32,
+    /// From here on a pixel belongs to a defect.
+    pixel: f32,
+    /// The two ends of the colours.
+    range: (f32, f32),
+}
+
+impl Scale {
+    const UNCALIBRATED: f32 = 0.5;
+
+    /// What was asked for, else what the model was calibrated to, else one half and all of 0 to 1.
+    fn new(options: &Options, calibration: Option<&Calibration>) -> Self {
+        let score = options
+            .score_threshold
+            .or(calibration.map(|it| it.score_threshold));
+        let pixel = options
+            .pixel_threshold
+            .or(calibration.map(|it| it.pixel_threshold));
+        let range = options.range.or(calibration.map(|it| it.range));
+        if (score.is_none() || pixel.is_none()) && !options.quiet {
+            console::note(
+                "This model is not calibrated, so 0.5 stands in for a threshold that is not given; \
+                 set --score-threshold and --pixel-threshold to what suits your photos.",
+            );
+        }
+        Self {
+            score: score.unwrap_or(Self::UNCALIBRATED),
+            pixel: pixel.unwrap_or(Self::UNCALIBRATED),
+            range: range.unwrap_or((0.0, 1.0)),
+        }
+    }
+}
+
+/// Measures and writes what the model found in a photo.
+fn finish(
+    item: Item<Segmented>,
+    options: &Options,
+    scale: Scale,
+    names: &mut ResultNames,
+) -> Result<Report, Failure> {
+    let path = item.input.path.display().to_string();
+    let base = options
+        .saving
+        .as_ref()
+        .map(|saving| saving.claim(names, &item.input.relative));
+    let outcome = item.outcome.and_then(|segmented| {
+        let saving = options.saving.as_ref().zip(base.as_deref());
+        report(path.clone(), &segmented, item.spent, scale, saving)
+            .map_err(|error| format!("{error:#}"))
+    });
+    outcome.map_err(|error| Failure { path, error })
+}
+
+/// `saving` also says under what name. `spent` is the time that the photo has taken so far.
+fn report(
+    path: String,
+    segmented: &Segmented,
+    spent: Duration,
+    scale: Scale,
+    saving: Option<(&Saving, &Path)>,
+) -> anyhow::Result<Report> {
+    let begun = Instant::now();
+    let Segmented { photo, prediction } = segmented;
+    let (width, height) = (photo.width(), photo.height());
+    let map = ScaledMap::new(&prediction.blended, prediction.side, width, height);
+    let regions = vcp_image::regions(&map, scale.pixel)
+        .iter()
+        .map(Into::into)
+        .collect();
+    let files = match saving {
+        Some((saving, base)) => saving.save(base, photo, prediction, &map, scale)?,
+        None => save::Files::default(),
+    };
+    let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
+    let report = Report {
+        path,
+        score: prediction.score,
+        score_threshold: scale.score,
+        anomalous: prediction.score >= scale.score,
+        max: prediction.max,
+        pixel_threshold: scale.pixel,
+        regions,
+        width,
+        height,
+        files,
+        milliseconds: (milliseconds * 10.0).round() / 10.0,
+    };
+    if let Some((saving, base)) = saving {
+        saving.save_json(base, &serde_json::to_string(&report)?)?;
+    }
+    Ok(report)
+}
+
+/// Prints results, each as soon as it is there.
+struct Printer {
+    format: Format,
+    is_headed: bool,
+}
+
+impl Printer {
+    fn new(format: Format) -> Self {
+        Self {
+            format,
+            is_headed: false,
+        }
+    }
+
+    fn print(&mut self, result: &Result<Report, Failure>) -> anyhow::Result<()> {
+        let line = match (self.format, result) {
+            (Format::Json, Ok(report)) => serde_json::to_string(report)?,
+            (Format::Json, Err(failure)) => serde_json::to_string(failure)?,
+            (Format::Table, Ok(report)) => report.row(),
+            (Format::Table, Err(failure)) => failure.row(),
+        };
+        if self.format == Format::Table && !self.is_headed {
+            self.is_headed = true;
+            console::print_line(report::TABLE_HEADING)?;
+        }
+        console::print_line(&line).context("Standard output cannot be written")
+    }
+}
+
+/// How the photos came out.
+#[derive(Debug, Default)]
+struct Tally {
+    all: usize,
+    failed: usize,
+    anomalous: usize,
+}
+
+impl Tally {
+    fn count(&mut self, result: &Result<Report, Failure>) {
+        self.all += 1;
+        match result {
+            Ok(report) if report.anomalous => self.anomalous += 1,
+            Ok(_) => {}
+            Err(_) => self.failed += 1,
+        }
+    }
+
+    /// An incomplete run says so before it says what was found: a later script must not take
+    /// "anomalous" for "all looked at".
+    fn exit(&self, options: &Options, interrupted: bool) -> anyhow::Result<Exit> {
+        if interrupted {
+            if !options.quiet {
+                console::note(&format!("Stopped after {} photos.", self.all));
+            }
+            return Ok(Exit::Interrupted);
+        }
+        if self.all == 0 {
+            return Err(usage("Standard input held no path."));
+        }
+        if self.failed > 0 {
+            if !options.quiet {
+                console::note(&format!("{} of {} inputs failed.", self.failed, self.all));
+            }
+            return Ok(Exit::Failed);
+        }
+        if options.fail_on_anomaly && self.anomalous > 0 {
+            return Ok(Exit::Anomalous);
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,73 @@
+//! Names of result files.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Gives every photo its own name for results.
+///
+/// A photo keeps its folders and its name without ending: `x/a.png` gives `x/a`, to which each
+/// kind of file adds what it is. When another photo has that name already (`x/a.jpg`), it keeps
+/// its ending too: `x/a.jpg`; and if that is taken as well, a number is added: `x/a.jpg-2`.
+#[derive(Debug, Default)]
+pub(crate) struct ResultNames {
+    /// In lower case, since some file systems do not tell cases apart.
+    taken: HashSet<String>,
+}
+
+impl ResultNames {
+    /// A name for the photo at this place below the output folder.
+    pub(crate) fn claim(&mut self, relative: &Path) -> PathBuf {
+        let whole = relative.to_owned();
+        let short = match relative.file_stem() {
+            Some(stem) => relative.with_file_name(stem),
+            None => whole.clone(),
+        };
+        if self.take(&short) {
+            return short;
+        }
+        if self.take(&whole) {
+            return whole;
+        }
+        let mut number = 2_usize;
+        loop {
+            let mut name = whole.file_name().unwrap_or_default().to_owned();
+            name.push(format!("-{number}"));
+            let numbered = whole.with_file_name(name);
+            if self.take(&numbered) {
+                return numbered;
+            }
+            number += 1;
+        }
+    }
+
+    fn take(&mut self, name: &Path) -> bool {
+        self.taken.insert(name.to_string_lossy().to_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_photos_share_a_name() {
+        let mut names = ResultNames::default();
+        let cases = [
+            ("a.png", "a"),
+            ("x/a.png", "x/a"),
+            ("a.jpg", "a.jpg"),
+            ("a.jpg", "a.jpg-2"),
+            ("a.jpg", "a.jpg-3"),
+            ("A.PNG", "A.PNG"),
+            ("b.tar.png", "b.tar"),
+            ("noending", "noending"),
+        ];
+        for (photo, expected) in cases {
+            assert_eq!(
+                names.claim(Path::new(photo)),
+                Path::new(expected),
+                "{photo}"
+            );
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What `segment` was asked to do, checked as far as can be without opening a file.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use vcp_image::DecodeOptions;
+
+use super::save::Saving;
+use crate::args::{Format, Save, SegmentArgs};
+use crate::exit::{OrUsage, usage};
+use crate::inputs::ScanOptions;
+use crate::model::Choice;
+
+/// The validated options.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) inputs: Vec<PathBuf>,
+    pub(crate) scan: ScanOptions,
+    pub(crate) choice: Choice,
+    pub(crate) saving: Option<Saving>,
+    /// Values at the two ends of the colour scale.
+    pub(crate) range: Option<(f32, f32)>,
+    pub(crate) pixel_threshold: Option<f32>,
+    pub(crate) score_threshold: Option<f32>,
+    pub(crate) decode: DecodeOptions,
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) format: Format,
+    pub(crate) fail_on_anomaly: bool,
+    pub(crate) quiet: bool,
+}
+
+impl Options {
+    /// Checks the arguments against one another.
+    pub(crate) fn new(arguments: SegmentArgs) -> anyhow::Result<Self> {
+        let range = range(&arguments.range)?;
+        let saving = match (arguments.out.clone(), arguments.save) {
+            (None, kinds) if kinds.is_empty() => None,
+            (None, _) => {
+                return Err(usage(
+                    "--save says what to write; say where with --out DIR.",
+                ));
+            }
+            (Some(folder), kinds) => {
+                let kinds = if kinds.is_empty() {
+                    vec![Save::Overlay]
+                } else {
+                    kinds
+                };
+                Some(Saving { folder, kinds })
+            }
+        };
+        Ok(Self {
+            inputs: arguments.inputs,
+            scan: ScanOptions {
+                recursive: arguments.recursive,
+                out: arguments.out,
+            },
+            choice: Choice::new(arguments.choice)?,
+            saving,
+            range,
+            pixel_threshold: finite("--pixel-threshold", arguments.pixel_threshold)?,
+            score_threshold: finite("--score-threshold", arguments.score_threshold)?,
+            decode: DecodeOptions {
+                apply_orientation: !arguments.no_orientation,
+                max_pixels: arguments.max_pixels,
+            },
+            threads: arguments.threads,
+            format: arguments.format,
+            fail_on_anomaly: arguments.fail_on_anomaly,
+            quiet: arguments.quiet,
+        })
+    }
+
+    /// Makes sure that results can be written before a model is loaded for them.
+    pub(crate) fn create_folder(&self) -> anyhow::Result<()> {
+        if let Some(saving) = &self.saving {
+            std::fs::create_dir_all(&saving.folder)
+                .map_err(|error| {
+                    let folder = saving.folder.display();
+                    anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
+                })
+                .or_usage()?;
+        }
+        Ok(())
+    }
+}
+
+fn range(values: &[f32]) -> anyhow::Result<Option<(f32, f32)>> {
+    match *values {
+        [] => Ok(None),
+        [low, high] if low.is_finite() && high.is_finite() && low < high => Ok(Some((low, high))),
+        _ => Err(usage(
+            "--range takes two numbers LO,HI, the first below the second.",
+        )),
+    }
+}
+
+fn finite(option: &str, value: Option<f32>) -> anyhow::Result<Option<f32>> {
+    match value {
+        Some(value) if !value.is_finite() => {
+            Err(usage(format!("{option} takes a number, not {value}.")))
+        }
+        value => Ok(value),
+    }
+}

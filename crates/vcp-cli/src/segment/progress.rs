@@ -1,0 +1,43 @@
+//! The bar on standard error, where that is a terminal.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Progress over the photos; shows nothing where nobody looks.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub(crate) fn new(count: Option<usize>, quiet: bool) -> Self {
+        let bar = match count {
+            _ if quiet || !std::io::stderr().is_terminal() => ProgressBar::hidden(),
+            Some(count) => ProgressBar::new(count as u64).with_style(style(
+                "{pos} of {len} [{bar:30}] {elapsed} gone, {eta} left",
+            )),
+            None => ProgressBar::new_spinner().with_style(style("{pos} done, {elapsed} gone")),
+        };
+        // Shown from the start: the first photo may take a while.
+        bar.tick();
+        Self { bar }
+    }
+
+    /// Prints to standard output, which may be the same terminal.
+    pub(crate) fn around<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
+    pub(crate) fn advance(&self) {
+        self.bar.inc(1);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates above are right; the default bar is no disaster.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,98 @@
+//! What is said about each photo. `docs/output.md` describes it for users.
+
+use serde::Serialize;
+use vcp_image::Region;
+
+use super::save::Files;
+
+/// The result of one photo. The order of the fields is the order of the keys, which is stable.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) path: String,
+    pub(crate) score: f32,
+    pub(crate) score_threshold: f32,
+    pub(crate) anomalous: bool,
+    pub(crate) max: f32,
+    pub(crate) pixel_threshold: f32,
+    pub(crate) regions: Vec<RegionReport>,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) files: Files,
+    pub(crate) milliseconds: f64,
+}
+
+/// A photo, or a place where photos were looked for, that gave no result.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    pub(crate) path: String,
+    pub(crate) error: String,
+}
+
+/// A defect region in pixels of the photo.
+#[derive(Debug, Serialize)]
+pub(crate) struct RegionReport {
+    #[serde(rename = "box")]
+    bounding_box: BoxReport,
+    area: u64,
+    centroid: [f64; 2],
+    peak: f32,
+    peak_position: [usize; 2],
+    mean: f32,
+}
+
+#[derive(Debug, Serialize)]
+struct BoxReport {
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+}
+
+impl From<&Region> for RegionReport {
+    fn from(region: &Region) -> Self {
+        let bounds = region.bounding_box;
+        Self {
+            bounding_box: BoxReport {
+                x: bounds.x,
+                y: bounds.y,
+                width: bounds.width,
+                height: bounds.height,
+            },
+            area: region.area,
+            centroid: [hundredths(region.centroid.0), hundredths(region.centroid.1)],
+            peak: region.peak,
+            peak_position: region.peak_position.into(),
+            mean: region.mean,
+        }
+    }
+}
+
+/// A hundredth of a pixel is more than the map knows.
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// The heading of the table.
+pub(crate) const TABLE_HEADING: &str = " score  anomalous    max  regions       time  photo";
+
+impl Report {
+    /// A row of the table.
+    pub(crate) fn row(&self) -> String {
+        format!(
+            "{:6.4}  {:9}  {:5.3}  {:7}  {:>9}  {}",
+            self.score,
+            if self.anomalous { "yes" } else { "no" },
+            self.max,
+            self.regions.len(),
+            format!("{:.0} ms", self.milliseconds),
+            self.path
+        )
+    }
+}
+
+impl Failure {
+    /// A row of the table.
+    pub(crate) fn row(&self) -> String {
+        format!("failed: {}: {}", self.path, self.error)
+    }
+}

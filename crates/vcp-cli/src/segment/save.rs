@@ -1,0 +1,138 @@
+//! Files written for each photo.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use npyz::WriterBuilder;
+use serde::Serialize;
+use vcp_image::{Photo, ScaledMap};
+use vcp_predict::Prediction;
+
+use super::Scale;
+use super::names::ResultNames;
+use crate::args::Save;
+use crate::files::write_whole;
+
+/// How the names of our pictures end.
+pub(crate) const PICTURE_SUFFIXES: [&str; 3] = [OVERLAY, HEATMAP, MASK];
+
+const OVERLAY: &str = ".overlay.png";
+const HEATMAP: &str = ".heatmap.png";
+const MASK: &str = ".mask.png";
+
+/// What to write and where.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    pub(crate) folder: PathBuf,
+    pub(crate) kinds: Vec<Save>,
+}
+
+/// The files written for one photo, as they stand in its result.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Files {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) overlay: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heatmap: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mask: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) map: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) branch1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) branch2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) json: Option<String>,
+}
+
+impl Saving {
+    /// The name, still without ending, of the results of a photo.
+    pub(crate) fn claim(&self, names: &mut ResultNames, relative: &Path) -> PathBuf {
+        self.folder.join(names.claim(relative))
+    }
+
+    /// Writes everything but the JSON file, which tells of the others, and says what that one will
+    /// be called.
+    pub(crate) fn save(
+        &self,
+        base: &Path,
+        photo: &Photo,
+        prediction: &Prediction,
+        map: &ScaledMap<'_>,
+        scale: Scale,
+    ) -> anyhow::Result<Files> {
+        if let Some(folder) = base.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("The folder {} cannot be created", folder.display()))?;
+        }
+        let picture = |suffix, draw: &dyn Fn() -> vcp_image::Picture| {
+            let path = with_suffix(base, suffix);
+            draw().write_png(&path)?;
+            anyhow::Ok(Some(path.display().to_string()))
+        };
+        let array = |suffix, values: &[f32]| {
+            let path = with_suffix(base, suffix);
+            write_npy(&path, values, prediction.side)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+            anyhow::Ok(Some(path.display().to_string()))
+        };
+        let mut files = Files::default();
+        for kind in &self.kinds {
+            match kind {
+                Save::Overlay => {
+                    files.overlay = picture(OVERLAY, &|| {
+                        vcp_image::overlay(photo, map, scale.range, scale.pixel)
+                    })?;
+                }
+                Save::Heatmap => {
+                    files.heatmap = picture(HEATMAP, &|| vcp_image::heatmap(map, scale.range))?;
+                }
+                Save::Mask => {
+                    files.mask = picture(MASK, &|| vcp_image::mask_picture(map, scale.pixel))?;
+                }
+                Save::Npy => {
+                    files.map = array(".map.npy", &prediction.blended)?;
+                    files.branch1 = array(".branch1.npy", &prediction.branch1)?;
+                    files.branch2 = array(".branch2.npy", &prediction.branch2)?;
+                }
+                Save::Json => {
+                    files.json = Some(with_suffix(base, ".json").display().to_string());
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Writes the JSON file, if it was asked for.
+    pub(crate) fn save_json(&self, base: &Path, line: &str) -> anyhow::Result<()> {
+        if !self.kinds.contains(&Save::Json) {
+            return Ok(());
+        }
+        let path = with_suffix(base, ".json");
+        write_whole(&path, |file| writeln!(file, "{line}"))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.
+fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
+    let mut path = base.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// Writes an f32 array `[side, side]`.
+fn write_npy(path: &Path, values: &[f32], side: usize) -> io::Result<()> {
+    write_whole(path, |file| {
+        let side = side as u64;
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&[side, side])
+            .writer(file)
+            .begin_nd()?;
+        writer.extend(values.iter().copied())?;
+        writer.finish()
+    })
+}
