@@ -9,17 +9,18 @@
 //! - of an animation or a many-page file the first picture is taken.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::codecs::{
     bmp::BmpDecoder, jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
 };
+use image::error::UnsupportedErrorKind;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, Limits, metadata::Orientation};
 
 use crate::orientation::upright;
-use crate::{Error, Photo};
+use crate::{Error, Photo, mask_from_photo};
 
 /// What a decoder may allocate beside the pixels: tables, metadata, compressed rows.
 const WORKING_MEMORY: u64 = 64 << 20;
@@ -49,12 +50,33 @@ impl Default for DecodeOptions {
 /// # Errors
 /// See [`Error`]; each names the path.
 pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
+    open(path, options, Narrowing::UpperByte)
+}
+
+/// Decodes a ground-truth mask: grey, 255 where any colour channel of the file is above 0, also where
+/// a 16-bit file numbers its defects 1, 2, 3, …, whose upper bytes are all 0.
+///
+/// # Errors
+/// As [`decode_file`].
+pub fn decode_mask_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
+    open(path, options, Narrowing::AnyBit).map(|photo| mask_from_photo(&photo))
+}
+
+fn open(path: &Path, options: &DecodeOptions, narrowing: Narrowing) -> Result<Photo, Error> {
     let label = path.display().to_string();
-    let file = File::open(path).map_err(|source| Error::Read {
+    let file = File::open(path).and_then(|file| {
+        // A folder opens like a file on some systems and then has odd lengths.
+        if file.metadata()?.is_dir() {
+            Err(ErrorKind::IsADirectory.into())
+        } else {
+            Ok(file)
+        }
+    });
+    let file = file.map_err(|source| Error::Read {
         file: label.clone(),
         source,
     })?;
-    decode(BufReader::new(file), &label, options)
+    decode(BufReader::new(file), &label, options, narrowing)
 }
 
 /// Decodes an image held in memory; `label` stands for it in errors.
@@ -62,7 +84,7 @@ pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error>
 /// # Errors
 /// See [`Error`]; each names the label.
 pub fn decode_bytes(bytes: &[u8], label: &str, options: &DecodeOptions) -> Result<Photo, Error> {
-    decode(Cursor::new(bytes), label, options)
+    decode(Cursor::new(bytes), label, options, Narrowing::UpperByte)
 }
 
 /// One image on its way: where it comes from, and what is allowed.
@@ -70,12 +92,23 @@ struct Source<'a> {
     label: &'a str,
     format: ImageFormat,
     options: &'a DecodeOptions,
+    narrowing: Narrowing,
+}
+
+/// What becomes of 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Narrowing {
+    /// The upper 8: brightness.
+    UpperByte,
+    /// Zero if all 16 are: masks.
+    AnyBit,
 }
 
 fn decode<R: BufRead + Seek>(
     mut reader: R,
     label: &str,
     options: &DecodeOptions,
+    narrowing: Narrowing,
 ) -> Result<Photo, Error> {
     let read_error = |source| Error::Read {
         file: label.to_owned(),
@@ -111,6 +144,7 @@ fn decode<R: BufRead + Seek>(
         label,
         format,
         options,
+        narrowing,
     };
     // The decoders are other people's code fed with strangers' bytes. Should one of them panic, that
     // is one bad image, not the end of a long run; nothing of ours is shared with them.
@@ -162,11 +196,15 @@ impl Source<'_> {
             reason,
         };
         match error {
-            ImageError::Unsupported(error) => unsupported(error.to_string()),
+            ImageError::Unsupported(error) => unsupported(match error.kind() {
+                UnsupportedErrorKind::GenericFeature(what) => what,
+                UnsupportedErrorKind::Color(color) => format!("pixels of the kind {color:?}"),
+                _ => error.to_string(),
+            }),
             ImageError::Limits(_) => {
                 self.invalid("decoding it would take more memory than its size can explain")
             }
-            ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 self.invalid("it ends too early")
             }
             other => self.invalid(&other.to_string()),
@@ -249,7 +287,13 @@ impl Source<'_> {
         decoder
             .read_image(&mut buffer)
             .map_err(|error| self.error(&error))?;
-        compact(&mut buffer, channels, keep, bytes_per_sample);
+        compact(
+            &mut buffer,
+            channels,
+            keep,
+            bytes_per_sample,
+            self.narrowing,
+        );
         let photo = Photo::from_parts(width as usize, height as usize, keep, buffer);
         Ok(upright(photo, orientation))
     }
@@ -261,23 +305,32 @@ fn limits(bytes: u64) -> Limits {
     limits
 }
 
-/// Drops the channels after the first `keep` and all but the upper byte of each sample, in place.
-fn compact(buffer: &mut Vec<u8>, channels: usize, keep: usize, bytes_per_sample: usize) {
+/// Drops the channels after the first `keep` and makes each sample one byte, in place.
+fn compact(
+    buffer: &mut Vec<u8>,
+    channels: usize,
+    keep: usize,
+    bytes_per_sample: usize,
+    narrowing: Narrowing,
+) {
     if channels == keep && bytes_per_sample == 1 {
         return;
     }
-    // Decoders give 16-bit samples in the machine's byte order.
-    let upper = if cfg!(target_endian = "little") {
-        bytes_per_sample - 1
-    } else {
-        0
-    };
     let pixel = channels * bytes_per_sample;
     let count = buffer.len() / pixel;
     for index in 0..count {
         for channel in 0..keep {
-            buffer[index * keep + channel] =
-                buffer[index * pixel + channel * bytes_per_sample + upper];
+            let at = index * pixel + channel * bytes_per_sample;
+            buffer[index * keep + channel] = if bytes_per_sample == 1 {
+                buffer[at]
+            } else {
+                // Decoders give 16-bit samples in the machine's byte order.
+                let value = u16::from_ne_bytes([buffer[at], buffer[at + 1]]);
+                match narrowing {
+                    Narrowing::UpperByte => (value >> 8) as u8,
+                    Narrowing::AnyBit => u8::from(value > 0),
+                }
+            };
         }
     }
     buffer.truncate(count * keep);

@@ -22,7 +22,7 @@ mod resample;
 mod scaled_map;
 
 pub use blur::gaussian_blur;
-pub use decode::{DecodeOptions, decode_bytes, decode_file};
+pub use decode::{DecodeOptions, decode_bytes, decode_file, decode_mask_file};
 pub use error::Error;
 pub use mask::{mask_from_photo, resize_mask};
 pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};

@@ -56,15 +56,16 @@ impl Picture {
     }
 
     fn encode(&self, file: &File) -> Result<(), IoError> {
-        let color = if self.photo.is_grey() {
-            ExtendedColorType::L8
+        // Up is quickest and enough for masks; Paeth makes photos a quarter smaller.
+        let (color, filter) = if self.photo.is_grey() {
+            (ExtendedColorType::L8, FilterType::Up)
         } else {
-            ExtendedColorType::Rgb8
+            (ExtendedColorType::Rgb8, FilterType::Paeth)
         };
         let side = |pixels: usize| u32::try_from(pixels).map_err(IoError::other);
         let (width, height) = (side(self.photo.width())?, side(self.photo.height())?);
         let mut writer = BufWriter::new(file);
-        PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, FilterType::Up)
+        PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, filter)
             .write_image(self.photo.pixels(), width, height, color)
             .map_err(IoError::other)?;
         writer.flush()

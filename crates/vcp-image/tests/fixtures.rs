@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use safetensors::SafeTensors;
-use vcp_image::{DecodeOptions, Photo, decode_file, gaussian_blur, resize_mask};
+use vcp_image::{DecodeOptions, Photo, decode_file, decode_mask_file, gaussian_blur, resize_mask};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -97,6 +97,36 @@ fn grey_stays_grey() {
         assert!(decode(&format!("decoded/{name}")).is_grey(), "{name}");
     }
     assert!(!decode("decoded/rgb.png").is_grey());
+}
+
+#[test]
+fn a_mask_is_whatever_is_not_zero() {
+    let mask = |name: &str| decode_mask_file(&fixture(name), &DecodeOptions::default()).unwrap();
+    for name in ["masks/labels16.png", "masks/labels16.tiff"] {
+        let found = mask(name);
+        assert!(found.is_grey());
+        for y in 0..6 {
+            for x in 0..8 {
+                let defect = (y == 1 && (1..4).contains(&x)) || [(2, 3), (7, 5)].contains(&(x, y));
+                assert_eq!(
+                    found.row(y)[x],
+                    if defect { 255 } else { 0 },
+                    "{name} at {x}, {y}"
+                );
+            }
+        }
+    }
+    // A colour mask counts in every channel.
+    let blocks = mask("oriented/upright.png");
+    let expected = decode("oriented/upright.png");
+    for (found, pixel) in blocks
+        .pixels()
+        .iter()
+        .zip(expected.pixels().chunks_exact(3))
+    {
+        assert_eq!(*found == 255, pixel != [0, 0, 0]);
+    }
+    assert!(blocks.pixels().contains(&0));
 }
 
 #[test]

@@ -151,12 +151,12 @@ fn the_limit_is_the_option() {
 
 #[test]
 fn headers_that_claim_much_within_the_limit_cost_little() {
+    // Not WebP: a large canvas with a small frame on it is a sound animation.
     let before = peak_memory();
     for (format, bytes) in [
         ("PNG", png_claiming(14_000, 14_000)),
         ("BMP", bmp_claiming(14_000, 14_000)),
         ("TIFF", tiff_claiming(14_000, 14_000)),
-        ("WebP", webp_claiming(14_000, 14_000)),
     ] {
         assert!(
             matches!(decode(&bytes), Err(Error::Invalid { .. })),
@@ -178,7 +178,10 @@ fn images_without_pixels_are_refused() {
     ] {
         let error = decode(&bytes).unwrap_err();
         assert!(
-            matches!(error, Error::Empty { .. } | Error::Invalid { .. }),
+            matches!(
+                error,
+                Error::Empty { .. } | Error::Invalid { .. } | Error::Unsupported { .. }
+            ),
             "{error:?}"
         );
         assert!(error.to_string().contains("the test's image"));
@@ -269,12 +272,6 @@ fn the_content_tells_the_format_not_the_name() {
 /// or overwritten. Whatever comes out, it must come out as a photo or a typed error.
 #[test]
 fn mutations_do_not_panic() {
-    let panics = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let kept = std::sync::Arc::clone(&panics);
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        kept.lock().unwrap().push(info.to_string())
-    }));
     let before = peak_memory();
 
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
@@ -313,7 +310,10 @@ fn mutations_do_not_panic() {
                     accepted += 1;
                 }
                 Err(error) => {
-                    assert!(error.to_string().contains("the test's image"));
+                    let text = error.to_string();
+                    assert!(text.contains("the test's image"), "{text}");
+                    // This is what a panic inside a decoder becomes.
+                    assert!(!text.contains("gave up"), "{name}, round {round}: {text}");
                     refused += 1;
                 }
             }
@@ -322,10 +322,7 @@ fn mutations_do_not_panic() {
             }
         }
     }
-    std::panic::set_hook(hook);
     println!("{accepted} accepted, {refused} refused, slowest {slowest:?}");
-    let panics = panics.lock().unwrap();
-    assert!(panics.is_empty(), "{} panics: {:#?}", panics.len(), panics);
     assert!(accepted > 100 && refused > 100, "{accepted}, {refused}");
     assert!(
         slowest.0 < std::time::Duration::from_secs(20),

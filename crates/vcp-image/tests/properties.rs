@@ -289,10 +289,10 @@ proptest! {
             let same = Region { centroid: expected.centroid, mean: expected.mean, ..found.clone() };
             prop_assert_eq!(&same, expected);
         }
-        let white = mask_picture(&scaled, threshold).as_photo().pixels().iter()
-            .filter(|&&value| value == 255).count();
+        let mask = mask_picture(&scaled, threshold);
+        let white: u64 = mask.as_photo().pixels().iter().map(|&value| u64::from(value) / 255).sum();
         let area: u64 = found.iter().map(|region| region.area).sum();
-        prop_assert_eq!(area, white as u64);
+        prop_assert_eq!(area, white);
     }
 
     #[test]
@@ -362,4 +362,18 @@ fn a_heatmap_has_a_fixed_scale() {
         &other.as_photo().pixels()[..3],
         "a value has one colour everywhere"
     );
+}
+
+#[test]
+fn odd_sigmas_do_no_harm() {
+    let map = [0.0, 0.25, 0.5, 1.0];
+    for sigma in [0.0, -1.0, f32::NAN, 1e-9] {
+        assert_eq!(gaussian_blur(&map, 2, 2, sigma), map, "{sigma}");
+    }
+    for sigma in [1e3, 1e30, f32::INFINITY] {
+        for value in gaussian_blur(&map, 2, 2, sigma) {
+            assert!((value - 0.4375).abs() < 1e-4, "{sigma}: {value}");
+        }
+    }
+    assert!(gaussian_blur(&[], 0, 0, 8.0).is_empty());
 }
