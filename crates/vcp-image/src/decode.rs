@@ -164,7 +164,14 @@ fn decode<R: BufRead + Seek>(
         }
         ImageFormat::Bmp => source.pixels(BmpDecoder::new(reader)),
         ImageFormat::Tiff => source.pixels(TiffDecoder::new(reader)),
-        ImageFormat::WebP => source.pixels(WebPDecoder::new(reader)),
+        ImageFormat::WebP => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map_err(read_error)?;
+            let Some(bytes) = sound_webp(&bytes) else {
+                return Err(source.invalid("one of its chunks reaches past its end"));
+            };
+            source.pixels(WebPDecoder::new(Cursor::new(bytes)))
+        }
         _ => Err(unknown()),
     }));
     decoded.unwrap_or_else(|_| Err(source.invalid("the decoder gave up on it")))
@@ -279,8 +286,16 @@ impl Source<'_> {
                 });
             }
         };
-        let length = usize::try_from(bytes)
-            .map_err(|_| self.invalid("it does not fit this machine's memory"))?;
+        let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+        // Asked for and given back at once: the allocation below would end the process instead.
+        if Vec::<u8>::new().try_reserve_exact(length).is_err() {
+            return Err(Error::OutOfMemory {
+                file: self.label.to_owned(),
+                width: u64::from(width),
+                height: u64::from(height),
+                bytes,
+            });
+        }
         // Zeroed memory is not touched until it is written, so a short file that claims to be large
         // costs little before its decoder finds out.
         let mut buffer = vec![0; length];
@@ -335,6 +350,27 @@ fn compact(
     }
     buffer.truncate(count * keep);
     buffer.shrink_to_fit();
+}
+
+/// The part of a WebP file that its header speaks of, if all its chunks lie inside. The decoder
+/// allocates what a chunk claims to hold before it reads it, up to 4 GB.
+fn sound_webp(bytes: &[u8]) -> Option<&[u8]> {
+    let number = |bytes: &[u8]| {
+        let bytes = bytes.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*bytes)).ok()
+    };
+    let end = number(bytes.get(4..)?)?.checked_add(8)?;
+    let whole = bytes.get(..end)?;
+    let mut rest = whole.get(12..)?;
+    while let Some(header) = rest.get(..8) {
+        let length = number(&header[4..])?;
+        let chunk = rest[8..].get(..length)?;
+        // Chunks begin at even places; the last one's padding is sometimes forgotten.
+        rest = rest
+            .get(8 + chunk.len().next_multiple_of(2)..)
+            .unwrap_or_default();
+    }
+    Some(whole)
 }
 
 /// Whether a JPEG's markers lead to its end marker. The decoder would fill the missing part of a cut

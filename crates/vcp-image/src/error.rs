@@ -74,6 +74,20 @@ pub enum Error {
         /// [`DecodeOptions::max_pixels`](crate::DecodeOptions::max_pixels).
         max_pixels: u64,
     },
+    /// This machine has no memory for the pixels.
+    #[error(
+        "{file} has {width} × {height} pixels, for which {bytes} bytes of memory are needed that this machine does not give."
+    )]
+    OutOfMemory {
+        /// Path or label of the image.
+        file: String,
+        /// Width found in the header.
+        width: u64,
+        /// Height found in the header.
+        height: u64,
+        /// Bytes that could not be had.
+        bytes: u64,
+    },
     /// The image has no pixels.
     #[error("{file} has no pixels ({width} × {height}).")]
     Empty {

@@ -169,6 +169,23 @@ fn headers_that_claim_much_within_the_limit_cost_little() {
 }
 
 #[test]
+fn a_webp_chunk_that_claims_gigabytes_is_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/oriented");
+    let whole = std::fs::read(folder.join("6.webp")).unwrap();
+    let exif = whole.windows(4).position(|name| name == b"EXIF").unwrap();
+    let mut bytes = whole.clone();
+    bytes[exif + 4..exif + 8].fill(0xFF);
+    let error = decode(&bytes).unwrap_err();
+    assert!(
+        matches!(error, Error::Invalid { format: "WebP", .. }),
+        "{error:?}"
+    );
+    // After the end that the header names, anything may follow.
+    let followed = [whole.as_slice(), b"EXIF\xFF\xFF\xFF\xFF trailing"].concat();
+    assert_eq!(decode(&followed).unwrap(), decode(&whole).unwrap());
+}
+
+#[test]
 fn images_without_pixels_are_refused() {
     for bytes in [
         png_claiming(0, 5),
