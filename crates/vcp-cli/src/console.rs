@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use indicatif::ProgressStyle;
+
 /// Writes to standard output and flushes, so that a reader at the other end of a pipe has each
 /// result at once.
 pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
@@ -24,6 +26,12 @@ pub(crate) fn note(message: &str) {
 /// Says why the work ends, with all causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr().lock(), "error: {error:#}");
+}
+
+/// How a progress bar looks.
+pub(crate) fn bar_style(template: &str) -> ProgressStyle {
+    // The templates here are right; the default bar is no disaster.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// Whether an error says that nobody reads standard output any more, as with `| head`.

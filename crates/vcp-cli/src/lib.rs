@@ -1,6 +1,6 @@
 //! The command line of VCP-CLIP: everything behind the binary `vcp-clip`.
 //!
-//! Arguments as typed ([`args`]) are completed from the environment and a file ([`config`]); each
+//! Arguments as typed (`args`) are completed from the environment and a file (`config`); each
 //! command turns them into validated options and does its work. What is public here is what the
 //! binary calls and what tests reach without it.
 

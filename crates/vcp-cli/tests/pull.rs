@@ -1,5 +1,8 @@
 //! Pulling from a server on the loopback interface.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "says which tests are skipped")]
+
 mod support;
 
 use std::cell::RefCell;
@@ -235,31 +238,19 @@ fn a_server_without_ranges_sends_all_again() {
 
 #[test]
 fn a_part_that_does_not_fit_is_thrown_away() {
-    let cases: [(&str, Vec<u8>, Vec<Option<usize>>); 3] = [
-        (
-            "the beginning of something else",
-            vec![7; 1000],
-            vec![Some(1000), None],
-        ),
-        (
-            "longer than the file",
-            vec![7; 4_100_000],
-            vec![Some(4_100_000), None],
-        ),
-        (
-            "as long as the file",
-            vec![7; 4_000_000],
-            vec![Some(4_000_000), None],
-        ),
+    let cases = [
+        ("the beginning of something else", 1000),
+        ("longer than the file", 4_100_000),
+        ("as long as the file", 4_000_000),
     ];
-    for (case, part, ranges) in cases {
+    for (case, length) in cases {
         let server = Server::always(Reply::File(content()));
         let place = Setup::new(&server.url, &content());
-        fs::write(place.path("clip.pt.part"), part).unwrap();
+        fs::write(place.path("clip.pt.part"), vec![7; length]).unwrap();
         place
             .pull("clip")
             .unwrap_or_else(|error| panic!("{case}: {error}"));
-        assert_eq!(server.ranges(), ranges, "{case}");
+        assert_eq!(server.ranges(), [Some(length), None], "{case}");
         assert_eq!(place.files(), ["clip.pt"], "{case}");
     }
 }

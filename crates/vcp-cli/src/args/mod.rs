@@ -1,5 +1,6 @@
 //! The arguments exactly as typed. Nothing is checked here that needs more than one of them:
 //! each command turns its arguments into validated options before it starts.
+#![allow(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 mod model;
 mod segment;

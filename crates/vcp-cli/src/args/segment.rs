@@ -14,6 +14,7 @@ use super::{ChoiceArgs, ConfigArgs};
 /// arrays.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
 pub(crate) struct SegmentArgs {
     /// Photos: a file, a folder, a pattern such as 'photos/*.png', or - to read paths from
     /// standard input, one per line.

@@ -87,16 +87,14 @@ impl Inputs {
         let mut known = Some(0);
         let parts: Vec<Part> = scanned
             .into_iter()
-            .map(|found| match found {
-                Some(found) => {
-                    let listed = found.place(&common);
-                    known = known.map(|count| count + listed.len());
-                    Part::Listed(listed)
-                }
-                None => {
+            .map(|found| {
+                let Some(found) = found else {
                     known = None;
-                    Part::Piped
-                }
+                    return Part::Piped;
+                };
+                let listed = found.place(&common);
+                known = known.map(|count| count + listed.len());
+                Part::Listed(listed)
             })
             .collect();
         Ok(Self {

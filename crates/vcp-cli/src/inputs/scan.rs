@@ -87,11 +87,8 @@ impl Scanner {
                 Err(error) if error.loop_ancestor().is_some() => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(folder).to_owned();
-                    // A dangling link with another ending would be skipped if it led somewhere.
-                    let is_missing = error
-                        .io_error()
-                        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-                    if !is_missing || self.is_photo(&path) {
+                    // A link that leads nowhere matters only if it should lead to a photo.
+                    if self.is_photo(&path) || !path.is_symlink() {
                         found.push(Err((path, error.to_string())));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::cache;
 use crate::args::PullArgs;
@@ -60,11 +60,11 @@ impl Progress for Terminal {
             return;
         }
         let bar = match total {
-            Some(total) => ProgressBar::new(total).with_style(style(
+            Some(total) => ProgressBar::new(total).with_style(console::bar_style(
                 "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left",
             )),
             None => ProgressBar::new_spinner()
-                .with_style(style("{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}")),
+                .with_style(console::bar_style("{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}")),
         };
         bar.set_message(name.to_owned());
         bar.set_position(done);
@@ -81,9 +81,4 @@ impl Progress for Terminal {
             self.bar.borrow().suspend(|| console::note(message));
         }
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    // The templates above are right; the default bar is no disaster.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,13 +1,11 @@
 //! One file over HTTP: resumed where an earlier attempt stopped, limited in size, checked against
 //! its digest, and put in place only when it is right.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use ureq::http::{Response, header};
 use ureq::{Agent, Body, Proxy};
 
@@ -46,7 +44,7 @@ impl Default for Connection {
             attempts: 4,
             pause: Duration::from_secs(2),
             connect: Duration::from_secs(30),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
         }
     }
 }
@@ -371,22 +369,7 @@ fn range_start(response: &Response<Body>) -> Option<u64> {
 /// # Errors
 /// When the file cannot be read.
 pub fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let mut text = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+    vcp_checkpoint::sha256_of_file(path).map_err(io::Error::other)
 }
 
 /// The incomplete file.

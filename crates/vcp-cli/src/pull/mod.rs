@@ -1,6 +1,6 @@
 //! Fetching published weights into the cache.
 //!
-//! [`sources`] says what there is and where, [`download`] brings one file here, resumable and
+//! The catalogue says what there is and where, [`download`] brings one file here, resumable and
 //! checked, and [`Puller`] puts them together: a file from the table, or a bundle packed from two.
 
 pub mod download;

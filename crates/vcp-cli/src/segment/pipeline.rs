@@ -62,7 +62,7 @@ impl Pipeline {
         let model = {
             let stop = stop.clone();
             spawn("model", move || {
-                predict_all(&predictor, &decoded, &give_finished, &stop)
+                predict_all(&predictor, &decoded, &give_finished, &stop);
             })?
         };
         Ok(Self {

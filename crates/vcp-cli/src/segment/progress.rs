@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+
+use crate::console;
 
 /// Progress over the photos; shows nothing where nobody looks.
 pub(crate) struct Progress {
@@ -13,10 +15,11 @@ impl Progress {
     pub(crate) fn new(count: Option<usize>, quiet: bool) -> Self {
         let bar = match count {
             _ if quiet || !std::io::stderr().is_terminal() => ProgressBar::hidden(),
-            Some(count) => ProgressBar::new(count as u64).with_style(style(
+            Some(count) => ProgressBar::new(count as u64).with_style(console::bar_style(
                 "{pos} of {len} [{bar:30}] {elapsed} gone, {eta} left",
             )),
-            None => ProgressBar::new_spinner().with_style(style("{pos} done, {elapsed} gone")),
+            None => ProgressBar::new_spinner()
+                .with_style(console::bar_style("{pos} done, {elapsed} gone")),
         };
         // Shown from the start: the first photo may take a while.
         bar.tick();
@@ -35,9 +38,4 @@ impl Progress {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    // The templates above are right; the default bar is no disaster.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -122,7 +122,7 @@ fn send(mut stream: TcpStream, request: &Request, reply: Reply) -> std::io::Resu
     match reply {
         Reply::File(file) => {
             let limit = file.len();
-            return send(stream, request, Reply::Cut(file, limit));
+            send(stream, request, Reply::Cut(file, limit))
         }
         Reply::Cut(file, limit) => {
             let body = match request.range {
