@@ -13,6 +13,8 @@ use crate::{safetensors_file, torch};
 pub(crate) const MAX_TENSORS: usize = 20_000;
 /// Bytes of a tensor's name.
 pub(crate) const MAX_NAME_LENGTH: usize = 512;
+/// Dimensions of a tensor.
+pub(crate) const MAX_RANK: usize = 8;
 
 /// The formats of weight files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,13 +7,15 @@ use safetensors::tensor::Dtype;
 
 use crate::ElementType;
 use crate::error::{ErrorKind, shorten};
-use crate::file::{MAX_NAME_LENGTH, MAX_TENSORS};
+use crate::file::{MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS};
 use crate::tensor::{Layout, View, row_major_strides};
 
 /// Bytes of the length in front of the header.
 const LENGTH_BYTES: usize = 8;
 /// The header of a ViT-L/14 has 80 KB; parsing takes about twenty times the header in memory.
 const MAX_HEADER: u64 = 4 << 20;
+/// Keys of the metadata; a bundle has one.
+const MAX_METADATA: usize = 1_000;
 
 /// Tensors and metadata.
 pub(crate) type Content = (BTreeMap<String, Layout>, HashMap<String, String>);
@@ -45,6 +47,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Content, ErrorKind> {
     if infos.len() > MAX_TENSORS {
         return Err(refuse(format!("it holds more than {MAX_TENSORS} tensors")));
     }
+    let texts = metadata.metadata().clone().unwrap_or_default();
+    if texts.len() > MAX_METADATA {
+        return Err(refuse(format!(
+            "it holds {} entries of metadata, more than the {MAX_METADATA} supported",
+            texts.len()
+        )));
+    }
     let mut tensors = BTreeMap::new();
     for (name, info) in infos {
         let refuse = |problem: String| ErrorKind::Tensor {
@@ -53,6 +62,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Content, ErrorKind> {
         };
         if name.len() > MAX_NAME_LENGTH {
             return Err(refuse("its name is absurdly long".to_owned()));
+        }
+        if info.shape.len() > MAX_RANK {
+            return Err(refuse(format!(
+                "it has {} dimensions, more than the {MAX_RANK} supported",
+                info.shape.len()
+            )));
         }
         let element_type = element_type(info.dtype).ok_or_else(|| {
             refuse(format!(
@@ -66,7 +81,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Content, ErrorKind> {
             View::checked(0, element_type, range, 0, &info.shape, &strides).map_err(refuse)?;
         tensors.insert(name, Layout::of_view(info.shape.clone(), view));
     }
-    Ok((tensors, metadata.metadata().clone().unwrap_or_default()))
+    Ok((tensors, texts))
 }
 
 fn element_type(dtype: Dtype) -> Option<ElementType> {

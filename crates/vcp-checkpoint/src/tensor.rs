@@ -327,3 +327,115 @@ fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A tensor over `numbers` counting up from 0, as `f32`.
+    fn counting(numbers: usize) -> Arc<Storage> {
+        Arc::new(Storage::Owned(
+            (0..numbers)
+                .flat_map(|n| (n as f32).to_le_bytes())
+                .collect(),
+        ))
+    }
+
+    /// Every index of a shape in row-major order.
+    fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
+        let mut all = vec![Vec::new()];
+        for length in shape {
+            all = all
+                .into_iter()
+                .flat_map(|index: Vec<usize>| {
+                    (0..*length).map(move |last| index.iter().copied().chain([last]).collect())
+                })
+                .collect();
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn any_strided_view_reads_what_its_strides_say(
+            shape in prop::collection::vec(0usize..5, 0..4),
+            seed_strides in prop::collection::vec(0usize..9, 4),
+            offset in 0usize..30,
+            first in 0usize..5,
+            count in 0usize..5,
+        ) {
+            const ELEMENTS: usize = 120;
+            let strides = &seed_strides[..shape.len()];
+            let count_of_elements: usize = shape.iter().product();
+            let storages = [counting(ELEMENTS)];
+            let view = View::checked(0, ElementType::F32, 0..4 * ELEMENTS, offset, &shape, strides);
+            let last = indices(&shape)
+                .iter()
+                .map(|index| offset + index.iter().zip(strides).map(|(i, s)| i * s).sum::<usize>())
+                .max();
+            let fits = last.is_none_or(|last| last < ELEMENTS) && count_of_elements <= ELEMENTS;
+            prop_assert_eq!(view.is_ok(), fits);
+            if let Ok(view) = view {
+                let layout = Layout::of_view(shape.clone(), view);
+                let tensor = Tensor { name: "t", layout: &layout, storages: &storages };
+                let expected: Vec<f32> = indices(&shape)
+                    .iter()
+                    .map(|index| (offset + index.iter().zip(strides).map(|(i, s)| i * s).sum::<usize>()) as f32)
+                    .collect();
+                prop_assert_eq!(tensor.to_f32(), expected.clone());
+                let rows = shape.first().copied().unwrap_or(1);
+                let row_length: usize = shape.iter().skip(1).product();
+                let range = first.min(rows)..(first + count).min(rows);
+                let mut out = vec![-1.0; range.len() * row_length];
+                tensor.read_rows(range.clone(), &mut out);
+                prop_assert_eq!(&out[..], &expected[range.start * row_length..range.end * row_length]);
+                tensor.release();
+            }
+        }
+
+        #[test]
+        fn blocks_lie_one_below_the_other(
+            rows in prop::collection::vec(0usize..4, 1..5),
+            zeros in 0usize..3,
+            cut in (0usize..20, 0usize..20),
+        ) {
+            let storages = [counting(100)];
+            let total: usize = rows.iter().sum::<usize>() + zeros;
+            let mut start = 0;
+            let mut blocks = Vec::new();
+            for rows in &rows {
+                let view = View::checked(0, ElementType::F32, 0..400, start, &[*rows, 2], &[2, 1]).unwrap();
+                start += 2 * rows;
+                blocks.push(Block { rows: *rows, content: Content::View(view) });
+            }
+            blocks.push(Block { rows: zeros, content: Content::Zeros });
+            let layout = Layout { shape: vec![total, 2], element_type: ElementType::F32, blocks };
+            let tensor = Tensor { name: "t", layout: &layout, storages: &storages };
+            let expected: Vec<f32> = (0..start).map(|n| n as f32).chain(std::iter::repeat_n(0.0, 2 * zeros)).collect();
+            let (from, to) = (cut.0.min(cut.1).min(total), cut.0.max(cut.1).min(total));
+            let mut out = vec![-1.0; 2 * (to - from)];
+            tensor.read_rows(from..to, &mut out);
+            prop_assert_eq!(&out[..], &expected[2 * from..2 * to]);
+        }
+    }
+
+    #[test]
+    fn wrong_lengths_of_the_output_are_a_programming_mistake() {
+        let storages = [counting(6)];
+        let view = View::checked(0, ElementType::F32, 0..24, 0, &[3, 2], &[2, 1]).unwrap();
+        let layout = Layout::of_view(vec![3, 2], view);
+        for (rows, length) in [(0..2, 3), (2..4, 4), (0..1, 4)] {
+            let read = std::panic::catch_unwind(|| {
+                let tensor = Tensor {
+                    name: "t",
+                    layout: &layout,
+                    storages: &storages,
+                };
+                tensor.read_rows(rows.clone(), &mut vec![0.0; length]);
+            });
+            assert!(read.is_err(), "{rows:?} {length}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! CLIP under the names that different programs give its tensors.
 
+#![allow(clippy::unwrap_used, reason = "what is made here is made right")]
+
 mod support;
 
 use support::{Stored, Tensors, assert_equal, file, openai, part, small_settings, small_weights};

@@ -1,5 +1,7 @@
 //! Whatever is missing, unknown or wrong is listed, all of it, with what was found and expected.
 
+#![allow(clippy::unwrap_used, reason = "what is made here is made right")]
+
 mod support;
 
 use support::{Stored, Tensors, file, openai, part, small_settings, small_weights};
@@ -15,24 +17,30 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "one missing matrix",
-        change: |clip, _| drop(clip.remove("visual.proj")),
+        change: |clip, _| {
+            clip.remove("visual.proj");
+        },
         says: &["visual.proj is missing, expected [128, 64]"],
     },
     Case {
         name: "one unknown tensor",
-        change: |clip, _| drop(clip.insert("visual.extra".to_owned(), Stored::zeros(&[3, 7]))),
+        change: |clip, _| {
+            clip.insert("visual.extra".to_owned(), Stored::zeros(&[3, 7]));
+        },
         says: &["visual.extra is unknown, found [3, 7]"],
     },
     Case {
         name: "one wrong shape",
         change: |clip, _| {
-            drop(clip.insert("visual.ln_post.bias".to_owned(), Stored::zeros(&[127])))
+            clip.insert("visual.ln_post.bias".to_owned(), Stored::zeros(&[127]));
         },
         says: &["visual.ln_post.bias has the wrong shape, found [127], expected [128]"],
     },
     Case {
         name: "another number of dimensions",
-        change: |clip, _| drop(clip.insert("ln_final.bias".to_owned(), Stored::zeros(&[64, 1]))),
+        change: |clip, _| {
+            clip.insert("ln_final.bias".to_owned(), Stored::zeros(&[64, 1]));
+        },
         says: &["ln_final.bias has the wrong shape, found [64, 1], expected [64]"],
     },
     Case {
@@ -46,10 +54,10 @@ const CASES: &[Case] = &[
     Case {
         name: "a vocabulary that is not CLIP's",
         change: |clip, _| {
-            drop(clip.insert(
+            clip.insert(
                 "token_embedding.weight".to_owned(),
                 Stored::zeros(&[1000, 64]),
-            ))
+            );
         },
         says: &[
             "token_embedding.weight has the wrong shape, found [1000, 64], expected [49409, 64]",
@@ -58,10 +66,10 @@ const CASES: &[Case] = &[
     Case {
         name: "position table that is not square",
         change: |clip, _| {
-            drop(clip.insert(
+            clip.insert(
                 "visual.positional_embedding".to_owned(),
                 Stored::zeros(&[12, 128]),
-            ))
+            );
         },
         says: &[
             "visual.positional_embedding has the wrong shape, found [12, 128], expected [10, 128]",
@@ -70,7 +78,7 @@ const CASES: &[Case] = &[
     Case {
         name: "a block in the middle is missing",
         change: |clip, _| {
-            clip.retain(|name, _| !name.starts_with("visual.transformer.resblocks.1.ln_"))
+            clip.retain(|name, _| !name.starts_with("visual.transformer.resblocks.1.ln_"));
         },
         says: &[
             "visual.transformer.resblocks.1.ln_1.weight is missing, expected [128]",
@@ -81,7 +89,9 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "the tensor that tells the patch size",
-        change: |clip, _| drop(clip.remove("visual.conv1.weight")),
+        change: |clip, _| {
+            clip.remove("visual.conv1.weight");
+        },
         says: &["visual.conv1.weight is missing, expected [128, 3, ?, ?]"],
     },
     Case {
@@ -101,14 +111,16 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "the tensor that tells the number of context vectors",
-        change: |_, checkpoint| drop(checkpoint.remove("New_Lan_Embed.prompt_query")),
+        change: |_, checkpoint| {
+            checkpoint.remove("New_Lan_Embed.prompt_query");
+        },
         says: &["New_Lan_Embed.prompt_query is missing, expected [1, 3, 64]"],
     },
     Case {
         name: "a wider convolution",
         change: |_, checkpoint| {
             let name = "New_Lan_Embed.prompt_linear1.fc.weight".to_owned();
-            drop(checkpoint.insert(name, Stored::zeros(&[3, 1, 5])));
+            checkpoint.insert(name, Stored::zeros(&[3, 1, 5]));
         },
         says: &[
             "New_Lan_Embed.prompt_linear1.fc.weight has the wrong shape, found [3, 1, 5], expected [3, 1, 3]",
@@ -117,10 +129,10 @@ const CASES: &[Case] = &[
     Case {
         name: "deep prompts for another number of blocks",
         change: |_, checkpoint| {
-            drop(checkpoint.insert(
+            checkpoint.insert(
                 "deep_prompt_embeddings".to_owned(),
                 Stored::zeros(&[11, 5, 64]),
-            ))
+            );
         },
         says: &[
             "deep_prompt_embeddings has the wrong shape, found [11, 5, 64], expected [1, 5, 64]",
@@ -128,7 +140,9 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a tap's bias",
-        change: |_, checkpoint| drop(checkpoint.remove("trainable_linearlayer.fc.0.bias")),
+        change: |_, checkpoint| {
+            checkpoint.remove("trainable_linearlayer.fc.0.bias");
+        },
         says: &["trainable_linearlayer.fc.0.bias is missing, expected [64]"],
     },
 ];

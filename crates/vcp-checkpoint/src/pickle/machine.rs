@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::global::{self, Global};
 use super::node::{Graph, Node, NodeId, StorageReference, TensorReference};
 use crate::error::{ErrorKind, shorten};
+use crate::file::MAX_RANK;
 
 /// A pickle longer than this is none of a model's.
 const MAX_LENGTH: usize = 16 << 20;
@@ -12,8 +13,6 @@ const MAX_LENGTH: usize = 16 << 20;
 const MAX_OPERATIONS: usize = 2_000_000;
 const MAX_NODES: usize = 1_000_000;
 const MAX_OPEN_MARKS: usize = 1_000;
-/// Dimensions of a tensor.
-const MAX_RANK: usize = 8;
 
 /// Reads a pickle to its end.
 ///

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(clippy::unwrap_used, reason = "what is made here is made right")]
 
 pub(crate) mod pickle;
 pub(crate) mod zip_file;
