@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use indicatif::ProgressStyle;
 
+use crate::exit::whole_message;
+
 /// Writes to standard output and flushes, so that a reader at the other end of a pipe has each
 /// result at once.
 pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
@@ -25,7 +27,7 @@ pub(crate) fn note(message: &str) {
 
 /// Says why the work ends, with all causes.
 pub(crate) fn error(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr().lock(), "error: {error:#}");
+    let _ = writeln!(io::stderr().lock(), "error: {}", whole_message(error));
 }
 
 /// How a progress bar looks.

@@ -58,6 +58,18 @@ pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
     }
 }
 
+/// What an error says, followed by its causes where it does not say them itself.
+pub(crate) fn whole_message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !message.contains(&cause) {
+            message = format!("{}: {cause}", message.trim_end_matches(['.', ':']));
+        }
+    }
+    message
+}
+
 /// Gives an error the exit status of wrong usage, whatever it is.
 pub(crate) trait OrUsage<T> {
     /// Turns the error and all its causes into a [`UsageError`].
@@ -66,7 +78,7 @@ pub(crate) trait OrUsage<T> {
 
 impl<T, E: Into<anyhow::Error>> OrUsage<T> for Result<T, E> {
     fn or_usage(self) -> anyhow::Result<T> {
-        self.map_err(|error| usage(format!("{:#}", error.into())))
+        self.map_err(|error| usage(whole_message(&error.into())))
     }
 }
 
@@ -75,6 +87,20 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let cause = anyhow::anyhow!("disk full");
+        assert_eq!(
+            whole_message(&cause.context("a.png cannot be written.")),
+            "a.png cannot be written: disk full"
+        );
+        let cause = anyhow::anyhow!("disk full");
+        assert_eq!(
+            whole_message(&cause.context("cannot write: disk full.")),
+            "cannot write: disk full."
+        );
+    }
 
     #[test]
     fn context_does_not_hide_wrong_usage() {

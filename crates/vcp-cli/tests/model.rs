@@ -55,7 +55,7 @@ fn without_a_model_it_says_what_to_do() {
         (&["--model", "broken.safetensors"], &["broken.safetensors"]),
         (
             &["--clip", "vcp.pth", "--checkpoint", "vcp.pth"],
-            &["visual"],
+            &["vcp.pth is given with --clip, but it is a VCP-CLIP checkpoint"],
         ),
     ];
     for (arguments, expected) in cases {
@@ -153,7 +153,7 @@ fn a_bundle_is_packed_and_inspected() {
         .run(&["model", "inspect", "new.safetensors", "--tensors"])
         .ends_with(0);
     for text in [
-        "a bundle",
+        "a bundle, a complete model",
         "safetensors",
         "MiB",
         "taps: 1, 2",

@@ -1,6 +1,7 @@
 //! `vcp-clip segment`: what is printed, written and returned.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "says which tests are skipped")]
 
 mod support;
 
@@ -312,6 +313,15 @@ fn a_bad_photo_does_not_stop_the_rest() {
         let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
         match line["path"].as_str().unwrap() {
             "p/a.png" | "p/c.png" => assert!(line["score"].is_number()),
+            "missing.png" => assert_eq!(
+                line["error"]
+                    .as_str()
+                    .unwrap()
+                    .matches("os error 2")
+                    .count(),
+                1,
+                "{line}"
+            ),
             path => {
                 assert_eq!(keys, ["path", "error"]);
                 assert!(line["error"].as_str().unwrap().contains(path), "{line}");
@@ -319,6 +329,72 @@ fn a_bad_photo_does_not_stop_the_rest() {
         }
     }
     assert_eq!(workplace.files("out").len(), 2);
+}
+
+#[test]
+fn real_photos_of_every_kind_are_segmented() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let tiny = shared.join("goldens/tiny");
+    let cookies = shared.join("data/cookies/test-images");
+    let odd = shared.join("goldens/preprocess");
+    if ![&tiny, &cookies, &odd].iter().all(|folder| folder.is_dir()) {
+        eprintln!(
+            "skipped: {} does not hold the shared data",
+            shared.display()
+        );
+        return;
+    }
+    let workplace = Workplace::new();
+    let outcome = support::cli::Outcome::of(
+        workplace
+            .command([
+                "segment",
+                "--image-size",
+                "98",
+                "--out",
+                "out",
+                "--save",
+                "overlay,mask",
+            ])
+            .args([&cookies, &odd])
+            .arg("--clip")
+            .arg(tiny.join("clip.pt"))
+            .arg("--checkpoint")
+            .arg(tiny.join("vcp_saved_on_gpu.pth"))
+            .output()
+            .unwrap(),
+    )
+    .ends_with(0);
+    let lines = outcome.lines();
+    let named = |name: &str| {
+        lines
+            .iter()
+            .find(|line| line["path"].as_str().unwrap().ends_with(name))
+            .unwrap()
+    };
+    for (name, width, height) in [
+        ("gray16_300x200.png", 300, 200),
+        ("palette_140x100.png", 140, 100),
+        ("rgba_199x176.png", 199, 176),
+        ("rgb_260x180.bmp", 260, 180),
+        ("rgb_576x768.jpg", 576, 768),
+    ] {
+        let line = named(name);
+        assert_eq!(
+            (&line["width"], &line["height"]),
+            (&width.into(), &height.into()),
+            "{name}"
+        );
+    }
+    // A photo and what Pillow made of it look alike to the model.
+    let score = |name: &str| named(name)["score"].as_f64().unwrap();
+    assert!((score("rgb_320x240.png") - score("rgb_320x240_png_to_518.png")).abs() < 0.01);
+    let written = workplace.files("out");
+    assert_eq!(written.len(), 2 * lines.len());
+    assert!(
+        written.contains(&"data/cookies/test-images/test-normal-1.overlay.png".to_owned()),
+        "{written:?}"
+    );
 }
 
 #[test]

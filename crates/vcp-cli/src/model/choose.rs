@@ -1,10 +1,11 @@
 //! Which model to use, and with what settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use vcp_checkpoint::{Activation, Geometry, Settings, Weights};
+use vcp_checkpoint::{Activation, Geometry, Settings, TensorFile, Weights};
 
 use super::cache;
+use super::describe::Kind;
 use crate::args::{ActivationName, ChoiceArgs};
 use crate::exit::{OrUsage, usage};
 
@@ -90,7 +91,9 @@ impl Choice {
             Files::Parts { clip, checkpoint } => {
                 let settings =
                     |geometry: &Geometry| self.changes.apply(Settings::for_geometry(geometry));
-                Weights::open_parts_with(clip, checkpoint, settings).or_usage()
+                Weights::open_parts_with(clip, checkpoint, settings)
+                    .map_err(|error| mixed_up(clip, checkpoint).unwrap_or_else(|| error.into()))
+                    .or_usage()
             }
             Files::Bundle(bundle) => {
                 let weights = Weights::open_bundle(bundle).or_usage()?;
@@ -138,7 +141,27 @@ impl Changes {
     }
 }
 
-fn not_pulled(model: &std::path::Path, bundle: &std::path::Path) -> String {
+/// Says so when the files of two parts are not what their options call for, which as a list of
+/// missing and unknown tensors would be hard to see.
+fn mixed_up(clip: &Path, checkpoint: &Path) -> Option<anyhow::Error> {
+    let expected = [
+        ("--clip", clip, Kind::Clip),
+        ("--checkpoint", checkpoint, Kind::Checkpoint),
+    ];
+    for (option, path, kind) in expected {
+        let found = Kind::of(&TensorFile::open(path).ok()?);
+        if found != kind && found != Kind::Tensors {
+            return Some(anyhow::anyhow!(
+                "{} is given with {option}, but it is {}.",
+                path.display(),
+                found.title()
+            ));
+        }
+    }
+    None
+}
+
+fn not_pulled(model: &Path, bundle: &Path) -> String {
     let name = model.display();
     let bundle = bundle.display();
     let catalogue = crate::pull::Catalogue::published();

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use vcp_checkpoint::TensorFile;
 
+/// What a bundle's description is stored under.
+const BUNDLE_KEY: &str = "vcp_clip";
+
 /// What kind of model file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,17 +22,20 @@ impl Kind {
     /// For people.
     pub(crate) fn title(self) -> &'static str {
         match self {
-            Self::Bundle => "a bundle: a complete model",
+            Self::Bundle => "a bundle, a complete model; --model takes it",
             Self::Clip => "CLIP's weights; --clip takes it",
             Self::Checkpoint => "a VCP-CLIP checkpoint; --checkpoint takes it",
             Self::Tensors => "tensors of no model that vcp-clip knows",
         }
     }
 
-    /// Judged by the names of a few tensors that each such file has.
+    /// Judged by the bundle's description, and by the names of a few tensors that each such file
+    /// has.
     pub(crate) fn of(file: &TensorFile) -> Self {
         let has = |name| file.tensor(name).is_some();
-        if has("Zero_try.q_proj_pre.weight") && has("prompt_proj.weight") {
+        if file.metadata(BUNDLE_KEY).is_some() {
+            Self::Bundle
+        } else if has("Zero_try.q_proj_pre.weight") && has("prompt_proj.weight") {
             Self::Checkpoint
         } else if has("visual.conv1.weight")
             || has("vision_model.embeddings.patch_embedding.weight")

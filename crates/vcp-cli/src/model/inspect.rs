@@ -12,9 +12,6 @@ use crate::args::InspectArgs;
 use crate::console;
 use crate::exit::Exit;
 
-/// What a bundle's metadata are stored under.
-const BUNDLE_KEY: &str = "vcp_clip";
-
 /// What is said about a file. The order of the fields is the order of the keys.
 #[derive(Debug, Serialize)]
 struct Description {
@@ -100,9 +97,8 @@ fn describe(
         sources: Value::Null,
         tensors: list_tensors.then_some(tensors),
     };
-    if file.metadata(BUNDLE_KEY).is_some() {
+    if description.kind == Kind::Bundle {
         let weights = Weights::from_bundle(file)?;
-        description.kind = Kind::Bundle;
         description.geometry = serde_json::to_value(weights.geometry())?;
         description.settings = serde_json::to_value(weights.settings())?;
         description.calibration = serde_json::to_value(weights.calibration())?;

@@ -17,7 +17,7 @@ use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::{Format, SegmentArgs};
 use crate::console;
-use crate::exit::{Exit, OrUsage, usage};
+use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
 use crate::interrupt::Stop;
 use names::ResultNames;
@@ -121,7 +121,7 @@ fn finish(
     let outcome = item.outcome.and_then(|segmented| {
         let saving = options.saving.as_ref().zip(base.as_deref());
         report(path.clone(), &segmented, item.spent, scale, saving)
-            .map_err(|error| format!("{error:#}"))
+            .map_err(|error| whole_message(&error))
     });
     outcome.map_err(|error| Failure { path, error })
 }

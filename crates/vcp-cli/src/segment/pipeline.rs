@@ -14,6 +14,7 @@ use anyhow::Context;
 use vcp_image::{DecodeOptions, Photo};
 use vcp_predict::{Prediction, Predictor, Prepared};
 
+use crate::exit::whole_message;
 use crate::inputs::{Found, Input, Inputs};
 use crate::interrupt::Stop;
 
@@ -147,7 +148,7 @@ fn decode(
     // One file that trips a decoder must not end the run.
     catch_unwind(AssertUnwindSafe(|| {
         let photo = vcp_image::decode_file(&input.path, options)
-            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+            .map_err(|error| whole_message(&error.into()))?;
         let prepared = predictor.prepare(&photo);
         Ok((photo, prepared))
     }))
@@ -171,7 +172,7 @@ fn predict_all(
         let outcome = item.outcome.and_then(|(photo, prepared)| {
             let mut predictions = predictor
                 .predict(&[prepared])
-                .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+                .map_err(|error| whole_message(&error.into()))?;
             let prediction = predictions.pop().ok_or("The model gave no result.")?;
             Ok(Segmented { photo, prediction })
         });
