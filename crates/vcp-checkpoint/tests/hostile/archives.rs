@@ -31,6 +31,7 @@ fn changed(change: impl FnOnce(&mut Vec<Entry>)) -> Vec<u8> {
     build(&entries)
 }
 
+#[allow(clippy::too_many_lines, reason = "one table")]
 pub(crate) fn cases() -> Vec<Case> {
     let bomb = vec![0; 50 << 20];
     let big = (50u32 << 20) / 4;
@@ -223,12 +224,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         (
             "data in another folder",
-            changed(|e| e[1].name = "other/data/0".to_owned()),
+            changed(|e| e[1].name = String::from("other/data/0")),
             "lacks the entry data/0",
         ),
         (
             "name with control characters",
-            changed(|e| e[1].name = "archive/\u{1b}[2J\0".to_owned()),
+            changed(|e| e[1].name = String::from("archive/\u{1b}[2J\0")),
             "lacks the entry data/0",
         ),
         (

@@ -7,7 +7,7 @@ use crate::support::small_weights;
 use crate::support::zip_file::{Entry, build, torch};
 use crate::{Case, Use};
 
-/// A small generator of random numbers, the same in every run (SplitMix64).
+/// A small generator of random numbers, the same in every run (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -63,7 +63,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let bundle = written("bundle", &|path| {
         weights
             .write_bundle(path, vcp_checkpoint::Precision::F16)
-            .unwrap()
+            .unwrap();
     });
     let script = script();
 
@@ -140,8 +140,12 @@ pub(crate) fn cases() -> Vec<Case> {
             ));
         }
     }
+    random_pickles(&mut random, &mut cases);
+    cases
+}
 
-    // Pickles of random operations, most of them of those that are supported.
+/// Pickles of random operations, most of them of those that are supported.
+fn random_pickles(random: &mut Random, cases: &mut Vec<Case>) {
     const OPERATIONS: &[u8] =
         b"((((ttt)))]]}}}NN\x88KMJX\x8c.01alesdubRQ\x81\x85\x86\x87qhrj\x94c\x93\x95G";
     let good = Pickle::new()
@@ -156,7 +160,7 @@ pub(crate) fn cases() -> Vec<Case> {
         } else {
             good[..good.len() - 1].to_vec()
         };
-        for _ in 0..1 + random.below(300) {
+        for _ in 0..=random.below(300) {
             match random.below(10) {
                 0 => pickle.push(random.next() as u8),
                 1 => pickle.extend(b"ccollections\nOrderedDict\n"),
@@ -172,5 +176,4 @@ pub(crate) fn cases() -> Vec<Case> {
             Use::File,
         ));
     }
-    cases
 }

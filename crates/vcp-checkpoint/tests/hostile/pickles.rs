@@ -1,5 +1,11 @@
 //! Pickles within otherwise good torch.save files.
 
+#![allow(clippy::too_many_lines, reason = "the functions are tables")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "reads better at the many callers"
+)]
+
 use crate::Case;
 use crate::support::pickle::Pickle;
 use crate::support::zip_file::torch;
