@@ -1,6 +1,7 @@
 //! The bar on standard error, where that is a terminal.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 
@@ -21,8 +22,10 @@ impl Progress {
             None => ProgressBar::new_spinner()
                 .with_style(console::bar_style("{pos} done, {elapsed} gone")),
         };
-        // Shown from the start: the first photo may take a while.
-        bar.tick();
+        if !bar.is_hidden() {
+            // A photo may take seconds; the clock should not look stuck.
+            bar.enable_steady_tick(Duration::from_millis(500));
+        }
         Self { bar }
     }
 

@@ -85,7 +85,7 @@ impl Report {
             self.max,
             self.regions.len(),
             format!("{:.0} ms", self.milliseconds),
-            self.path
+            printable(&self.path)
         )
     }
 }
@@ -93,6 +93,32 @@ impl Report {
 impl Failure {
     /// A row of the table.
     pub(crate) fn row(&self) -> String {
-        format!("failed: {}: {}", self.path, self.error)
+        printable(&format!("failed: {}: {}", self.path, self.error))
+    }
+}
+
+/// Text for a terminal, which a file's name must not be able to steer.
+fn printable(text: &str) -> String {
+    let printable = |character: char| {
+        if character.is_control() {
+            '\u{fffd}'
+        } else {
+            character
+        }
+    };
+    text.chars().map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_hold_no_control_characters() {
+        let failure = Failure {
+            path: "a\u{1b}[2J\n.png".to_owned(),
+            error: "bad".to_owned(),
+        };
+        assert_eq!(failure.row(), "failed: a\u{fffd}[2J\u{fffd}.png: bad");
     }
 }
