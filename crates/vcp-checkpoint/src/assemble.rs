@@ -42,7 +42,9 @@ pub(crate) fn from_parts(
         |_| false,
     ));
     collector.finish()?;
-    geometry.validate().map_err(Error::new)?;
+    geometry
+        .validate()
+        .map_err(|kind| Error::in_file(clip.label(), kind))?;
     Ok((geometry, tensors))
 }
 

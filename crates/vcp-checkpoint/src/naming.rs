@@ -149,9 +149,11 @@ impl Naming {
             | "input_resolution_" | "context_length_" | "vocab_size_"
             // Index tables of older Hugging Face files.
             | "vision_model.embeddings.position_ids" | "text_model.embeddings.position_ids"
-            // The causal mask of older open_clip files, and its unused bias.
-            | "attn_mask" | "text.attn_mask" | "logit_bias"
+            // A bias of similarities in some open_clip files; similarities are not used.
+            | "logit_bias"
         )
+        // The causal mask, which some programs save with the text tower or with each of its blocks.
+        || name.rsplit('.').next() == Some("attn_mask")
     }
 }
 

@@ -18,8 +18,8 @@ pub(crate) enum Storage {
 impl Storage {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let io = |action| move |source| Error::at_path(path, ErrorKind::Io { action, source });
-        let file = File::open(path).map_err(io("open the file"))?;
-        let metadata = file.metadata().map_err(io("look up the file's length"))?;
+        // Looked up before opening, because opening a pipe would wait for somebody to write to it.
+        let metadata = std::fs::metadata(path).map_err(io("open the file"))?;
         if !metadata.is_file() {
             return Err(Error::at_path(
                 path,
@@ -28,6 +28,7 @@ impl Storage {
                 },
             ));
         }
+        let file = File::open(path).map_err(io("open the file"))?;
         // An empty file cannot be mapped everywhere.
         if metadata.len() == 0 {
             return Ok(Self::Owned(Vec::new()));

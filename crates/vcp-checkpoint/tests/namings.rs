@@ -144,7 +144,9 @@ fn all_conventions_give_the_same_model() {
     let mut without_scale = original.clone();
     without_scale.remove("logit_scale");
     let mut masked = custom_text(&original, false);
-    masked.insert("text.attn_mask".to_owned(), Stored::zeros(&[20, 20]));
+    for name in ["text.attn_mask", "text.transformer.resblocks.0.attn_mask"] {
+        masked.insert(name.to_owned(), Stored::zeros(&[20, 20]));
+    }
     let mut scale_of_one = original.clone();
     scale_of_one.get_mut("logit_scale").unwrap().shape = vec![1];
 

@@ -329,3 +329,41 @@ fn pytorch_opens_checkpoints() {
     expected.sort_unstable();
     assert_eq!(found, expected);
 }
+
+#[test]
+fn weights_can_be_read_from_many_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Weights>();
+    shared::<TensorFile>();
+    shared::<vcp_checkpoint::Error>();
+    let weights = small_weights(17);
+    let tensor = weights.tensor("clip.token_embedding.weight").unwrap();
+    let whole = tensor.to_f32();
+    std::thread::scope(|scope| {
+        for first in [0, 1, 2, 3] {
+            let whole = &whole;
+            scope.spawn(move || {
+                let mut row = vec![0.0; 64];
+                for index in (first..49409).step_by(4) {
+                    tensor.read_rows(index..index + 1, &mut row);
+                    assert_eq!(row, whole[64 * index..64 * (index + 1)]);
+                }
+            });
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_written_with_ordinary_permissions() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (ordinary, written) = (
+        folder.path().join("ordinary"),
+        folder.path().join("written.pth"),
+    );
+    std::fs::write(&ordinary, b"").unwrap();
+    small_weights(18).write_checkpoint(&written).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+    assert_eq!(mode(&written), mode(&ordinary));
+}
