@@ -6,7 +6,7 @@
 //! micro-kernel walks over both. Bias, activation and residual are added while the finished
 //! tile is still in registers.
 
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, Element, Memory, Pool};
 use crate::pack::{self, Normalise};
 use crate::pointer::SharedMut;
 use crate::simd::Portable;
@@ -29,30 +29,16 @@ pub(crate) struct Blocking {
     /// Row panels that one task works on: their activations should stay in the second-level
     /// cache.
     pub(crate) panels: usize,
+    /// Terms of the sum that are done before moving on to the next tile.
+    pub(crate) depth: usize,
 }
-
-/// Terms of the sum that are done before moving to the next tile: a weight panel of this
-/// depth fits the first-level cache.
-const DEPTH: usize = 256;
 
 impl Blocking {
     pub(crate) const fn of(instruction_set: InstructionSet) -> Self {
         match instruction_set {
-            InstructionSet::Avx512 => Self {
-                rows: 14,
-                columns: 32,
-                panels: 25,
-            },
-            InstructionSet::Avx2 => Self {
-                rows: 6,
-                columns: 16,
-                panels: 24,
-            },
-            InstructionSet::Portable => Self {
-                rows: 6,
-                columns: 16,
-                panels: 24,
-            },
+            InstructionSet::Avx512 => Self { rows: 14, columns: 32, panels: 49, depth: 1024 },
+            InstructionSet::Avx2 => Self { rows: 6, columns: 16, panels: 24, depth: 256 },
+            InstructionSet::Portable => Self { rows: 6, columns: 16, panels: 24, depth: 256 },
         }
     }
 }
@@ -69,8 +55,8 @@ pub(crate) struct PackedMatrix {
 /// Half precision when the weights came in half precision: converting back is exact, and
 /// half the memory has to be read.
 enum Panels {
-    Half(Vec<u16>),
-    Single(Vec<f32>),
+    Half(Memory),
+    Single(Memory),
 }
 
 impl PackedMatrix {
@@ -85,16 +71,13 @@ impl PackedMatrix {
     ) -> Self {
         let width = Blocking::of(instruction_set).columns;
         let count = outputs.div_ceil(width);
+        let total = count * width * inputs;
+        let sizes = [outputs, inputs, width];
         let panels = if half {
-            let mut panels = vec![0_u16; count * width * inputs];
-            fill_panels(&mut panels, outputs, inputs, width, &read, |value| {
-                half::f16::from_f32(value).to_bits()
-            });
-            Panels::Half(panels)
+            let to_half = |value| half::f16::from_f32(value).to_bits();
+            Panels::Half(fill_panels(total, sizes, &read, to_half))
         } else {
-            let mut panels = vec![0.0_f32; count * width * inputs];
-            fill_panels(&mut panels, outputs, inputs, width, &read, |value| value);
-            Panels::Single(panels)
+            Panels::Single(fill_panels(total, sizes, &read, |value: f32| value))
         };
         let mut padded = vec![0.0; count * width];
         if let Some(bias) = bias {
@@ -109,18 +92,17 @@ impl PackedMatrix {
     }
 }
 
-fn fill_panels<T: Copy + Send>(
-    panels: &mut [T],
-    outputs: usize,
-    inputs: usize,
-    width: usize,
+fn fill_panels<T: Element + Send>(
+    total: usize,
+    [outputs, inputs, width]: [usize; 3],
     read: &(impl Fn(Range<usize>, &mut [f32]) + Sync),
     convert: impl Fn(f32) -> T + Sync,
-) {
-    panels
-        .par_chunks_mut(width * inputs)
-        .enumerate()
-        .for_each_init(Vec::new, |rows, (index, panel)| {
+) -> Memory {
+    let mut memory = Memory::zeroed(total * size_of::<T>());
+    let panels: &mut [T] = memory.elements_mut(total);
+    panels.par_chunks_mut(width * inputs).enumerate().for_each_init(
+        Vec::new,
+        |rows, (index, panel)| {
             let first = index * width;
             let present = width.min(outputs - first);
             rows.resize(present * inputs, 0.0);
@@ -130,7 +112,9 @@ fn fill_panels<T: Copy + Send>(
                     panel[k * width + column] = convert(value);
                 }
             }
-        });
+        },
+    );
+    memory
 }
 
 /// What happens to an element once its sum is complete.
@@ -153,6 +137,9 @@ pub(crate) enum Layout {
     Heads { rows_per_image: usize },
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Width of an attention head in every CLIP tower.
 pub(crate) const HEAD: usize = 64;
 
@@ -164,6 +151,8 @@ struct Call<'a> {
     finish: Finish<'a>,
     layout: Layout,
     rows: usize,
+    /// [`Blocking::depth`].
+    depth: usize,
     out: SharedMut,
 }
 
@@ -195,6 +184,7 @@ pub(crate) fn multiply(
         finish,
         layout,
         rows,
+        depth: blocking.depth,
         out: SharedMut::new(&mut out),
     };
     (0..row_blocks * column_blocks)
@@ -203,7 +193,7 @@ pub(crate) fn multiply(
         .for_each_init(
             || {
                 let partial = blocking.panels * blocking.rows * blocking.columns;
-                (pool.take(DEPTH * blocking.columns), pool.take(partial))
+                (pool.take(blocking.depth * blocking.columns), pool.take(partial))
             },
             |(weights, partial), task| {
                 let (row_block, column_block) = (task / column_blocks, task % column_blocks);
@@ -233,7 +223,7 @@ fn share(total: usize, parts: usize, index: usize) -> Range<usize> {
 kernel! {
     /// # Safety
     /// The panel ranges must lie within the call's; no other task may write the same ones;
-    /// `weights` holds `DEPTH · columns` and `partial` one tile for each row panel.
+    /// `weights` holds `depth · columns` and `partial` one tile for each row panel.
     unsafe fn block(
         call: &Call<'_>,
         row_panels: Range<usize>,
@@ -254,33 +244,48 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
 ) {
     let width = NV * V::LANES;
     let depth = call.matrix.inputs;
-    debug_assert!(weights.len() >= DEPTH.min(depth) * width);
+    debug_assert!(weights.len() >= call.depth.min(depth) * width);
     debug_assert!(partial.len() >= row_panels.len() * MR * width);
+    let total = call.matrix.outputs.div_ceil(width) * width * depth;
     for column_panel in column_panels {
         let mut start = 0;
         while start < depth {
-            let count = DEPTH.min(depth - start);
+            let count = call.depth.min(depth - start);
             let last = start + count == depth;
             let offset = (column_panel * depth + start) * width;
             // SAFETY: the packed matrix holds `depth · width` values for each column panel,
             // the packed rows `depth · MR` for each row panel, and `partial` one tile for
             // each row panel of this block.
             unsafe {
-                let b = match &call.matrix.panels {
-                    Panels::Single(panels) => panels.as_ptr().add(offset),
-                    Panels::Half(panels) => {
-                        let from = panels.as_ptr().add(offset);
+                let (b, next, bytes) = match &call.matrix.panels {
+                    Panels::Single(memory) => {
+                        let b = memory.elements::<f32>(total).as_ptr().add(offset);
+                        (b, b.wrapping_add(count * width).cast::<u8>(), size_of::<f32>())
+                    }
+                    Panels::Half(memory) => {
+                        let from = memory.elements::<u16>(total).as_ptr().add(offset);
                         let mut i = 0;
                         while i < count * width {
                             V::load_half(from.add(i)).store(weights.as_mut_ptr().add(i));
                             i += V::LANES;
                         }
-                        weights.as_ptr()
+                        let next = from.wrapping_add(count * width).cast::<u8>();
+                        (weights.as_ptr(), next, size_of::<u16>())
                     }
                 };
+                // While this piece of the weights is in use, the next one comes closer, some
+                // lines with every tile; and the place of a finished tile comes before it.
+                let lines = (count * width * bytes).div_ceil(LINE);
+                let lines_per_tile = lines.div_ceil(row_panels.len());
                 for (index, row_panel) in row_panels.clone().enumerate() {
                     let a = call.packed.as_ptr().add((row_panel * depth + start) * MR);
                     let kept = partial.as_mut_ptr().add(index * MR * width);
+                    for line in index * lines_per_tile..((index + 1) * lines_per_tile).min(lines) {
+                        V::prefetch(next.wrapping_add(line * LINE).cast());
+                    }
+                    if last {
+                        prefetch_output::<V, MR, NV>(call, row_panel * MR, column_panel * width);
+                    }
                     let mut sum = if start == 0 {
                         tile::zero::<V, MR, NV>()
                     } else {
@@ -295,6 +300,41 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                 }
             }
             start += count;
+        }
+    }
+}
+
+/// Where the row starts that holds an element, and the element's place in it.
+#[inline(always)]
+fn place(call: &Call<'_>, row: usize, column: usize) -> usize {
+    let outputs = call.matrix.outputs;
+    match call.layout {
+        Layout::Rows => row * outputs + column,
+        Layout::Heads { rows_per_image } => {
+            let (image, row) = (row / rows_per_image, row % rows_per_image);
+            let head = image * (outputs / HEAD) + column / HEAD;
+            (head * rows_per_image + row) * HEAD + column % HEAD
+        }
+    }
+}
+
+/// Asks for the lines that a tile will be written to, and for the residual's.
+#[inline(always)]
+unsafe fn prefetch_output<V: Vector, const MR: usize, const NV: usize>(
+    call: &Call<'_>,
+    first_row: usize,
+    first_column: usize,
+) {
+    // SAFETY: prefetching never faults, whatever the address.
+    unsafe {
+        for row in first_row..(first_row + MR).min(call.rows) {
+            let at = place(call, row, first_column);
+            for j in (0..NV * V::LANES).step_by(LINE / size_of::<f32>()) {
+                V::prefetch(call.out.get().wrapping_add(at + j));
+                if let Finish::Add(residual) = call.finish {
+                    V::prefetch(residual.as_ptr().wrapping_add(at + j));
+                }
+            }
         }
     }
 }
@@ -318,15 +358,7 @@ unsafe fn finish_tile<V: Vector, const MR: usize, const NV: usize>(
         let bias = call.matrix.bias.as_ptr().add(first_column);
         for (i, row) in sum.iter().enumerate().take(rows) {
             let row_index = first_row + i;
-            let at = match call.layout {
-                Layout::Rows => row_index * outputs + first_column,
-                Layout::Heads { rows_per_image } => {
-                    let (image, row) = (row_index / rows_per_image, row_index % rows_per_image);
-                    let head = first_column / HEAD;
-                    ((image * (outputs / HEAD) + head) * rows_per_image + row) * HEAD
-                        + first_column % HEAD
-                }
-            };
+            let at = place(call, row_index, first_column);
             let mut spare = [0.0_f32; 64];
             let to = if columns == width {
                 call.out.get().add(at)

@@ -78,6 +78,11 @@ unsafe impl Vector for Avx512 {
         unsafe { Self(_mm512_scalef_ps(_mm512_set1_ps(1.0), self.0)) }
     }
     #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a hint that never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         // SAFETY: the trait's contract.
         unsafe { _mm512_reduce_add_ps(self.0) }

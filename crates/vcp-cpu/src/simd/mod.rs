@@ -92,6 +92,8 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn round(self) -> Self;
     /// `2^self` for lanes that hold whole numbers in -126..=127.
     unsafe fn power_of_two(self) -> Self;
+    /// Asks for the cache line at `at` ahead of its use: a hint, any address will do.
+    unsafe fn prefetch(at: *const f32);
     /// The sum of all lanes, always added in the same order.
     unsafe fn sum(self) -> f32;
 }

@@ -93,6 +93,10 @@ unsafe impl Vector for Portable {
         )
     }
     #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        let _ = at;
+    }
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         let [a, b, c, d, e, f, g, h] = self.0;
         ((a + e) + (c + g)) + ((b + f) + (d + h))
