@@ -38,7 +38,10 @@ impl Memory {
             let _ = pages.advise(memmap2::Advice::HugePage);
             return Self(Kind::Pages(pages));
         }
-        Self(Kind::Lines(vec![Line([0.0; LINE]); bytes.div_ceil(size_of::<Line>())]))
+        Self(Kind::Lines(vec![
+            Line([0.0; LINE]);
+            bytes.div_ceil(size_of::<Line>())
+        ]))
     }
 
     /// Size in bytes.
@@ -101,14 +104,18 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        self.memory.as_ref().map_or(&[], |memory| memory.elements(self.length))
+        self.memory
+            .as_ref()
+            .map_or(&[], |memory| memory.elements(self.length))
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         let length = self.length;
-        self.memory.as_mut().map_or(&mut [], |memory| memory.elements_mut(length))
+        self.memory
+            .as_mut()
+            .map_or(&mut [], |memory| memory.elements_mut(length))
     }
 }
 
@@ -120,7 +127,8 @@ impl Drop for Buffer {
     }
 }
 
-/// Memory waiting to be used again.
+/// Memory waiting to be used again. Only large pieces wait: the allocator is good at small
+/// ones.
 #[derive(Default)]
 pub(crate) struct Pool {
     free: Mutex<Vec<Memory>>,
@@ -139,15 +147,17 @@ impl Pool {
                 .iter()
                 .enumerate()
                 // One much too large would be missed by whoever needs its size.
-                .filter(|(_, memory)| {
-                    memory.bytes() >= needed && memory.bytes() <= 2 * needed + 4096
-                })
+                .filter(|(_, memory)| (needed..=2 * needed).contains(&memory.bytes()))
                 .min_by_key(|(_, memory)| memory.bytes())
                 .map(|(index, _)| index);
-            best.map(|index| free.swap_remove(index))
+            best.map(|index| free.remove(index))
         };
         let memory = found.unwrap_or_else(|| Memory::zeroed(needed));
-        Buffer { memory: Some(memory), length, pool: Arc::clone(self) }
+        Buffer {
+            memory: Some(memory),
+            length,
+            pool: Arc::clone(self),
+        }
     }
 
     /// As [`Pool::take`], filled with zeros.
@@ -158,9 +168,12 @@ impl Pool {
     }
 
     fn give_back(&self, memory: Memory) {
+        if memory.bytes() < LARGE_PAGE {
+            return;
+        }
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() >= Self::MOST {
-            // The oldest has waited longest without being wanted.
+            // The first has waited longest without being wanted.
             free.remove(0);
         }
         free.push(memory);

@@ -36,9 +36,24 @@ pub(crate) struct Blocking {
 impl Blocking {
     pub(crate) const fn of(instruction_set: InstructionSet) -> Self {
         match instruction_set {
-            InstructionSet::Avx512 => Self { rows: 14, columns: 32, panels: 49, depth: 1024 },
-            InstructionSet::Avx2 => Self { rows: 6, columns: 16, panels: 24, depth: 256 },
-            InstructionSet::Portable => Self { rows: 6, columns: 16, panels: 24, depth: 256 },
+            InstructionSet::Avx512 => Self {
+                rows: 14,
+                columns: 32,
+                panels: 49,
+                depth: 1024,
+            },
+            InstructionSet::Avx2 => Self {
+                rows: 6,
+                columns: 16,
+                panels: 24,
+                depth: 512,
+            },
+            InstructionSet::Portable => Self {
+                rows: 6,
+                columns: 16,
+                panels: 24,
+                depth: 256,
+            },
         }
     }
 }
@@ -100,9 +115,10 @@ fn fill_panels<T: Element + Send>(
 ) -> Memory {
     let mut memory = Memory::zeroed(total * size_of::<T>());
     let panels: &mut [T] = memory.elements_mut(total);
-    panels.par_chunks_mut(width * inputs).enumerate().for_each_init(
-        Vec::new,
-        |rows, (index, panel)| {
+    panels
+        .par_chunks_mut(width * inputs)
+        .enumerate()
+        .for_each_init(Vec::new, |rows, (index, panel)| {
             let first = index * width;
             let present = width.min(outputs - first);
             rows.resize(present * inputs, 0.0);
@@ -112,8 +128,7 @@ fn fill_panels<T: Element + Send>(
                     panel[k * width + column] = convert(value);
                 }
             }
-        },
-    );
+        });
     memory
 }
 
@@ -193,7 +208,10 @@ pub(crate) fn multiply(
         .for_each_init(
             || {
                 let partial = blocking.panels * blocking.rows * blocking.columns;
-                (pool.take(blocking.depth * blocking.columns), pool.take(partial))
+                (
+                    pool.take(blocking.depth * blocking.columns),
+                    pool.take(partial),
+                )
             },
             |(weights, partial), task| {
                 let (row_block, column_block) = (task / column_blocks, task % column_blocks);
@@ -260,7 +278,11 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                 let (b, next, bytes) = match &call.matrix.panels {
                     Panels::Single(memory) => {
                         let b = memory.elements::<f32>(total).as_ptr().add(offset);
-                        (b, b.wrapping_add(count * width).cast::<u8>(), size_of::<f32>())
+                        (
+                            b,
+                            b.wrapping_add(count * width).cast::<u8>(),
+                            size_of::<f32>(),
+                        )
                     }
                     Panels::Half(memory) => {
                         let from = memory.elements::<u16>(total).as_ptr().add(offset);
