@@ -30,6 +30,32 @@ pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr().lock(), "error: {}", whole_message(error));
 }
 
+/// A table for people: the first column to the left, the others to the right.
+pub(crate) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rows: Vec<Vec<String>> =
+        std::iter::once(headings.iter().map(|&text| text.into()).collect())
+            .chain(rows)
+            .collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            line += &match column {
+                0 => format!("{cell:width$}"),
+                _ => format!("  {cell:>width$}"),
+            };
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
 /// How a progress bar looks.
 pub(crate) fn bar_style(template: &str) -> ProgressStyle {
     // The templates here are right; the default bar is no disaster.

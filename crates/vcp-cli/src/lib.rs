@@ -5,6 +5,7 @@
 //! binary calls and what tests reach without it.
 
 mod args;
+mod bench;
 mod completions;
 mod config;
 mod console;
@@ -73,6 +74,7 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
             ModelCommand::List(list) => model::list::run(&list),
             ModelCommand::Pull(pull) => model::pull::run(&pull),
         },
+        Command::Bench(bench) => bench::run(bench),
         Command::Completions(completions) => completions::run(&completions),
     }
 }

@@ -5,6 +5,7 @@ use crate::buffer::{Buffer, Pool};
 use crate::elementwise::{self, Function};
 use crate::pack::Normalise;
 use crate::product::{self, Finish, HEAD, Layout, PackedMatrix};
+use crate::record::{Record, Timing};
 use crate::resize;
 use crate::simd::InstructionSet;
 use crate::small::{self, Matrices};
@@ -19,6 +20,7 @@ pub struct Cpu {
     instruction_set: InstructionSet,
     pool: Arc<Pool>,
     threads: ThreadPool,
+    record: Record,
 }
 
 /// The threads could not be started.
@@ -120,6 +122,7 @@ impl Cpu {
             instruction_set,
             pool: Arc::default(),
             threads,
+            record: Record::default(),
         })
     }
 
@@ -139,6 +142,17 @@ impl Cpu {
     /// there.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.threads.install(work)
+    }
+
+    /// Begins a record of what every kind of operation takes, forgetting an earlier one.
+    pub fn start_recording(&self) {
+        self.record.start();
+    }
+
+    /// Ends the record: kinds of operations in the order in which they first came up.
+    /// Operations that only copy values are not in it.
+    pub fn stop_recording(&self) -> Vec<Timing> {
+        self.record.stop()
     }
 
     /// Runs two pieces of work, at the same time if a thread is free.
@@ -163,7 +177,18 @@ impl Cpu {
             After::Activate(activation) => Finish::Activate(activation),
             After::Add(residual) => Finish::Add(&residual.values),
         };
-        self.run(|| {
+        let [rows, inputs] = [x.shape[0] * x.shape[1], layer.matrix.inputs];
+        let outputs = layer.matrix.outputs;
+        let name = || {
+            let before = if norm.is_some() { "norm, " } else { "" };
+            let then = match finish {
+                Finish::Bias => "",
+                Finish::Activate(_) => ", activation",
+                Finish::Add(_) => ", residual",
+            };
+            format!("{before}product {rows}x{inputs}x{outputs}{then}")
+        };
+        self.timed(2 * rows * inputs * outputs, name, || {
             product::multiply(
                 self.instruction_set,
                 &self.pool,
@@ -175,6 +200,16 @@ impl Cpu {
                 layout,
             )
         })
+    }
+
+    /// Runs `work` on the device's threads and writes down what it took if a record is kept.
+    fn timed<R: Send>(
+        &self,
+        operations: usize,
+        name: impl FnOnce() -> String,
+        work: impl FnOnce() -> R + Send,
+    ) -> R {
+        self.record.time(operations as f64, name, || self.run(work))
     }
 
     fn elementwise(&self, x: &Tensor, y: &Tensor, operation: impl Fn(f32, f32) -> f32) -> Tensor {
@@ -214,9 +249,22 @@ impl Cpu {
     fn map(&self, x: &Tensor, function: Function) -> Tensor {
         let mut out = self.pool.take(x.values.len());
         out.copy_from_slice(&x.values);
-        self.run(|| elementwise::map(self.instruction_set, function, &mut out));
+        self.timed(
+            0,
+            || format!("{function:?}").to_lowercase(),
+            || elementwise::map(self.instruction_set, function, &mut out),
+        );
         Tensor::new(x.shape, out)
     }
+}
+
+/// Operations and name of a product of two tensors.
+fn small_product(a: &Matrices<'_>, inputs: usize, outputs: usize, batch: usize) -> (usize, String) {
+    let rows = a.rows * a.batch.max(batch);
+    (
+        2 * rows * inputs * outputs,
+        format!("small product {rows}x{inputs}x{outputs}"),
+    )
 }
 
 fn row(x: &Tensor, batch: usize, row: usize) -> &[f32] {
@@ -294,9 +342,18 @@ impl Operations for Cpu {
 
     fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
         let mut out = self.pool.take(x.values.len());
-        self.run(|| {
-            elementwise::layer_norm(self.instruction_set, &x.values, &mut out, norm.normalise());
-        });
+        self.timed(
+            0,
+            || "layer norm".to_owned(),
+            || {
+                elementwise::layer_norm(
+                    self.instruction_set,
+                    &x.values,
+                    &mut out,
+                    norm.normalise(),
+                );
+            },
+        );
         Tensor::new(x.shape, out)
     }
 
@@ -348,7 +405,8 @@ impl Operations for Cpu {
             rows_per_image: rows,
         };
         let projected = self.multiply(x, Some(norm), query_key_value, After::Nothing, layout);
-        let out = self.run(|| {
+        let name = || format!("attention of {rows} rows, {heads} heads");
+        let out = self.timed(4 * batch * rows * rows * width, name, || {
             attention::self_attention(
                 self.instruction_set,
                 &self.pool,
@@ -363,28 +421,46 @@ impl Operations for Cpu {
 
     fn l2_normalise(&self, x: &Tensor) -> Tensor {
         let mut out = self.pool.take(x.values.len());
-        self.run(|| {
-            elementwise::l2_normalise(self.instruction_set, &x.values, &mut out, x.shape[2]);
-        });
+        self.timed(
+            0,
+            || "l2 norm".to_owned(),
+            || {
+                elementwise::l2_normalise(self.instruction_set, &x.values, &mut out, x.shape[2]);
+            },
+        );
         Tensor::new(x.shape, out)
     }
 
     fn softmax(&self, x: &Tensor) -> Tensor {
         let mut out = self.pool.take(x.values.len());
         out.copy_from_slice(&x.values);
-        self.run(|| elementwise::softmax(self.instruction_set, &mut out, x.shape[2]));
+        self.timed(
+            0,
+            || "softmax".to_owned(),
+            || elementwise::softmax(self.instruction_set, &mut out, x.shape[2]),
+        );
         Tensor::new(x.shape, out)
     }
 
     fn matmul(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let (a, b) = (a.matrices(), b.matrices());
-        let out = self.run(|| small::plain(self.instruction_set, &self.pool, a, b));
+        let (operations, name) = small_product(&a, a.columns, b.columns, b.batch);
+        let out = self.timed(
+            operations,
+            || name,
+            || small::plain(self.instruction_set, &self.pool, a, b),
+        );
         Tensor::new([a.batch.max(b.batch), a.rows, b.columns], out)
     }
 
     fn matmul_transposed(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let (a, b) = (a.matrices(), b.matrices());
-        let out = self.run(|| small::transposed(self.instruction_set, &self.pool, a, b));
+        let (operations, name) = small_product(&a, a.columns, b.rows, b.batch);
+        let out = self.timed(
+            operations,
+            || name,
+            || small::transposed(self.instruction_set, &self.pool, a, b),
+        );
         Tensor::new([a.batch.max(b.batch), a.rows, b.rows], out)
     }
 
@@ -496,7 +572,11 @@ impl Operations for Cpu {
 
     fn resize(&self, maps: &Tensor, resampling: &Resampling) -> Tensor {
         let to = resampling.to();
-        let out = self.run(|| resize::resize(&self.pool, &maps.values, resampling));
+        let out = self.timed(
+            0,
+            || "resize".to_owned(),
+            || resize::resize(&self.pool, &maps.values, resampling),
+        );
         Tensor::new([maps.shape[0], to, to], out)
     }
 }

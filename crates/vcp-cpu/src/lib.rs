@@ -12,6 +12,7 @@ mod pack;
 mod peak;
 mod pointer;
 mod product;
+mod record;
 mod resize;
 mod simd;
 mod small;
@@ -19,4 +20,5 @@ mod tile;
 
 pub use cpu::{Cpu, Linear, Norm, Tensor, ThreadsError};
 pub use peak::fma_peak_gflops;
+pub use record::Timing;
 pub use simd::InstructionSet;

@@ -3,10 +3,10 @@
 use crate::error::Error;
 use crate::score::{mean_of_largest, pixels_for_score};
 use std::num::NonZero;
-use vcp_checkpoint::Weights;
+use vcp_checkpoint::{Geometry, Weights};
 use vcp_cpu::{Cpu, Tensor};
 use vcp_image::Photo;
-use vcp_model::{Model, Operations as _};
+use vcp_model::{Model, Operations as _, VisionFeatures};
 
 /// How a predictor works. The defaults are the official evaluation's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +72,8 @@ pub struct Predictor {
     side: usize,
     /// Rows of the vision tower for one image.
     rows: usize,
+    /// Multiplications and additions in the vision tower for one image.
+    tower_operations: u64,
 }
 
 impl Predictor {
@@ -93,12 +95,14 @@ impl Predictor {
         let model = Model::load(&cpu, weights)?;
         let rows = model.grid() * model.grid() + 1;
         let side = weights.settings().image_size;
+        let tower_operations = tower_operations(weights.geometry(), rows as u64);
         Ok(Self {
             cpu,
             model,
             options: *options,
             side,
             rows,
+            tower_operations,
         })
     }
 
@@ -112,6 +116,13 @@ impl Predictor {
     #[must_use]
     pub fn cpu(&self) -> &Cpu {
         &self.cpu
+    }
+
+    /// Multiplications and additions in the matrix products of the vision tower for one
+    /// image; nearly all of the work there is.
+    #[must_use]
+    pub fn tower_operations(&self) -> u64 {
+        self.tower_operations
     }
 
     /// Resizes and normalises a photo. Cheap beside the model, and may run on another thread
@@ -150,37 +161,53 @@ impl Predictor {
     pub fn logits(&self, prepared: &[Prepared]) -> Result<Vec<Logits>, Error> {
         /// Rows that keep the processor busy; more at once only take more memory.
         const ENOUGH_ROWS: usize = 1400;
-        let at_once = (ENOUGH_ROWS / self.rows).max(1);
         let mut all = Vec::with_capacity(prepared.len());
-        for batch in prepared.chunks(at_once) {
-            let mut values = Vec::with_capacity(batch.len() * 3 * self.side * self.side);
-            for image in batch {
-                if image.side != self.side {
-                    return Err(Error::WrongSize {
-                        found: image.side,
-                        expected: self.side,
-                    });
-                }
-                values.extend_from_slice(&image.values);
-            }
-            let shape = [batch.len(), 3, self.side * self.side];
-            let grids = self.cpu.run(|| {
-                let images = self.cpu.constant(shape, &values);
-                self.model.forward(&self.cpu, &images)
-            });
-            let pick = |branch: &[Tensor], index: usize| {
-                let size = self.model.grid() * self.model.grid();
-                branch
-                    .iter()
-                    .map(|tap| tap.as_slice()[index * size..][..size].to_vec())
-                    .collect()
-            };
-            all.extend((0..batch.len()).map(|index| Logits {
-                branch1: pick(&grids.branch1, index),
-                branch2: pick(&grids.branch2, index),
-            }));
+        for batch in prepared.chunks((ENOUGH_ROWS / self.rows).max(1)) {
+            all.extend(self.decode(&self.vision(batch)?));
         }
         Ok(all)
+    }
+
+    /// The first part of [`Predictor::logits`], where nearly all the time goes: the vision
+    /// tower, for all photos at once.
+    ///
+    /// # Errors
+    /// When a photo was prepared for another image size.
+    pub fn vision(&self, prepared: &[Prepared]) -> Result<VisionFeatures<Tensor>, Error> {
+        let mut values = Vec::with_capacity(prepared.len() * 3 * self.side * self.side);
+        for image in prepared {
+            if image.side != self.side {
+                return Err(Error::WrongSize {
+                    found: image.side,
+                    expected: self.side,
+                });
+            }
+            values.extend_from_slice(&image.values);
+        }
+        let shape = [prepared.len(), 3, self.side * self.side];
+        Ok(self.cpu.run(|| {
+            let images = self.cpu.constant(shape, &values);
+            self.model.vision.forward(&self.cpu, &images)
+        }))
+    }
+
+    /// The second part of [`Predictor::logits`]: prompts, texts and branches.
+    #[must_use]
+    pub fn decode(&self, features: &VisionFeatures<Tensor>) -> Vec<Logits> {
+        let grids = self.cpu.run(|| self.model.decode(&self.cpu, features));
+        let size = self.model.grid() * self.model.grid();
+        let pick = |branch: &[Tensor], index: usize| {
+            branch
+                .iter()
+                .map(|tap| tap.as_slice()[index * size..][..size].to_vec())
+                .collect()
+        };
+        let [batch, _, _] = self.cpu.shape(&features.image_feature);
+        let images = (0..batch).map(|index| Logits {
+            branch1: pick(&grids.branch1, index),
+            branch2: pick(&grids.branch2, index),
+        });
+        images.collect()
     }
 
     /// Maps and score from an image's logits.
@@ -248,4 +275,13 @@ impl Predictor {
             .map(|logits| self.finish(logits))
             .collect()
     }
+}
+
+/// Patch embedding, and for each block the products with weights (12·width² for each row) and
+/// the attention (queries by keys, weights by values).
+fn tower_operations(geometry: &Geometry, rows: u64) -> u64 {
+    let width = geometry.vision.width as u64;
+    let patch = 3 * (geometry.patch_size as u64).pow(2);
+    let block = 2 * rows * 12 * width * width + 4 * rows * rows * width;
+    2 * (rows - 1) * patch * width + geometry.vision.layers as u64 * block
 }

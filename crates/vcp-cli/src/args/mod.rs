@@ -2,6 +2,7 @@
 //! each command turns its arguments into validated options before it starts.
 #![allow(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
+mod bench;
 mod model;
 mod segment;
 mod shared;
@@ -10,6 +11,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use bench::{BenchArgs, GeometryName};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
@@ -47,6 +49,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Segment(SegmentArgs),
     Model(ModelArgs),
+    Bench(BenchArgs),
     Completions(CompletionsArgs),
 }
 

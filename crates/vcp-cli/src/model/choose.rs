@@ -24,7 +24,12 @@ pub(crate) struct Choice {
 #[derive(Debug)]
 enum Files {
     Bundle(PathBuf),
-    Parts { clip: PathBuf, checkpoint: PathBuf },
+    Parts {
+        clip: PathBuf,
+        checkpoint: PathBuf,
+    },
+    /// Pseudo-random weights, for benchmarks.
+    Random(Geometry),
 }
 
 /// What to set otherwise than the bundle, or the defaults, say.
@@ -42,8 +47,13 @@ impl Choice {
     ///
     /// # Errors
     /// When no model is given, half of one, or the name of one that has not been pulled.
-    pub(crate) fn new(arguments: ChoiceArgs) -> anyhow::Result<Self> {
-        let files = match (arguments.model, arguments.clip, arguments.checkpoint) {
+    pub(crate) fn new(mut arguments: ChoiceArgs) -> anyhow::Result<Self> {
+        let (model, clip, checkpoint) = (
+            arguments.model.take(),
+            arguments.clip.take(),
+            arguments.checkpoint.take(),
+        );
+        let files = match (model, clip, checkpoint) {
             (Some(model), _, _) if cache::is_name(&model) => {
                 let folder = cache::folder(&arguments.cache)?;
                 let bundle = cache::bundle(&folder, &model);
@@ -68,17 +78,21 @@ impl Choice {
             }
             (None, None, None) => return Err(usage(NO_MODEL)),
         };
-        let changes = Changes {
-            taps: arguments.taps,
-            image_size: arguments.image_size,
-            normal_templates: arguments.template_normal,
-            anomalous_templates: arguments.template_anomalous,
-            activation: arguments.activation.map(|name| match name {
-                ActivationName::Gelu => Activation::Gelu,
-                ActivationName::Quickgelu => Activation::QuickGelu,
-            }),
-        };
+        let changes = Changes::of(arguments);
         Ok(Self { files, changes })
+    }
+
+    /// As [`Choice::new`], but without any file named: pseudo-random weights of a geometry.
+    pub(crate) fn or_random(arguments: ChoiceArgs, geometry: Geometry) -> anyhow::Result<Self> {
+        let named = [&arguments.model, &arguments.clip, &arguments.checkpoint];
+        if named.iter().any(|file| file.is_some()) {
+            return Self::new(arguments);
+        }
+        let changes = Changes::of(arguments);
+        Ok(Self {
+            files: Files::Random(geometry),
+            changes,
+        })
     }
 
     /// Opens the weights.
@@ -94,6 +108,10 @@ impl Choice {
                 Weights::open_parts_with(clip, checkpoint, settings)
                     .map_err(|error| mixed_up(clip, checkpoint).unwrap_or_else(|| error.into()))
                     .or_usage()
+            }
+            Files::Random(geometry) => {
+                let settings = self.changes.apply(Settings::for_geometry(geometry));
+                Weights::random(geometry.clone(), settings, 0).or_usage()
             }
             Files::Bundle(bundle) => {
                 let weights = Weights::open_bundle(bundle).or_usage()?;
@@ -111,6 +129,19 @@ impl Choice {
 }
 
 impl Changes {
+    fn of(arguments: ChoiceArgs) -> Self {
+        Self {
+            taps: arguments.taps,
+            image_size: arguments.image_size,
+            normal_templates: arguments.template_normal,
+            anomalous_templates: arguments.template_anomalous,
+            activation: arguments.activation.map(|name| match name {
+                ActivationName::Gelu => Activation::Gelu,
+                ActivationName::Quickgelu => Activation::QuickGelu,
+            }),
+        }
+    }
+
     fn is_none(&self) -> bool {
         self.taps.is_empty()
             && self.image_size.is_none()

@@ -1,0 +1,57 @@
+//! Arguments of `vcp-clip bench`.
+
+use std::num::NonZeroUsize;
+
+use clap::{Args, ValueEnum};
+
+use super::{ChoiceArgs, ConfigArgs};
+
+/// Time the model on this machine, stage by stage.
+///
+/// Runs images one after the other, each from decoded pixels to finished maps and score, and
+/// prints what every stage and every kind of operation takes, as a share of what the processor
+/// can do at best. Without a model, the weights are random, which does not change the time.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+pub(crate) struct BenchArgs {
+    /// Shape of the model when no model is named.
+    #[arg(long, value_name = "NAME", value_enum, default_value = "vit-l-14-336")]
+    pub(crate) geometry: GeometryName,
+
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+
+    /// Worker threads [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Images to time, after one that is not counted.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) repeat: NonZeroUsize,
+
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Time one image for every line on standard input, and answer with a line of JSON: for
+    /// scripts that time several programs in turn.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) serve: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// The shapes of OpenAI's published models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GeometryName {
+    /// ViT-L/14 trained at 336 px, that of the published checkpoints.
+    #[value(name = "vit-l-14-336")]
+    VitL14336,
+    /// ViT-L/14 trained at 224 px.
+    #[value(name = "vit-l-14")]
+    VitL14,
+    /// ViT-B/16.
+    #[value(name = "vit-b-16")]
+    VitB16,
+}
