@@ -1,0 +1,426 @@
+//! All figures of a category in fixed memory, each with a proven bound of its error.
+//!
+//! Values from 0 to 1 are counted in about two million bins, finer where values are small. Between
+//! bins the order of values is known, within a bin it is not; but a bin whose values are all equal
+//! is as good as exact, and of every other one only the worst case has to be allowed for:
+//!
+//! - **AUROC.** A pair of an anomalous and a normal pixel in one bin counts between 0 and 1.
+//! - **AUPRO.** Within a bin the curve rises from one known point to another, somewhere inside the
+//!   rectangle between them. The area is at least that under the rectangle's lower edge and at most
+//!   that under its upper edge. Over evenly spaced thresholds see [`steps`](crate::steps).
+//! - **AP.** The precision at an anomalous pixel is at least what it is if all normal pixels of the
+//!   bin come before it, and at most what it is if all anomalous ones do.
+//! - **F1-max.** The ends of bins are thresholds of the data, so the best of them is a lower bound;
+//!   within a bin no F1 is larger than with all of its anomalous and none of its normal pixels.
+//! - **IoU** at the best threshold. Wherever that may be, given the bounds of F1, the intersection
+//!   and the union are between those of the bin's ends.
+//! - **AUPIMO** (the mean over the images). As AUPRO, over the logarithm of the rate.
+//!
+//! Every figure is the middle of what is possible and states the distance to the ends (F1-max is
+//! that of the threshold reported). One that cannot be told to within [`ERROR_BOUND`] is reported as
+//! undefined, so no figure is ever further off than that. No fixed number of bins can promise more:
+//! any two values may fall into one bin.
+
+use crate::error::Error;
+use crate::key;
+use crate::outcome::{Figure, Outcome, Undefined};
+use crate::per_image::RateRange;
+use crate::regions;
+use crate::report::{ImageMap, PixelOptions, PixelReport};
+use crate::scan::{BestF1, Group, Scan, Totals};
+use crate::steps::{self, Step};
+
+/// No figure of a [`StreamingCollector`] is further than this from the exact one.
+pub const ERROR_BOUND: f64 = 1e-4;
+
+/// Added to values before their upper bits are taken: below it bins are equally wide (2^-26),
+/// above it their width is a constant share of the value (2^-19 for values near 1).
+const OFFSET: f64 = 1.0 / 256.0;
+
+/// Bits of the mantissa that tell bins apart.
+const MANTISSA_BITS: u32 = 18;
+
+const SHIFT: u32 = 52 - MANTISSA_BITS;
+
+/// The bin of a value from 0 to 1: never smaller for a larger value.
+fn bin_of(value: f32) -> usize {
+    // Bits of positive numbers are ordered as the numbers are.
+    let first = OFFSET.to_bits() >> SHIFT;
+    (((f64::from(value) + OFFSET).to_bits() >> SHIFT) - first) as usize
+}
+
+/// Pixels whose values are close together.
+#[derive(Clone, Copy, Debug)]
+struct Bin {
+    positives: u64,
+    negatives: u64,
+    /// Keys.
+    smallest: u32,
+    largest: u32,
+    /// Sums over the anomalous pixels of 1 / area of the region, and of 1 / their number in the
+    /// image.
+    region_weight: f64,
+    image_weight: f64,
+    /// Sum over the pixels of normal images of 1 / pixels of the image.
+    normal_weight: f64,
+}
+
+impl Bin {
+    const EMPTY: Self = Self {
+        positives: 0,
+        negatives: 0,
+        smallest: u32::MAX,
+        largest: 0,
+        region_weight: 0.0,
+        image_weight: 0.0,
+        normal_weight: 0.0,
+    };
+
+    fn is_empty(&self) -> bool {
+        self.positives == 0 && self.negatives == 0
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.smallest != self.largest
+    }
+
+    fn extend_to(&mut self, value: f32) {
+        let key = key::from_value(value);
+        self.smallest = self.smallest.min(key);
+        self.largest = self.largest.max(key);
+    }
+}
+
+/// Collects the images of one category in 101 MB, however many there are.
+///
+/// Maps must have values from 0 to 1. See the figures' [`error_bound`](Figure::error_bound), and
+/// [`Undefined::TooCoarse`] for figures whose bound would exceed [`ERROR_BOUND`]. The figures of
+/// single images are not kept.
+#[derive(Clone, Debug)]
+pub struct StreamingCollector {
+    options: PixelOptions,
+    bins: Vec<Bin>,
+    images: usize,
+    normal_images: usize,
+    totals: Totals,
+}
+
+impl StreamingCollector {
+    /// An empty category.
+    ///
+    /// # Errors
+    /// If an option is outside its range.
+    pub fn new(options: PixelOptions) -> Result<Self, Error> {
+        options.check()?;
+        Ok(Self {
+            options,
+            bins: vec![Bin::EMPTY; bin_of(1.0) + 1],
+            images: 0,
+            normal_images: 0,
+            totals: Totals {
+                positives: 0,
+                negatives: 0,
+                regions: 0,
+            },
+        })
+    }
+
+    /// Adds an image.
+    ///
+    /// # Errors
+    /// If sizes do not fit, or a value is not a number from 0 to 1; nothing is added then.
+    pub fn add(&mut self, image: &ImageMap<'_>) -> Result<(), Error> {
+        image.check(self.images)?;
+        let map = image.map;
+        let inside = |value: f32| (0.0..=1.0).contains(&value);
+        if let Some(at) = map.iter().position(|&value| !inside(value)) {
+            return Err(Error::OutOfRange {
+                image: self.images,
+                x: at % image.width,
+                y: at / image.width,
+                value: map[at],
+            });
+        }
+        let regions = image
+            .mask
+            .map(|mask| regions::find(mask, image.width))
+            .unwrap_or_default();
+        let area = regions.area();
+        let normal_weight = if area == 0 {
+            1.0 / map.len() as f64
+        } else {
+            0.0
+        };
+        regions.for_each_gap(map.len(), |start, end| {
+            for &value in &map[start..end] {
+                let bin = &mut self.bins[bin_of(value)];
+                bin.extend_to(value);
+                bin.negatives += 1;
+                bin.normal_weight += normal_weight;
+            }
+        });
+        for run in &regions.runs {
+            let region_weight = 1.0 / regions.areas[run.region as usize] as f64;
+            for &value in &map[run.start..run.end] {
+                let bin = &mut self.bins[bin_of(value)];
+                bin.extend_to(value);
+                bin.positives += 1;
+                bin.region_weight += region_weight;
+                bin.image_weight += 1.0 / area as f64;
+            }
+        }
+        self.images += 1;
+        self.normal_images += usize::from(area == 0);
+        self.totals.positives += area;
+        self.totals.negatives += map.len() as u64 - area;
+        self.totals.regions += regions.areas.len() as u64;
+        Ok(())
+    }
+
+    /// The figures of all images added so far.
+    #[must_use]
+    pub fn report(&self) -> PixelReport {
+        let totals = self.totals;
+        let mut scan = Scan::new(totals, self.options.fpr_limit, self.options.curve_points);
+        let mut per_image = PerImage::new(self);
+        let mut steps = Steps::new(self);
+        for (index, bin) in self.filled() {
+            steps.walk(index, bin);
+            per_image.walk(bin);
+            scan.push(&Group {
+                threshold: key::to_value(bin.smallest),
+                positives: bin.positives,
+                negatives: bin.negatives,
+                region_weight: bin.region_weight,
+                mixed: bin.is_mixed(),
+            });
+        }
+        let ranking = scan.finish();
+        let f1 = ranking.f1.map(|best| Figure {
+            value: best.f1,
+            error_bound: best.highest - best.f1,
+        });
+        let f1_max = told_closely(f1);
+        let threshold = ranking.f1.map(|best| f64::from(best.threshold));
+        PixelReport {
+            images: self.images,
+            normal_images: self.normal_images,
+            pixels: totals.positives + totals.negatives,
+            anomalous_pixels: totals.positives,
+            regions: totals.regions,
+            auroc: told_closely(ranking.auroc),
+            average_precision: told_closely(ranking.average_precision),
+            f1_max,
+            threshold: f1_max.and(threshold.map(Figure::exact)),
+            iou: told_closely(ranking.f1.map(|best| self.iou(&best))),
+            aupro_steps: told_closely(steps.finish()),
+            aupro: told_closely(ranking.aupro),
+            aupimo: told_closely(per_image.finish()),
+            aupimo_by_image: Vec::new(),
+            curve: ranking.curve,
+        }
+    }
+
+    /// Bins that are not empty, from the largest values to the smallest.
+    fn filled(&self) -> impl Iterator<Item = (usize, &Bin)> {
+        let bins = self.bins.iter().enumerate().rev();
+        bins.filter(|(_, bin)| !bin.is_empty())
+    }
+
+    /// Intersection over union above the best threshold, which is in one of the bins in which F1
+    /// may reach the best of the bins' ends.
+    fn iou(&self, best: &BestF1) -> Figure {
+        let all = self.totals.positives as f64;
+        let (mut low, mut high) = (best.iou_above, best.iou_above);
+        let (mut true_positives, mut false_positives) = (0, 0);
+        for (_, bin) in self.filled() {
+            let (tp, fp) = (true_positives as f64, false_positives as f64);
+            true_positives += bin.positives;
+            false_positives += bin.negatives;
+            let (last_tp, last_fp) = (true_positives as f64, false_positives as f64);
+            let highest = 2.0 * last_tp / (last_tp + fp + all);
+            // The official code's choice may be 1e-8 worse than the best.
+            if bin.positives > 0 && bin.is_mixed() && highest >= best.f1 - 1e-8 {
+                low = low.min(tp / (last_fp + all));
+                high = high.max(last_tp / (fp + all));
+            }
+        }
+        Figure::between(low, high)
+    }
+}
+
+/// Withholds figures whose error is not bounded as promised.
+fn told_closely(outcome: Outcome) -> Outcome {
+    match outcome {
+        Ok(Figure { error_bound, .. }) if error_bound > ERROR_BOUND => {
+            Err(Undefined::TooCoarse { error_bound })
+        }
+        other => other,
+    }
+}
+
+/// What is known at each of the evenly spaced thresholds.
+struct Steps<'a> {
+    collector: &'a StreamingCollector,
+    /// Keys of thresholds not walked past yet, the smallest first.
+    left: Vec<u32>,
+    /// From the largest threshold to the smallest.
+    found: Vec<Step>,
+    constant: bool,
+    false_positives: u64,
+    recalls: f64,
+}
+
+impl<'a> Steps<'a> {
+    fn new(collector: &'a StreamingCollector) -> Self {
+        let largest = collector.filled().next().map(|(_, bin)| bin.largest);
+        let smallest = collector.bins.iter().find(|bin| !bin.is_empty());
+        let left = match (smallest, largest) {
+            (Some(smallest), Some(largest)) => steps::keys(
+                key::to_value(smallest.smallest),
+                key::to_value(largest),
+                collector.options.aupro_steps,
+            ),
+            _ => Vec::new(),
+        };
+        Self {
+            collector,
+            constant: left.is_empty(),
+            left,
+            found: Vec::new(),
+            false_positives: 0,
+            recalls: 0.0,
+        }
+    }
+
+    fn walk(&mut self, index: usize, bin: &Bin) {
+        let start = (self.false_positives, self.recalls);
+        let end = (start.0 + bin.negatives, start.1 + bin.region_weight);
+        while let Some(&threshold) = self.left.last() {
+            let threshold_bin = bin_of(key::to_value(threshold));
+            if threshold_bin < index || (threshold_bin == index && threshold < bin.smallest) {
+                break;
+            }
+            // Above the threshold is everything before this bin, and an unknown part of it if the
+            // threshold lies between its values.
+            let inside = threshold_bin == index && threshold < bin.largest;
+            self.record(start, if inside { end } else { start });
+            self.left.pop();
+        }
+        (self.false_positives, self.recalls) = end;
+    }
+
+    fn record(&mut self, least: (u64, f64), most: (u64, f64)) {
+        let totals = &self.collector.totals;
+        let (negatives, regions) = (totals.negatives as f64, totals.regions as f64);
+        self.found.push(Step {
+            rate: (least.0 as f64 / negatives, most.0 as f64 / negatives),
+            overlap: (least.1 / regions, most.1 / regions),
+        });
+    }
+
+    fn finish(mut self) -> Outcome {
+        let totals = &self.collector.totals;
+        if totals.positives == 0 {
+            return Err(Undefined::NoAnomalousPixels);
+        }
+        if totals.negatives == 0 {
+            return Err(Undefined::NoNormalPixels);
+        }
+        if self.constant {
+            return Err(Undefined::ConstantMaps);
+        }
+        let all = (self.false_positives, self.recalls);
+        while self.left.pop().is_some() {
+            self.record(all, all);
+        }
+        self.found.reverse();
+        steps::area(&self.found, self.collector.options.fpr_limit)
+    }
+}
+
+/// AUPIMO of all images together.
+struct PerImage<'a> {
+    collector: &'a StreamingCollector,
+    range: RateRange,
+    rate: f64,
+    /// Whether the smallest rate above 0 can tell rates near the lower bound from 0.
+    resolved: Result<(), Undefined>,
+    low: f64,
+    high: f64,
+}
+
+impl<'a> PerImage<'a> {
+    fn new(collector: &'a StreamingCollector) -> Self {
+        Self {
+            collector,
+            range: RateRange::new(collector.options.aupimo_bounds),
+            rate: 0.0,
+            resolved: Ok(()),
+            low: 0.0,
+            high: 0.0,
+        }
+    }
+
+    fn walk(&mut self, bin: &Bin) {
+        let before = self.rate;
+        let after = before + bin.normal_weight / self.collector.normal_images.max(1) as f64;
+        self.rate = after;
+        if before <= 0.0 && after > 0.0 {
+            self.resolved = self.range.check_smallest(after).map_err(|reason| {
+                if bin.is_mixed() {
+                    // The largest value alone may be rare enough.
+                    Undefined::TooCoarse { error_bound: 1.0 }
+                } else {
+                    reason
+                }
+            });
+        }
+        if bin.positives == 0 || self.resolved.is_err() {
+            return;
+        }
+        let coverage = self.range.coverage(before, after);
+        if bin.is_mixed() {
+            self.low += bin.image_weight * coverage.low;
+            self.high += bin.image_weight * coverage.high;
+        } else {
+            self.low += bin.image_weight * coverage.even;
+            self.high += bin.image_weight * coverage.even;
+        }
+    }
+
+    fn finish(self) -> Outcome {
+        let anomalous = self.collector.images - self.collector.normal_images;
+        if anomalous == 0 {
+            return Err(Undefined::NoAnomalousPixels);
+        }
+        if self.collector.normal_images == 0 {
+            return Err(Undefined::NoNormalImages);
+        }
+        self.resolved?;
+        let share = |sum: f64| (sum / anomalous as f64).min(1.0);
+        Ok(Figure::between(share(self.low), share(self.high)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bins_keep_the_order(a in 0.0_f32..=1.0, b in 0.0_f32..=1.0) {
+            let (a, b) = if a < b { (a, b) } else { (b, a) };
+            prop_assert!(bin_of(a) <= bin_of(b));
+            prop_assert!(bin_of(b) <= bin_of(1.0));
+        }
+    }
+
+    #[test]
+    fn bins_take_the_memory_that_is_stated() {
+        assert_eq!(bin_of(0.0), 0);
+        let bytes = (bin_of(1.0) + 1) * size_of::<Bin>();
+        assert!((100_000_000..101_500_000).contains(&bytes), "{bytes} bytes");
+    }
+}
