@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// Keys handled between two looks at the running maximum.
 const CHUNK: usize = 128;
 
+/// 1/√64 of the softmax, and log₂ e since the weights are computed as powers of two.
+const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
+
 /// Queries in a block and keys (or channels) in a tile.
 struct Shape {
     queries: usize,
@@ -156,12 +159,12 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
     let key_count = value.len() / HEAD;
     let (queries, rest) = scratch.split_at_mut(HEAD * width);
     let (sums, scores) = rest.split_at_mut(HEAD * width);
-    // Qᵀ with the scale 1/√64, which is exact; columns without a query are zeros, and give
+    // Qᵀ, scaled; columns without a query are zeros, and give
     // an even average that nobody reads.
     queries.fill(0.0);
     for (column, row) in query.chunks_exact(HEAD).enumerate() {
         for (channel, &element) in row.iter().enumerate() {
-            queries[channel * width + column] = element * 0.125;
+            queries[channel * width + column] = element * SCALE;
         }
     }
     sums.fill(0.0);
@@ -192,16 +195,16 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
             }
             let mut shrink = [V::splat(0.0); NV];
             for j in 0..NV {
-                // In the first chunk this is exp(−∞ − x), which comes out as (nearly) zero,
+                // In the first chunk this is 2^(−∞ − x), which comes out as (nearly) zero,
                 // and everything it multiplies is zero.
-                shrink[j] = math::exp(maximum[j].sub(highest[j]));
+                shrink[j] = math::exp2_of_negative(maximum[j].sub(highest[j]));
                 total[j] = total[j].mul(shrink[j]);
             }
             maximum = highest;
             for row in 0..count {
                 for j in 0..NV {
                     let at = scores.as_mut_ptr().add(row * width + j * V::LANES);
-                    let weight = math::exp(V::load(at).sub(maximum[j]));
+                    let weight = math::exp2_of_negative(V::load(at).sub(maximum[j]));
                     total[j] = total[j].add(weight);
                     weight.store(at);
                 }

@@ -2,6 +2,15 @@
 
 use crate::simd::Vector;
 
+/// Steps of the sum between two looks at the loop counter.
+const UNROLLED: usize = 4;
+
+/// How many steps ahead the next rows and columns are asked for. They come from the
+/// second-level cache or further away, faster so than the processor would ask for them by
+/// itself: a tenth more speed.
+const ROWS_AHEAD: usize = 16;
+const COLUMNS_AHEAD: usize = 8;
+
 /// `acc[i][j] += Σ_k a[k·a_step + i] · b[k·NV·LANES + j]` for an `MR × (NV·LANES)` tile.
 ///
 /// Each element is one chain of multiply-adds in the order of `k`, whatever tile it falls
@@ -18,30 +27,53 @@ pub(crate) unsafe fn accumulate<V: Vector, const MR: usize, const NV: usize>(
     mut b: *const f32,
     acc: &mut [[V; NV]; MR],
 ) {
-    // SAFETY: the pointers advance `depth` times within the ranges promised above.
+    let width = NV * V::LANES;
+    // SAFETY: the pointers advance `depth` times within the ranges promised above;
+    // prefetching never faults.
     unsafe {
         let mut sum = *acc;
-        for _ in 0..depth {
-            // Both come from the second-level cache or further away, faster than the
-            // processor would ask for them by itself: a tenth more speed.
-            V::prefetch(a.wrapping_add(16 * a_step));
-            for j in 0..NV {
-                V::prefetch(b.wrapping_add(8 * NV * V::LANES + j * V::LANES));
-            }
-            let mut columns = [V::splat(0.0); NV];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = V::load(b.add(j * V::LANES));
-            }
-            for (i, row) in sum.iter_mut().enumerate() {
-                let factor = V::splat(*a.add(i));
-                for (element, column) in row.iter_mut().zip(&columns) {
-                    *element = factor.mul_add(*column, *element);
+        for _ in 0..depth / UNROLLED {
+            for k in 0..UNROLLED {
+                V::prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
+                for j in 0..NV {
+                    V::prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * width + j * V::LANES));
                 }
+                step(a.add(k * a_step), b.add(k * width), &mut sum);
             }
+            a = a.add(UNROLLED * a_step);
+            b = b.add(UNROLLED * width);
+        }
+        for _ in 0..depth % UNROLLED {
+            step(a, b, &mut sum);
             a = a.add(a_step);
-            b = b.add(NV * V::LANES);
+            b = b.add(width);
         }
         *acc = sum;
+    }
+}
+
+/// One term of every sum.
+///
+/// # Safety
+/// `a` must be readable for `MR` elements, `b` for `NV·LANES`.
+#[inline(always)]
+unsafe fn step<V: Vector, const MR: usize, const NV: usize>(
+    a: *const f32,
+    b: *const f32,
+    sum: &mut [[V; NV]; MR],
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut columns = [V::splat(0.0); NV];
+        for (j, column) in columns.iter_mut().enumerate() {
+            *column = V::load(b.add(j * V::LANES));
+        }
+        for (i, row) in sum.iter_mut().enumerate() {
+            let factor = V::splat(*a.add(i));
+            for (element, column) in row.iter_mut().zip(&columns) {
+                *element = factor.mul_add(*column, *element);
+            }
+        }
     }
 }
 
