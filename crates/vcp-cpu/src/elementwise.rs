@@ -107,7 +107,8 @@ unsafe fn generic_l2_normalise_row<V: Vector>(from: &[f32], to: &mut [f32]) {
             value.mul(value)
         };
         let length = pack::sum::<V>(width, whole, square, |i| *x.add(i) * *x.add(i)).sqrt();
-        let divisor = length.max(1e-12);
+        // Written so that a length that is no number stays one; `max` would drop it.
+        let divisor = if length < 1e-12 { 1e-12 } else { length };
         let mut i = 0;
         while i < whole {
             V::load(x.add(i))
