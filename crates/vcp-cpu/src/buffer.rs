@@ -152,12 +152,23 @@ impl Pool {
                 .map(|(index, _)| index);
             best.map(|index| free.remove(index))
         };
-        let memory = found.unwrap_or_else(|| Memory::zeroed(needed));
+        let mut memory = found.unwrap_or_else(|| Memory::zeroed(needed));
+        if cfg!(test) {
+            // The worst that arbitrary contents can be, for whoever reads before writing.
+            memory.elements_mut::<f32>(length).fill(f32::NAN);
+        }
         Buffer {
             memory: Some(memory),
             length,
             pool: Arc::clone(self),
         }
+    }
+
+    /// Pieces that wait to be used again.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.len()
     }
 
     /// As [`Pool::take`], filled with zeros.

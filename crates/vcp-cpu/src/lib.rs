@@ -16,6 +16,8 @@ mod record;
 mod resize;
 mod simd;
 mod small;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 pub use cpu::{Cpu, Linear, Norm, Tensor, ThreadsError};

@@ -21,6 +21,7 @@ pub(super) enum After {
 }
 
 /// One product, all but its numbers.
+#[allow(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) images: usize,
