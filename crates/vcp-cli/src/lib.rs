@@ -14,6 +14,8 @@ mod files;
 mod inputs;
 mod interrupt;
 mod model;
+mod pipeline;
+mod progress;
 pub mod pull;
 mod segment;
 

@@ -2,8 +2,6 @@
 
 mod names;
 mod options;
-mod pipeline;
-mod progress;
 mod report;
 mod save;
 
@@ -20,10 +18,10 @@ use crate::console;
 use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
 use crate::interrupt::Stop;
+use crate::pipeline::{Item, Pipeline, Segmented};
+use crate::progress::Progress;
 use names::ResultNames;
 use options::Options;
-use pipeline::{Item, Pipeline, Segmented};
-use progress::Progress;
 use report::{Failure, Report};
 use save::Saving;
 

@@ -1,4 +1,5 @@
-//! Decoding, the model and the writing of results, each in its own thread.
+//! Decoding, the model and what is done with results, each in its own thread; for every command
+//! that looks at many photos.
 //!
 //! The threads hand photos over without storing any in between, so at most three are in memory,
 //! however many there are: one decoded, one in the model, one being written. Order is kept.
@@ -15,7 +16,7 @@ use vcp_image::{DecodeOptions, Photo};
 use vcp_predict::{Prediction, Predictor, Prepared};
 
 use crate::exit::whole_message;
-use crate::inputs::{Found, Input, Inputs};
+use crate::inputs::{Found, Input};
 use crate::interrupt::Stop;
 
 /// How often the model's thread looks whether it should stop while no photo comes.
@@ -44,10 +45,11 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts to work.
+    /// Starts to work. Each photo that `photos` finds, and each place where it found none, gives
+    /// one item, in that order.
     pub(crate) fn start(
         predictor: Predictor,
-        inputs: Inputs,
+        photos: impl Iterator<Item = Found> + Send + 'static,
         decode: DecodeOptions,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
@@ -57,7 +59,7 @@ impl Pipeline {
         let decoder = {
             let (predictor, stop) = (Arc::clone(&predictor), stop.clone());
             spawn("decode", move || {
-                decode_all(inputs, &decode, &predictor, &give_decoded, &stop);
+                decode_all(photos, &decode, &predictor, &give_decoded, &stop);
             })?
         };
         let model = {
@@ -103,13 +105,13 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Joi
 }
 
 fn decode_all(
-    inputs: Inputs,
+    photos: impl Iterator<Item = Found>,
     options: &DecodeOptions,
     predictor: &Predictor,
     give: &SyncSender<Item<(Photo, Prepared)>>,
     stop: &Stop,
 ) {
-    for found in inputs {
+    for found in photos {
         if stop.is_requested() {
             return;
         }
