@@ -5,13 +5,13 @@ use crate::scan::Totals;
 /// One threshold: what reaches it counts as anomalous.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// The threshold.
+    /// The threshold; infinite for the first point, where nothing counts as anomalous.
     pub threshold: f32,
     /// Share of the anomalous pixels that reach it (recall); 0 if there are none.
     pub true_positive_rate: f64,
     /// Share of the normal pixels that reach it; 0 if there are none.
     pub false_positive_rate: f64,
-    /// Share of what reaches it that is anomalous.
+    /// Share of what reaches it that is anomalous; 1 for the first point.
     pub precision: f64,
     /// Mean over the regions of the share that reaches it; 0 if there are no regions.
     pub region_overlap: f64,
@@ -56,10 +56,17 @@ impl Curve {
             precision: true_positives as f64 / (true_positives + false_positives).max(1) as f64,
             region_overlap,
         };
-        let Some(kept) = self.kept.last() else {
-            self.kept.push(point);
-            return;
+        let start = CurvePoint {
+            threshold: f32::INFINITY,
+            true_positive_rate: 0.0,
+            false_positive_rate: 0.0,
+            precision: 1.0,
+            region_overlap: 0.0,
         };
+        if self.kept.is_empty() {
+            self.kept.push(start);
+        }
+        let kept = self.kept.last().unwrap_or(&start);
         let far = |a: f64, b: f64| (a - b).abs() >= self.step;
         if far(point.true_positive_rate, kept.true_positive_rate)
             || far(point.false_positive_rate, kept.false_positive_rate)

@@ -86,7 +86,6 @@ impl ImageReport {
     }
 
     /// Every figure with the name it has in result files.
-    #[must_use]
     pub fn figures(&self) -> [(&'static str, Outcome); 4] {
         [
             ("image_auroc", self.auroc),

@@ -28,6 +28,8 @@ pub(crate) fn of_limit(limit: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp)] // exact on purpose
+
     use super::*;
     use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Figures of merit for anomaly maps and image scores, on plain slices.
 //!
 //! A [`Collector`] takes the images of one category one after the other and gives a
-//! [`PixelReport`]: AUROC, average precision, the largest F1 with its threshold and IoU, AUPRO in
+//! [`PixelReport`]: AUROC, average precision, the largest F1 with its threshold and `IoU`, AUPRO in
 //! both of the definitions in use, and AUPIMO. Values are sorted once; everything is then read off
 //! one walk from the largest value to the smallest, equal values taken together. A
 //! [`StreamingCollector`] gives the same report in fixed memory, each figure with a proven bound of
@@ -15,7 +15,7 @@
 //! |---|---|
 //! | AUROC | scikit-learn's `roc_auc_score` |
 //! | average precision | scikit-learn's `average_precision_score` |
-//! | F1-max, its threshold, IoU above it | the official evaluation on scikit-learn's `precision_recall_curve` |
+//! | F1-max, its threshold, `IoU` above it | the official evaluation on scikit-learn's `precision_recall_curve` |
 //! | AUPRO over evenly spaced thresholds | the official evaluation on scikit-image's `label` |
 //! | AUPRO, exact | `MVTec`'s evaluation code |
 //! | AUPIMO | the paper; the authors' code and anomalib as their sampled thresholds grow dense |

@@ -173,7 +173,6 @@ pub struct PixelReport {
 
 impl PixelReport {
     /// Every figure with the name it has in result files.
-    #[must_use]
     pub fn figures(&self) -> [(&'static str, Outcome); 8] {
         [
             ("pixel_auroc", self.auroc),

@@ -3,7 +3,7 @@
 use crate::key;
 use crate::outcome::{Figure, Outcome, Undefined};
 
-/// The official thresholds between the smallest and the largest value, smallest first: NumPy's
+/// The official thresholds between the smallest and the largest value, smallest first: `NumPy`'s
 /// `arange(min, max, (max - min) / steps)` of single-precision numbers, rounding included. Empty if
 /// all values are equal.
 pub(crate) fn thresholds(smallest: f32, largest: f32, steps: usize) -> Vec<f64> {
@@ -87,6 +87,8 @@ pub(crate) fn area(steps: &[Step], limit: f64) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp)] // exact on purpose
+
     use super::*;
 
     #[test]
