@@ -1,0 +1,264 @@
+//! What every layout is turned into: a list of samples.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use vcp_image::{DecodeOptions, Photo, decode_file};
+
+use crate::{Ellipse, Error, Problem, files, mask};
+
+/// The defect type of normal images, in every layout.
+pub(crate) const GOOD: &str = "good";
+/// The defect type of anomalous images whose layout names none.
+pub(crate) const ANOMALY: &str = "anomaly";
+
+/// A data set as found on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Its name: the layout's, or the one it was given.
+    pub name: String,
+    /// The folder it was read from. Where an archive's top folder stood in between, that one.
+    pub root: PathBuf,
+    /// The samples, in the order of the official lists where there is one: by category, split,
+    /// defect type and file name.
+    pub samples: Vec<Sample>,
+    /// What is wrong with it, as far as can be told without decoding images.
+    pub problems: Vec<Problem>,
+    /// What a reader of results should know about it, as full sentences.
+    pub notes: Vec<String>,
+    /// Whether the masks are only rough outlines around the defects.
+    pub weak_masks: bool,
+}
+
+impl Dataset {
+    pub(crate) fn new(name: &str, root: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            root: root.to_owned(),
+            samples: Vec::new(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+            weak_masks: false,
+        }
+    }
+
+    /// The categories, each once, in the order in which they first appear.
+    #[must_use]
+    pub fn categories(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for sample in &self.samples {
+            if !found.contains(&sample.category) {
+                found.push(sample.category.clone());
+            }
+        }
+        found
+    }
+
+    /// Keeps the samples of these categories (all if none is named) and of this split (all if none
+    /// is named; [`Split::Unassigned`] samples belong to every split). Problems stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCategory`] if a category does not exist; nothing is changed then.
+    pub fn select(&mut self, categories: &[String], split: Option<Split>) -> Result<(), Error> {
+        let known = self.categories();
+        if let Some(category) = categories.iter().find(|name| !known.contains(name)) {
+            return Err(Error::UnknownCategory {
+                dataset: self.name.clone(),
+                category: category.clone(),
+                known,
+            });
+        }
+        self.samples.retain(|sample| {
+            (categories.is_empty() || categories.contains(&sample.category))
+                && split.is_none_or(|split| sample.split.belongs_to(split))
+        });
+        Ok(())
+    }
+}
+
+/// One image and what is known about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The image's path below the data set's folder, with `/` between folders on every system (the
+    /// whole path if it lies elsewhere; what is not UTF-8 is replaced). One of its kind in a data set.
+    pub id: String,
+    /// The image file.
+    pub image: PathBuf,
+    /// Where the defects are written down.
+    pub mask: MaskSource,
+    /// Whether it shows a defect.
+    pub label: Label,
+    /// The product or texture.
+    pub category: String,
+    /// The type of defect: `good` for normal images, `anomaly` where the data set names none.
+    pub defect: String,
+    /// What it is meant for.
+    pub split: Split,
+    /// Images with the same group show the same object at different times. They are alike, so that
+    /// a fair split keeps a group on one side.
+    pub group: Option<String>,
+}
+
+impl Sample {
+    /// Decodes the image.
+    ///
+    /// # Errors
+    /// [`Error::Image`].
+    pub fn load_image(&self, options: &DecodeOptions) -> Result<Photo, Error> {
+        Ok(decode_file(&self.image, options)?)
+    }
+
+    /// The mask at the size of the image as it was decoded, grey: 255 where there is a defect, 0
+    /// elsewhere. Of a normal image it is empty whatever its file says, as in the official code;
+    /// [`check_deeply`](crate::check_deeply) reports files that say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::NoMask`] if nobody knows where the defect is, [`Error::MaskSize`] if the mask is of
+    /// another size, and whatever its file may have: [`Error::Image`], [`Error::Read`],
+    /// [`Error::Invalid`].
+    pub fn load_mask(
+        &self,
+        width: usize,
+        height: usize,
+        options: &DecodeOptions,
+    ) -> Result<Photo, Error> {
+        if self.label == Label::Normal {
+            let pixels = vec![0; width.saturating_mul(height)];
+            return Ok(Photo::from_grey(width, height, pixels)?);
+        }
+        mask::load(&self.mask, &self.image, (width, height), options)
+    }
+}
+
+/// Whether an image shows a defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Label {
+    /// It does not.
+    Normal,
+    /// It does.
+    Anomalous,
+}
+
+/// What an image is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Learning.
+    Train,
+    /// Choosing between models.
+    Validation,
+    /// Judging.
+    Test,
+    /// The data set does not say. Such samples belong to every split that is asked for.
+    Unassigned,
+}
+
+impl Split {
+    /// The split's name in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+            Self::Unassigned => "unassigned",
+        }
+    }
+
+    /// The split with this name, in any case; an empty name is [`Split::Unassigned`].
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "val" | "valid" | "validation" => Some(Self::Validation),
+            "test" | "testing" => Some(Self::Test),
+            "" | "unassigned" => Some(Self::Unassigned),
+            _ => None,
+        }
+    }
+
+    /// Whether a sample of this split is part of `wanted`: if they are the same, or if either is
+    /// [`Split::Unassigned`].
+    #[must_use]
+    pub fn belongs_to(self, wanted: Self) -> bool {
+        self == wanted || self == Self::Unassigned || wanted == Self::Unassigned
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// Where the defects of an image are written down.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MaskSource {
+    /// Nowhere, and there is nothing to write down: the image is normal.
+    None,
+    /// Nowhere, though the image shows a defect.
+    Unknown,
+    /// In a picture of the image's size. Normal images may have one too, which should be empty.
+    File {
+        /// The picture.
+        path: PathBuf,
+        /// Which of its pixels are defect.
+        rule: MaskRule,
+    },
+    /// In an annotation file of the program labelme: polygons, rectangles and circles.
+    Labelme {
+        /// The annotation file.
+        path: PathBuf,
+    },
+    /// In an ellipse around the defect, larger than the defect itself.
+    Ellipse {
+        /// The file that lists the ellipses.
+        list: PathBuf,
+        /// The ellipse.
+        ellipse: Ellipse,
+    },
+}
+
+impl MaskSource {
+    /// The file that holds the mask, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::None | Self::Unknown => None,
+            Self::File { path, .. } | Self::Labelme { path } => Some(path),
+            Self::Ellipse { list, .. } => Some(list),
+        }
+    }
+}
+
+/// Which pixels of a mask's picture are defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskRule {
+    /// Those with any colour channel above 0: labels 1, 2, 3 … and 255 alike, as the official code
+    /// has it.
+    AboveZero,
+    /// Those with any colour channel above 127: masks with soft edges, or stored as JPEG, whose
+    /// compression leaves specks everywhere.
+    AboveHalf,
+    /// Those with alpha above 127 in pictures that have an alpha channel (colours lie about below
+    /// transparent pixels), all in pictures that have none; in both without those of the background
+    /// colour. A picture without alpha and without a named background has a white one.
+    Alpha {
+        /// The colour that the list names as background.
+        background: Option<[u8; 3]>,
+    },
+}
+
+impl MaskRule {
+    /// The rule for masks of which nothing more is known: [`MaskRule::AboveHalf`] for files that end
+    /// in jpg, jpeg or jpe, [`MaskRule::AboveZero`] for others.
+    #[must_use]
+    pub fn usual(mask: &Path) -> Self {
+        match files::ending(mask).as_deref() {
+            Some("jpg" | "jpeg" | "jpe") => Self::AboveHalf,
+            _ => Self::AboveZero,
+        }
+    }
+}

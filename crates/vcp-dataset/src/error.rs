@@ -1,0 +1,139 @@
+//! What ends the reading of a data set, as opposed to a [`Problem`](crate::Problem), which is
+//! written down while the reading goes on.
+
+use std::path::PathBuf;
+
+/// A data set that could not be read or written, or a mask that could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be opened or read.
+    #[error("{} could not be read: {source}.", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The folder does not look like the layout that was asked for.
+    #[error(
+        "{} does not hold a data set of the layout '{layout}': {found}. Expected is:\n{expected}", root.display()
+    )]
+    Layout {
+        /// The layout's name.
+        layout: &'static str,
+        /// The folder that was searched.
+        root: PathBuf,
+        /// What was found, or not found.
+        found: String,
+        /// [`Layout::describe`](crate::Layout::describe).
+        expected: &'static str,
+    },
+    /// A list or annotation is longer than any real one.
+    #[error(
+        "{} is longer than the {max_bytes} bytes that are read of a list or annotation; it is probably not the file that was meant.", path.display()
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Longest length that is read.
+        max_bytes: u64,
+    },
+    /// A list or annotation does not say what it should.
+    #[error("{} is not valid{}: {reason}.", path.display(), at_line(*line))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where one can be named.
+        line: Option<u64>,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// A list names a file outside the data set's folder.
+    #[error(
+        "{} names the file '{named}'{}, which lies outside {}. Allow it with --allow-outside-root if you trust the list.", list.display(), at_line(*line), root.display()
+    )]
+    OutsideRoot {
+        /// The list.
+        list: PathBuf,
+        /// The line, counted from 1, where one can be named.
+        line: Option<u64>,
+        /// The path as it stands in the list.
+        named: String,
+        /// The data set's folder.
+        root: PathBuf,
+    },
+    /// More than one file could be the one that was meant.
+    #[error(
+        "{} holds several files that could be the list ({}); name one of them with --manifest.", root.display(), names.join(", ")
+    )]
+    SeveralLists {
+        /// The folder.
+        root: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// An image or mask could not be decoded.
+    #[error(transparent)]
+    Image(#[from] vcp_image::Error),
+    /// A mask has another size than its image.
+    #[error(
+        "The mask {} has {} × {} pixels, but its image {} has {} × {}; they have to be of one size.", mask.display(), mask_size.0, mask_size.1, image.display(), image_size.0, image_size.1
+    )]
+    MaskSize {
+        /// The image.
+        image: PathBuf,
+        /// Its width and height.
+        image_size: (usize, usize),
+        /// The mask or annotation.
+        mask: PathBuf,
+        /// Its width and height.
+        mask_size: (usize, usize),
+    },
+    /// The image shows a defect, but nothing says where.
+    #[error(
+        "{} shows a defect, but has no mask; pixel metrics, training and conversion need one.", image.display()
+    )]
+    NoMask {
+        /// The image.
+        image: PathBuf,
+    },
+    /// A category was asked for that the data set does not have.
+    #[error("The data set '{dataset}' has no category '{category}'; it has {}.", known.join(", "))]
+    UnknownCategory {
+        /// The data set's name.
+        dataset: String,
+        /// What was asked for.
+        category: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A name from the data set cannot be part of a path.
+    #[error(
+        "The {what} '{name}' cannot be used as the name of a file or folder; rename it in the data set."
+    )]
+    UnsafeName {
+        /// What is named: `category` or `data set`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// There is something already where the conversion is to be written.
+    #[error("{} exists already and is not overwritten; remove it or choose another folder.", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A file or folder could not be written.
+    #[error("{} could not be written: {source}.", path.display())]
+    Write {
+        /// Where it was to go.
+        path: PathBuf,
+        /// What the operating system or the encoder said.
+        source: std::io::Error,
+    },
+}
+
+fn at_line(line: Option<u64>) -> String {
+    line.map_or_else(String::new, |line| format!(" (line {line})"))
+}

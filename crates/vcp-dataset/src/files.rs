@@ -1,0 +1,318 @@
+//! Folders and lists, read carefully.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Error as IoError, ErrorKind, Read};
+use std::path::{Component, Path, PathBuf};
+
+use unicode_normalization::UnicodeNormalization;
+use walkdir::WalkDir;
+
+use crate::{Error, Problem};
+
+/// Longest list or annotation that is read. The longest real one, the official list of `VisA`, has
+/// 3 MB; annotations of labelme may carry their photo with them.
+pub(crate) const MAX_TEXT_BYTES: u64 = 64 << 20;
+
+/// How many folders deep a search goes. No layout needs more; folders linked into each other end.
+const MAX_DEPTH: usize = 8;
+
+/// Endings of images, in lower case.
+const IMAGE_ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "jpe", "bmp", "tif", "tiff", "webp"];
+
+/// What lies in a folder, sorted by name. Hidden entries (`.DS_Store`, `._000.png`), `__MACOSX`,
+/// and everything that is neither a folder nor a regular file are left out; links are followed.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
+    let read_error = |source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read_error)? {
+        let entry = entry.map_err(read_error)?;
+        if !is_clutter(&entry.file_name()) {
+            entries.push(entry.path());
+        }
+    }
+    entries.sort();
+    let mut listing = Listing::default();
+    for path in entries {
+        // A dangling link, or one into itself, is as good as nothing.
+        let Ok(metadata) = fs::metadata(&path) else {
+            continue;
+        };
+        if metadata.is_dir() {
+            listing.folders.push(path);
+        } else if metadata.is_file() {
+            listing.files.push(path);
+        }
+    }
+    Ok(listing)
+}
+
+/// The images of a folder, sorted by name; none if there is no such folder.
+pub(crate) fn images(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = list(folder)?.files;
+    files.retain(|path| is_image(path));
+    Ok(files)
+}
+
+/// The images of a folder and of the folders in it, sorted by path; what cannot be searched becomes
+/// a problem.
+pub(crate) fn images_below(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let walk = WalkDir::new(folder)
+        .follow_links(true)
+        .max_depth(MAX_DEPTH)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_clutter(entry.file_name()));
+    let mut found = Vec::new();
+    for entry in walk {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => {
+                found.push(entry.into_path());
+            }
+            Ok(_) => {}
+            // A link that dangles is as good as nothing; one that leads into itself is worth a word.
+            Err(error)
+                if error
+                    .io_error()
+                    .is_some_and(|source| source.kind() == ErrorKind::NotFound) => {}
+            Err(error) => {
+                let reason = match error.loop_ancestor() {
+                    Some(ancestor) => {
+                        format!("it is a link to {}, which holds it", ancestor.display())
+                    }
+                    None => error.to_string(),
+                };
+                problems.push(Problem::UnreadableFolder {
+                    folder: error.path().unwrap_or(folder).to_owned(),
+                    reason,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn is_clutter(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX"
+}
+
+pub(crate) fn is_image(path: &Path) -> bool {
+    ending(path).is_some_and(|ending| IMAGE_ENDINGS.contains(&ending.as_str()))
+}
+
+/// The file's ending in lower case, without the dot.
+pub(crate) fn ending(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_ascii_lowercase())
+}
+
+/// Whether there is a regular file. Lists may name pipes and devices, which must not be opened.
+pub(crate) fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// A folder's or file's name for people and reports.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The name of the folder that a data set lies in, also if it was given as `.` or `..`.
+pub(crate) fn folder_name(root: &Path, otherwise: &str) -> String {
+    let absolute = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    match absolute.file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => otherwise.to_owned(),
+    }
+}
+
+/// A file's name without its ending, as images and masks are compared by it: the same letters are
+/// equal however they are composed, since archives made on a Mac take accents apart.
+pub(crate) fn stem(path: &Path) -> Vec<u8> {
+    let stem = path.file_stem().unwrap_or_default();
+    match stem.to_str() {
+        Some(text) => text.nfc().collect::<String>().into_bytes(),
+        None => stem.as_encoded_bytes().to_owned(),
+    }
+}
+
+/// [`Sample::id`](crate::Sample::id).
+pub(crate) fn id(root: &Path, path: &Path) -> String {
+    let Ok(below) = path.strip_prefix(root) else {
+        return path.to_string_lossy().into_owned();
+    };
+    let parts: Vec<_> = below.iter().map(OsStr::to_string_lossy).collect();
+    parts.join("/")
+}
+
+/// The text of a list or annotation, without byte order mark.
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
+    let read_error = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    // Opening a pipe would wait for somebody to write to it.
+    if !fs::metadata(path).map_err(read_error)?.is_file() {
+        return Err(read_error(IoError::new(
+            ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(read_error)?;
+    file.take(MAX_TEXT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(read_error)?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        return Err(Error::TooLong {
+            path: path.to_owned(),
+            max_bytes: MAX_TEXT_BYTES,
+        });
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| Error::Invalid {
+        path: path.to_owned(),
+        line: None,
+        reason: format!(
+            "it is not UTF-8 text (byte {})",
+            error.utf8_error().valid_up_to()
+        ),
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+/// Where a list says what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) list: &'a Path,
+    pub(crate) line: Option<u64>,
+}
+
+impl Place<'_> {
+    pub(crate) fn bad_entry(self, reason: impl Into<String>) -> Problem {
+        Problem::BadEntry {
+            list: self.list.to_owned(),
+            line: self.line,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn missing_image(self, image: PathBuf) -> Problem {
+        Problem::MissingImage {
+            image,
+            list: self.list.to_owned(),
+            line: self.line,
+        }
+    }
+
+    pub(crate) fn duplicate_image(self, image: PathBuf) -> Problem {
+        Problem::DuplicateImage {
+            image,
+            list: self.list.to_owned(),
+            line: self.line,
+        }
+    }
+
+    /// A path named in a list, which has to stay inside `root` unless `anywhere` is allowed. Links
+    /// are the user's own affair: a list cannot make any.
+    pub(crate) fn resolve(
+        self,
+        root: &Path,
+        named: &str,
+        anywhere: bool,
+    ) -> Result<PathBuf, Error> {
+        let path = root.join(named);
+        let inside = path.strip_prefix(root).is_ok_and(|below| {
+            below
+                .components()
+                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        });
+        if inside || anywhere {
+            Ok(path)
+        } else {
+            Err(Error::OutsideRoot {
+                list: self.list.to_owned(),
+                line: self.line,
+                named: named.to_owned(),
+                root: root.to_owned(),
+            })
+        }
+    }
+}
+
+/// The folder that holds the data set: `root`, or the one folder in it that fits, which is where
+/// unpacking an archive often puts everything.
+pub(crate) fn find_root(
+    root: &Path,
+    fits: impl Fn(&Path) -> bool,
+) -> Result<Option<PathBuf>, Error> {
+    if fits(root) {
+        return Ok(Some(root.to_owned()));
+    }
+    let mut folders = list(root)?.folders;
+    folders.retain(|folder| fits(folder));
+    Ok(if folders.len() == 1 {
+        folders.pop()
+    } else {
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_leave_the_root_are_refused() {
+        let place = Place {
+            list: Path::new("list.csv"),
+            line: Some(3),
+        };
+        let root = Path::new("/data/set");
+        for named in [
+            "a.png",
+            "a/b.png",
+            "./a.png",
+            "a b/ü.PNG",
+            "/data/set/a.png",
+            "..a/b.png",
+        ] {
+            let path = place.resolve(root, named, false).unwrap();
+            assert!(path.starts_with(root), "{named}");
+        }
+        for named in [
+            "../a.png",
+            "a/../../b.png",
+            "/etc/passwd",
+            "/data/set/../x.png",
+            "..",
+        ] {
+            let error = place.resolve(root, named, false).unwrap_err();
+            assert!(error.to_string().contains("(line 3)"), "{named}: {error}");
+            place.resolve(root, named, true).unwrap();
+        }
+    }
+
+    #[test]
+    fn stems_are_equal_however_accents_are_composed() {
+        let composed = Path::new("d\u{e9}faut.png");
+        let decomposed = Path::new("de\u{301}faut.PNG");
+        assert_eq!(stem(composed), stem(decomposed));
+        assert_ne!(stem(composed), stem(Path::new("defaut.png")));
+    }
+}

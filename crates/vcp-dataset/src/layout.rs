@@ -1,0 +1,50 @@
+//! What a layout is.
+
+use std::path::{Path, PathBuf};
+
+use vcp_image::DecodeOptions;
+
+use crate::{Dataset, Error};
+
+/// One way in which data sets lie on disk.
+///
+/// Adding one takes a file under `layouts/` with an implementation and a test that builds such a data
+/// set, and a line in the table of [`layouts`](crate::layouts).
+pub trait Layout: Sync {
+    /// The name by which it is asked for: lower case, without spaces.
+    fn name(&self) -> &'static str;
+
+    /// One line: which data sets these are.
+    fn title(&self) -> &'static str;
+
+    /// Several lines: the folders and files that are expected, and how they are understood.
+    fn describe(&self) -> &'static str;
+
+    /// Reads the data set in `root`. Images are not decoded, except where only the masks say which
+    /// of them are anomalous.
+    ///
+    /// # Errors
+    /// If the data set as a whole cannot be read: a folder or list is missing or unreadable, or a
+    /// list names files outside `root`. Everything else becomes a problem of the data set.
+    fn read(&self, root: &Path, options: &Options) -> Result<Dataset, Error>;
+}
+
+/// What a user may say about a data set beside its folder. Each layout takes what concerns it.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The list to read, for `lookout`, `manifest` and `meta`; by default the one found in the root.
+    pub manifest: Option<PathBuf>,
+    /// The data set's name, for `folder`, `manifest` and `meta`; by default the folder's or the list's.
+    pub name: Option<String>,
+    /// Folder of normal images, for `folder`.
+    pub normal: Option<PathBuf>,
+    /// Folder of anomalous images, for `folder`.
+    pub anomalous: Option<PathBuf>,
+    /// Folder of masks, for `folder`.
+    pub masks: Option<PathBuf>,
+    /// Let lists name files outside the root, by `..` or by absolute paths. Off by default: lists
+    /// come with downloads, and what they name is read and shown.
+    pub allow_outside_root: bool,
+    /// How masks are decoded where reading needs it.
+    pub decode: DecodeOptions,
+}

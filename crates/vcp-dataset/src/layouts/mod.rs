@@ -1,0 +1,92 @@
+//! The layouts, and the table of them.
+
+mod bsdata;
+mod btad;
+mod class_tree;
+mod dagm;
+mod folder;
+mod ksdd2;
+mod lookout;
+mod magnetic_tile;
+mod manifest;
+mod meta;
+mod mpdd;
+mod mvtec;
+mod rsdds;
+mod visa;
+
+use crate::Layout;
+
+/// Every layout, in the order in which they are listed to people.
+const LAYOUTS: [&dyn Layout; 13] = [
+    &mvtec::Mvtec,
+    &visa::Visa,
+    &btad::Btad,
+    &mpdd::Mpdd,
+    &ksdd2::Ksdd2,
+    &dagm::Dagm,
+    &rsdds::Rsdds,
+    &magnetic_tile::MagneticTile,
+    &bsdata::Bsdata,
+    &lookout::Lookout,
+    &folder::Folder,
+    &manifest::Manifest,
+    &meta::Meta,
+];
+
+/// Every layout that can be read.
+#[must_use]
+pub fn layouts() -> &'static [&'static dyn Layout] {
+    &LAYOUTS
+}
+
+/// The layout with this name, if there is one.
+#[must_use]
+pub fn layout(name: &str) -> Option<&'static dyn Layout> {
+    LAYOUTS.into_iter().find(|layout| layout.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+    use crate::{Error, Options};
+
+    #[test]
+    fn names_are_unique_and_all_are_described() {
+        for (index, layout) in layouts().iter().enumerate() {
+            let name = layout.name();
+            assert!(!layouts()[..index].iter().any(|other| other.name() == name));
+            assert!(
+                !layout.title().is_empty() && layout.describe().contains('\n'),
+                "{name}"
+            );
+            assert!(super::layout(name).is_some());
+        }
+        assert!(layout("imagenet").is_none());
+    }
+
+    /// Whatever the layout, a folder of something else is an error that says what was expected, and
+    /// so is one that does not exist.
+    #[test]
+    fn other_folders_are_refused() {
+        let fixture = Fixture::new();
+        fixture.text("notes/readme.txt", "nothing here");
+        fixture.picture("notes/deeper/still/photo.png", 4, 4);
+        for layout in layouts() {
+            let name = layout.name();
+            let error = layout
+                .read(fixture.root(), &Options::default())
+                .unwrap_err();
+            assert!(
+                matches!(&error, Error::Layout { layout, .. } if *layout == name),
+                "{name}: {error}"
+            );
+            let missing = fixture.root().join("missing");
+            assert!(
+                layout.read(&missing, &Options::default()).is_err(),
+                "{name}"
+            );
+        }
+    }
+}
