@@ -9,8 +9,8 @@ pub enum Error {
     Weights(#[from] vcp_checkpoint::Error),
     /// A template does not name the product exactly once.
     #[error(
-        "The template {template:?} contains the mark <|class|> {found} times; it must stand in \
-         it exactly once, where the name of the product would be."
+        "The mark <|class|> was found in the template {template:?} {found} times; it must stand \
+         in it exactly once, set off by white space, where the name of the product would be."
     )]
     ClassMark {
         /// The template.
@@ -29,6 +29,16 @@ pub enum Error {
         /// Rows with start, end and context vectors.
         found: usize,
         /// Length of the position table.
+        limit: usize,
+    },
+    /// A template is longer than any text.
+    #[error(
+        "A template is {found} bytes long, more than the {limit} supported; use a shorter text."
+    )]
+    TooManyBytes {
+        /// Its length in bytes.
+        found: usize,
+        /// Most that are read.
         limit: usize,
     },
     /// A token stands outside the embedding table.

@@ -15,6 +15,10 @@ use vcp_checkpoint::{Tensor, Weights};
 /// Epsilon of `prompt_norm`, unlike CLIP's own norms.
 const PROMPT_EPSILON: f32 = 1e-6;
 
+/// Bytes of a template: more than fit in a text tower, and few enough for the tokenizer,
+/// whose time grows faster than the length of a word.
+const LONGEST_TEMPLATE: usize = 4096;
+
 /// The text transformer, its prompts and the prepared templates.
 pub struct TextTower<O: Operations> {
     groups: Vec<Group<O::Tensor>>,
@@ -201,6 +205,12 @@ fn load_groups<O: Operations>(
             });
         }
         for template in *templates {
+            if template.len() > LONGEST_TEMPLATE {
+                return Err(Error::TooManyBytes {
+                    found: template.len(),
+                    limit: LONGEST_TEMPLATE,
+                });
+            }
             let tokens = split_template(&tokenizer, template)?;
             let rows = tokens.before.len() + geometry.context_vectors + tokens.after.len();
             if rows > geometry.context_length {
