@@ -1,0 +1,16 @@
+//! An evaluation as one self-contained HTML page, and photos with their maps as strips.
+//!
+//! Plain data in, text and pictures out: this crate knows no model, no data set and no metric.
+//! Whoever evaluates fills a [`Report`]; [`html`] makes the page of it and [`write_html`] puts that
+//! on the disk. [`strip`] draws one photo in the four panels of the official code.
+//!
+//! The page asks nothing of the network: pictures are data addresses, curves are inline SVG, the
+//! style sheet and the one small script (which sorts the table; all is legible without it) are
+//! inline as well, and a content security policy in the page forbids everything else. All text is
+//! escaped.
+
+mod data;
+mod error;
+
+pub use data::{Case, Category, Cell, Column, Curve, Format, Report, Row};
+pub use error::Error;
