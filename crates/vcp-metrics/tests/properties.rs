@@ -1,6 +1,7 @@
 //! The quick figures against plain ones that are right at a glance.
 
 #![allow(clippy::unwrap_used)] // helpers of tests, too
+#![allow(clippy::float_cmp)] // infinity is itself
 
 mod support;
 
