@@ -1,8 +1,10 @@
-//! From a photo to a defect map and a score: the one [`Predictor`].
+//! From a photo to a defect map and a score: the one [`Predictor`]; and from the scores of many
+//! photos to thresholds: [`calibration`].
 //!
 //! Everything that looks at photos goes through it, so that the same photo gives the same
 //! numbers wherever it is looked at.
 
+pub mod calibration;
 mod error;
 mod predictor;
 mod score;

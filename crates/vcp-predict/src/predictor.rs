@@ -17,6 +17,8 @@ pub struct PredictorOptions {
     pub blend: [f32; 2],
     /// Standard deviation of the smoothing, in pixels of the map; 0 for none.
     pub smoothing: f32,
+    /// How many of a branch's largest pixels make the score; [`pixels_for_score`] if `None`.
+    pub score_pixels: Option<NonZero<usize>>,
 }
 
 impl Default for PredictorOptions {
@@ -25,6 +27,7 @@ impl Default for PredictorOptions {
             threads: None,
             blend: [0.2, 0.8],
             smoothing: 8.0,
+            score_pixels: None,
         }
     }
 }
@@ -110,6 +113,13 @@ impl Predictor {
     #[must_use]
     pub fn image_size(&self) -> usize {
         self.side
+    }
+
+    /// How many of a branch's largest pixels make the score.
+    #[must_use]
+    pub fn score_pixels(&self) -> usize {
+        let asked = self.options.score_pixels.map(NonZero::get);
+        asked.unwrap_or_else(|| pixels_for_score(self.side))
     }
 
     /// The device.
@@ -227,7 +237,7 @@ impl Predictor {
                 .to_vec()
         };
         let (branch1, branch2) = (map(&logits.branch1), map(&logits.branch2));
-        let count = pixels_for_score(self.side);
+        let count = self.score_pixels();
         let [first, second] = self.options.blend;
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(
