@@ -7,7 +7,7 @@ use vcp_checkpoint::{Activation, Weights};
 /// Epsilon of every layer norm in CLIP.
 pub(crate) const CLIP_EPSILON: f32 = 1e-5;
 
-/// x += attn(ln_1 x); x += mlp(ln_2 x) (CLIP's `ResidualAttentionBlock`).
+/// `x += attn(ln_1 x); x += mlp(ln_2 x)` (CLIP's `ResidualAttentionBlock`).
 pub struct Block<O: Operations> {
     heads: usize,
     activation: Activation,

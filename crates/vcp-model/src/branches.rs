@@ -65,7 +65,7 @@ impl<O: Operations> BaselineBranch<O> {
 /// W Σ a z + b. Two products over all patches become two over 2·8 rows.
 pub struct PostContextBranch<O: Operations> {
     query: O::Linear,
-    /// x ↦ x·W_k.
+    /// `x ↦ x·W_k`.
     key_folded: O::Linear,
     value: O::Linear,
     output: O::Linear,

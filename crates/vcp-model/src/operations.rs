@@ -4,7 +4,6 @@ use crate::interpolation::Resampling;
 use vcp_checkpoint::{Activation, Tensor as Stored};
 
 /// What is done to a linear layer's result, after its bias.
-#[derive(Clone, Copy)]
 pub enum After<'a, T> {
     /// Nothing.
     Nothing,
@@ -12,6 +11,15 @@ pub enum After<'a, T> {
     Activate(Activation),
     /// A tensor of the same shape is added.
     Add(&'a T),
+}
+
+// Derived, these would ask for a tensor that can be copied; only the reference is.
+impl<T> Copy for After<'_, T> {}
+
+impl<T> Clone for After<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
 /// How a stored matrix stands to the layer made of it.

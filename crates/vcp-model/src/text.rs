@@ -190,10 +190,9 @@ fn prompt_rows<O: Operations>(
 }
 
 /// Groups of templates of equal lengths, and the averaging matrix in their order.
-fn load_groups<O: Operations>(
-    ops: &O,
-    weights: &Weights,
-) -> Result<(Vec<Group<O::Tensor>>, Vec<f32>), Error> {
+type Groups<T> = (Vec<Group<T>>, Vec<f32>);
+
+fn load_groups<O: Operations>(ops: &O, weights: &Weights) -> Result<Groups<O::Tensor>, Error> {
     let (geometry, settings) = (weights.geometry(), weights.settings());
     let tokenizer = Tokenizer::new();
     let sides = [&settings.normal_templates, &settings.anomalous_templates];
