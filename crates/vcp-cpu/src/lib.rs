@@ -4,6 +4,11 @@
 //! of every result is computed by one chain of operations in a fixed order, whichever thread
 //! or tile it falls into.
 
+#![allow(
+    clippy::inline_always,
+    reason = "kernels must be compiled inside the function that enables their instructions"
+)]
+
 mod attention;
 mod buffer;
 mod cpu;

@@ -438,11 +438,11 @@ fn large_results(cpu: &Cpu) -> Vec<(&'static str, Tensor)> {
     let maps = &Plain::random([2, 37, 37], 4).on(cpu);
     let square = &Plain::random([1, 512, 512], 5).on(cpu);
     let row = &Plain::random([1, 1, 128], 6).on(cpu);
-    let gelu = || After::Activate(Activation::Gelu);
+    let gelu = After::Activate(Activation::Gelu);
     vec![
-        ("linear", cpu.linear(x, &expand, gelu())),
+        ("linear", cpu.linear(x, &expand, gelu)),
         ("residual", cpu.linear(x, &expand, After::Add(wide))),
-        ("norm_linear", cpu.norm_linear(x, &norm, &expand, gelu())),
+        ("norm_linear", cpu.norm_linear(x, &norm, &expand, gelu)),
         (
             "norm_self_attention",
             cpu.norm_self_attention(x, &norm, &joint, 2),

@@ -16,7 +16,7 @@ pub(crate) unsafe fn exp<V: Vector>(x: V) -> V {
         let x = V::splat(-87.3).max(V::splat(88.0).min(x));
         let n = x.mul(V::splat(core::f32::consts::LOG2_E)).round();
         // ln 2 in two parts: n times the first is exact.
-        let r = n.mul_add(V::splat(-0.693_359_375), x);
+        let r = n.mul_add(V::splat(-0.693_359_4), x);
         let r = n.mul_add(V::splat(2.121_944_4e-4), r);
         let mut p = V::splat(1.987_569_1e-4);
         p = p.mul_add(r, V::splat(1.398_199_9e-3));
@@ -64,7 +64,7 @@ pub(crate) unsafe fn erf<V: Vector>(x: V) -> V {
         p = p.mul_add(x2, V::splat(-2.101_024e-6));
         p = p.mul_add(x2, V::splat(-5.692_506_3e-5));
         p = p.mul_add(x2, V::splat(-7.349_906_3e-4));
-        p = p.mul_add(x2, V::splat(-2.954_599_8e-3));
+        p = p.mul_add(x2, V::splat(-2.954_6e-3));
         p = p.mul_add(x2, V::splat(-1.609_603_3e-2));
         let p = p.mul(x);
         let mut q = V::splat(-1.456_607_2e-5);

@@ -12,14 +12,15 @@ use proptest::prelude::*;
 /// Attention of one query to some keys: rows of one width in one list.
 fn attend<'a>(
     query: &[f32],
-    keys_and_values: impl Iterator<Item = (&'a [f32], &'a [f32])> + Clone,
+    keys_and_values: impl Iterator<Item = (&'a [f32], &'a [f32])>,
 ) -> Vec<Expected> {
+    let keys_and_values: Vec<_> = keys_and_values.collect();
     let width = query.len();
     let scale = 1.0 / (width as f64).sqrt();
     let mut largest = 0.0_f64;
     let mut scores = Vec::new();
-    for (key, _) in keys_and_values.clone() {
-        let terms = query.iter().zip(key);
+    for (key, _) in &keys_and_values {
+        let terms = query.iter().zip(*key);
         let products = terms.map(|(q, k)| f64::from(*q) * f64::from(*k) * scale);
         let (mut score, mut magnitude) = (0.0, 0.0);
         for product in products {
@@ -39,7 +40,7 @@ fn attend<'a>(
     (0..width)
         .map(|channel| {
             let (mut value, mut magnitude) = (0.0, 0.0);
-            for (weight, (_, row)) in weights.iter().zip(keys_and_values.clone()) {
+            for (weight, (_, row)) in weights.iter().zip(&keys_and_values) {
                 let term = weight / total * f64::from(row[channel]);
                 value += term;
                 magnitude += term.abs();

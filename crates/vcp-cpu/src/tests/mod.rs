@@ -7,12 +7,7 @@
 //! Sums of products are checked twice. With small whole numbers everything is exact in f32,
 //! so results must be equal and a single wrong index shows, however long the sum. With
 //! fractions, rounding must stay within what the textbook bound allows for the sum.
-#![allow(
-    clippy::float_cmp,
-    clippy::inline_always,
-    clippy::needless_pass_by_value,
-    reason = "results are often exact; kernels are inlined where their instructions are enabled"
-)]
+#![allow(clippy::float_cmp, reason = "results are often exact")]
 
 mod attention;
 mod buffers;

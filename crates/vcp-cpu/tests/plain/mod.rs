@@ -113,7 +113,7 @@ fn attention(query: &[Vec<f64>], key: &[Vec<f64>], value: &[Vec<f64>], causal: b
     out
 }
 
-/// x += attn(ln_1 x); x += mlp(ln_2 x).
+/// `x += attn(ln_1 x); x += mlp(ln_2 x)`.
 pub(crate) fn block(weights: &Weights, prefix: &str, causal: bool, x: &[Vec<f64>]) -> Rows {
     let norm = |name: &str, x: &[Vec<f64>]| -> Rows {
         let name = format!("{prefix}.{name}");
