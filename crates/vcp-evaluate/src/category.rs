@@ -1,0 +1,164 @@
+//! What is said about a category.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vcp_dataset::Label;
+
+use crate::figures::{Figures, Undefined};
+
+/// How many of the worst false alarms, and how many of the worst misses, are kept of a category.
+pub const CASES: usize = 4;
+
+/// The figures of some images, as they stand in `results.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The category, or the type of defect.
+    pub name: String,
+    /// Images that were looked at.
+    pub images: usize,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Of the images, anomalous ones.
+    #[serde(default)]
+    pub anomalous_images: usize,
+    /// Why figures are missing.
+    #[serde(default)]
+    pub undefined: Undefined,
+    /// How far figures may be off; empty where every value was looked at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_bounds: BTreeMap<String, f64>,
+}
+
+/// A category, as it stands in `results.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CategoryResult {
+    /// Its figures.
+    #[serde(flatten)]
+    pub row: Row,
+    /// Each type of defect against all normal images, if that was asked for.
+    #[serde(default)]
+    pub defects: Vec<Row>,
+    /// The data set it belongs to.
+    #[serde(default)]
+    pub dataset: String,
+    /// Anomalous images that count for image figures only, because nobody knows where their defects
+    /// are.
+    #[serde(default)]
+    pub images_without_mask: usize,
+    /// Smallest and largest value of the category's maps, which are scaled to 0 and 1.
+    #[serde(default)]
+    pub map_range: Option<[f32; 2]>,
+    /// Smallest and largest image score, which are scaled to 0 and 1.
+    #[serde(default)]
+    pub score_range: Option<[f32; 2]>,
+    /// [`Figures::threshold`] on the model's own scale, as `segment --pixel-threshold` takes it.
+    #[serde(default)]
+    pub threshold_unscaled: Option<f64>,
+    /// [`Figures::image_threshold`] on the model's own scale, as `segment --score-threshold` takes
+    /// it.
+    #[serde(default)]
+    pub image_threshold_unscaled: Option<f64>,
+    /// Images that could not be used.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
+}
+
+/// An image that could not be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The image's path.
+    pub path: String,
+    /// A full sentence.
+    pub error: String,
+}
+
+/// Everything that is known about a category, also what only the report shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CategoryReport {
+    /// For `results.json`.
+    pub result: CategoryResult,
+    /// Every image, in the data set's order.
+    pub images: Vec<ImageRecord>,
+    /// Curves of all pixels, from the largest threshold to the smallest.
+    pub pixel_curve: Vec<CurvePoint>,
+    /// Curves of the image scores.
+    pub image_curve: Vec<CurvePoint>,
+    /// Normal images with the largest scores, the worst first.
+    pub false_alarms: Vec<Case>,
+    /// Anomalous images with the smallest scores, the worst first.
+    pub misses: Vec<Case>,
+}
+
+/// One image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// [`Sample::id`](vcp_dataset::Sample::id).
+    pub id: String,
+    /// Whether it shows a defect.
+    pub anomalous: bool,
+    /// The type of defect.
+    pub defect: String,
+    /// The image score, on the model's own scale.
+    pub score: f32,
+    /// The largest value of its map, on the model's own scale.
+    pub max: f32,
+    /// Its AUPIMO; `None` for normal images, and where it is undefined or not computed.
+    pub aupimo: Option<f64>,
+}
+
+impl ImageRecord {
+    pub(crate) fn label(label: Label) -> bool {
+        label == Label::Anomalous
+    }
+}
+
+/// A point of the curves: what reaches the threshold counts as anomalous.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// `None` for the first point, where nothing counts as anomalous.
+    pub threshold: Option<f32>,
+    /// Recall.
+    pub true_positive_rate: f64,
+    /// Share of the normal ones.
+    pub false_positive_rate: f64,
+    /// Share of what reaches the threshold that is anomalous.
+    pub precision: f64,
+    /// Mean over the regions of the share that reaches it.
+    pub region_overlap: f64,
+}
+
+impl From<&vcp_metrics::CurvePoint> for CurvePoint {
+    fn from(point: &vcp_metrics::CurvePoint) -> Self {
+        Self {
+            threshold: point.threshold.is_finite().then_some(point.threshold),
+            true_positive_rate: point.true_positive_rate,
+            false_positive_rate: point.false_positive_rate,
+            precision: point.precision,
+            region_overlap: point.region_overlap,
+        }
+    }
+}
+
+/// An image worth showing, with its logits, from which its maps are made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// Its place in [`CategoryReport::images`].
+    pub image: usize,
+    /// Logits of branch 1, a grid for each tap.
+    pub branch1: Vec<Vec<f32>>,
+    /// Logits of branch 2.
+    pub branch2: Vec<Vec<f32>>,
+}
+
+impl Case {
+    /// What the predictor makes maps of.
+    #[must_use]
+    pub fn logits(&self) -> vcp_predict::Logits {
+        vcp_predict::Logits {
+            branch1: self.branch1.clone(),
+            branch2: self.branch2.clone(),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! From what was seen of a category to its figures.
+
+use std::collections::BTreeMap;
+
+use vcp_dataset::{Label, Sample};
+use vcp_metrics::{Collector, ImageMap, ImageReport, Outcome, PixelReport, StreamingCollector};
+use vcp_predict::Predictor;
+
+use crate::category::{CASES, Case, CategoryReport, CategoryResult, Failure, ImageRecord, Row};
+use crate::error::Error;
+use crate::figures::Figures;
+use crate::image::Look;
+use crate::protocol::Protocol;
+use crate::truth::Truth;
+
+/// Maps that are in memory at a time while they are collected.
+const MAPS_AT_A_TIME: usize = 8;
+
+/// An image and what was seen in it.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The image.
+    pub sample: Sample,
+    /// What is kept of it.
+    pub look: Look,
+}
+
+/// The figures of a category from all of its images. `failures` are handed through.
+///
+/// # Errors
+/// When the maps cannot be made again, or the protocol's constants are outside their range.
+pub fn judge(
+    dataset: &str,
+    category: &str,
+    observed: &[Observed],
+    failures: Vec<Failure>,
+    predictor: &Predictor,
+    protocol: &Protocol,
+) -> Result<CategoryReport, Error> {
+    let images: Vec<Image<'_>> = observed
+        .iter()
+        .map(|observed| Image {
+            label: observed.sample.label,
+            defect: &observed.sample.defect,
+            truth: &observed.look.truth,
+            score: observed.look.score,
+            range: observed.look.range,
+        })
+        .collect();
+    let side = predictor.image_size();
+    let map = |index: usize| -> Result<Vec<f32>, Error> {
+        Ok(predictor.finish(&observed[index].look.logits)?.blended)
+    };
+    // On the model's threads, so that --threads holds for metrics as well.
+    let judged = predictor
+        .cpu()
+        .run(|| figures(category, &images, side, &map, protocol))?;
+    let Judged {
+        mut result,
+        pixels,
+        scores,
+    } = judged;
+    dataset.clone_into(&mut result.dataset);
+    result.failures = failures;
+    let mut records: Vec<ImageRecord> = observed
+        .iter()
+        .map(|Observed { sample, look }| ImageRecord {
+            id: sample.id.clone(),
+            anomalous: ImageRecord::label(sample.label),
+            defect: sample.defect.clone(),
+            score: look.score,
+            max: look.range[1],
+            aupimo: None,
+        })
+        .collect();
+    let known = (0..images.len()).filter(|&index| images[index].truth.is_known());
+    for (index, &aupimo) in known.zip(&pixels.aupimo_by_image) {
+        records[index].aupimo = aupimo;
+    }
+    let cases = |label: Label, worst_is_largest: bool| {
+        let mut order: Vec<usize> = (0..observed.len())
+            .filter(|&index| observed[index].sample.label == label)
+            .collect();
+        order.sort_by(|&a, &b| {
+            let by_score = observed[a].look.score.total_cmp(&observed[b].look.score);
+            if worst_is_largest {
+                by_score.reverse()
+            } else {
+                by_score
+            }
+        });
+        order.truncate(CASES);
+        let case = |image: usize| {
+            let logits = observed[image].look.logits.clone();
+            Case {
+                image,
+                branch1: logits.branch1,
+                branch2: logits.branch2,
+            }
+        };
+        order.into_iter().map(case).collect()
+    };
+    Ok(CategoryReport {
+        result,
+        pixel_curve: pixels.curve.iter().map(Into::into).collect(),
+        image_curve: scores.curve.iter().map(Into::into).collect(),
+        false_alarms: cases(Label::Normal, true),
+        misses: cases(Label::Anomalous, false),
+        images: records,
+    })
+}
+
+/// What figures are computed from, beside the maps.
+struct Image<'a> {
+    label: Label,
+    defect: &'a str,
+    truth: &'a Truth,
+    score: f32,
+    range: [f32; 2],
+}
+
+struct Judged {
+    result: CategoryResult,
+    pixels: PixelReport,
+    scores: ImageReport,
+}
+
+/// The official scaling: the smallest value becomes 0, the largest 1, in single precision. All
+/// values are 0 where there is only one (the official code divides by 0 there).
+#[derive(Clone, Copy)]
+struct Scaling {
+    smallest: f32,
+    largest: f32,
+}
+
+impl Scaling {
+    fn over(values: impl Iterator<Item = f32> + Clone) -> Option<Self> {
+        let smallest = values.clone().reduce(f32::min)?;
+        let largest = values.reduce(f32::max)?;
+        Some(Self { smallest, largest })
+    }
+
+    fn apply(self, value: f32) -> f32 {
+        if self.largest > self.smallest {
+            (value - self.smallest) / (self.largest - self.smallest)
+        } else {
+            0.0
+        }
+    }
+
+    fn undo(self, scaled: f64) -> f64 {
+        let (smallest, largest) = (f64::from(self.smallest), f64::from(self.largest));
+        smallest + scaled * (largest - smallest)
+    }
+
+    fn range(self) -> [f32; 2] {
+        [self.smallest, self.largest]
+    }
+}
+
+type MakeMap<'a> = dyn Fn(usize) -> Result<Vec<f32>, Error> + Sync + 'a;
+
+fn figures(
+    category: &str,
+    images: &[Image<'_>],
+    side: usize,
+    map: &MakeMap<'_>,
+    protocol: &Protocol,
+) -> Result<Judged, Error> {
+    let maps = Scaling::over(images.iter().flat_map(|image| image.range));
+    let scores = Scaling::over(images.iter().map(|image| image.score));
+    let scaled = |index: usize| -> Result<Vec<f32>, Error> {
+        let mut map = map(index)?;
+        if let Some(scaling) = maps {
+            for value in &mut map {
+                *value = scaling.apply(*value);
+            }
+        }
+        Ok(map)
+    };
+    let known: Vec<usize> = (0..images.len())
+        .filter(|&index| images[index].truth.is_known())
+        .collect();
+    let mut pixels = Pixels {
+        images,
+        known: &known,
+        side,
+        scaled: &scaled,
+        protocol,
+        exact: None,
+    };
+    let everything = pixels.report(&|_| true)?;
+    let image_report = |wanted: &dyn Fn(&Image<'_>) -> bool| {
+        let wanted = || images.iter().filter(|image| wanted(image));
+        let values: Vec<f32> = wanted()
+            .map(|image| scores.map_or(0.0, |scaling| scaling.apply(image.score)))
+            .collect();
+        let labels: Vec<bool> = wanted()
+            .map(|image| image.label == Label::Anomalous)
+            .collect();
+        ImageReport::new(&values, &labels)
+    };
+    let all_scores = image_report(&|_| true)?;
+    let row = row(category, &everything, &all_scores);
+    let mut defects = Vec::new();
+    if protocol.by_defect {
+        for defect in defect_types(images) {
+            let wanted = |image: &Image<'_>| image.label == Label::Normal || image.defect == defect;
+            let pixel_report = pixels.report(&wanted)?;
+            defects.push(self::row(defect, &pixel_report, &image_report(&wanted)?));
+        }
+    }
+    let undo = |scaling: Option<Scaling>, threshold: Option<f64>| Some(scaling?.undo(threshold?));
+    let result = CategoryResult {
+        threshold_unscaled: undo(maps, row.figures.threshold),
+        image_threshold_unscaled: undo(scores, row.figures.image_threshold),
+        row,
+        defects,
+        images_without_mask: images.len() - known.len(),
+        map_range: maps.map(Scaling::range),
+        score_range: scores.map(Scaling::range),
+        ..CategoryResult::default()
+    };
+    Ok(Judged {
+        result,
+        pixels: everything,
+        scores: all_scores,
+    })
+}
+
+/// The types of defect, sorted.
+fn defect_types<'a>(images: &[Image<'a>]) -> Vec<&'a str> {
+    let anomalous = images
+        .iter()
+        .filter(|image| image.label == Label::Anomalous);
+    let mut types: Vec<&str> = anomalous.map(|image| image.defect).collect();
+    types.sort_unstable();
+    types.dedup();
+    types
+}
+
+fn row(name: &str, pixels: &PixelReport, scores: &ImageReport) -> Row {
+    let outcomes: BTreeMap<&'static str, Outcome> = pixels
+        .figures()
+        .into_iter()
+        .chain(scores.figures())
+        .collect();
+    let (figures, undefined, error_bounds) = Figures::of_outcomes(&outcomes);
+    Row {
+        name: name.to_owned(),
+        images: scores.images,
+        figures,
+        anomalous_images: scores.anomalous_images,
+        undefined,
+        error_bounds,
+    }
+}
+
+/// Pixel figures of parts of a category.
+struct Pixels<'a> {
+    images: &'a [Image<'a>],
+    /// Images whose truth is known.
+    known: &'a [usize],
+    side: usize,
+    scaled: &'a (dyn Fn(usize) -> Result<Vec<f32>, Error> + Sync),
+    protocol: &'a Protocol,
+    /// All images whose truth is known, once they have been collected.
+    exact: Option<Collector>,
+}
+
+impl Pixels<'_> {
+    /// Of the images that `wanted` says yes to.
+    fn report(&mut self, wanted: &dyn Fn(&Image<'_>) -> bool) -> Result<PixelReport, Error> {
+        let options = self.protocol.pixel_options();
+        if self.protocol.streaming {
+            let mut collector = StreamingCollector::new(options)?;
+            let wanted = self
+                .known
+                .iter()
+                .filter(|&&index| wanted(&self.images[index]));
+            for &index in wanted {
+                let (map, mask) = ((self.scaled)(index)?, self.images[index].truth.mask());
+                collector.add(&self.image_map(&map, mask.as_deref()))?;
+            }
+            return Ok(collector.report());
+        }
+        let collector = match self.exact.take() {
+            Some(collector) => collector,
+            None => self.collect(Collector::new(options)?)?,
+        };
+        let report = collector.report_of(|at| wanted(&self.images[self.known[at]]));
+        self.exact = Some(collector);
+        Ok(report)
+    }
+
+    fn collect(&self, mut collector: Collector) -> Result<Collector, Error> {
+        for some in self.known.chunks(MAPS_AT_A_TIME) {
+            let mut maps = Vec::with_capacity(some.len());
+            for &index in some {
+                maps.push(((self.scaled)(index)?, self.images[index].truth.mask()));
+            }
+            let images: Vec<ImageMap<'_>> = maps
+                .iter()
+                .map(|(map, mask)| self.image_map(map, mask.as_deref()))
+                .collect();
+            collector.add_all(&images)?;
+        }
+        Ok(collector)
+    }
+
+    fn image_map<'m>(&self, map: &'m [f32], mask: Option<&'m [u8]>) -> ImageMap<'m> {
+        ImageMap {
+            map,
+            mask,
+            width: self.side,
+            height: self.side,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

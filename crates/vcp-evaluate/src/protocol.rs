@@ -1,0 +1,102 @@
+//! The constants of an evaluation.
+
+use std::num::NonZero;
+
+use serde::Serialize;
+use vcp_image::DecodeOptions;
+use vcp_metrics::PixelOptions;
+use vcp_predict::PredictorOptions;
+
+/// Everything about an evaluation but the model and the data. The defaults are the official code's,
+/// and for AUPIMO its authors'.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Protocol {
+    /// Shares of branch 1 and branch 2 in the map.
+    pub blend: [f32; 2],
+    /// Standard deviation of the smoothing in pixels of the map; 0 for none.
+    pub smoothing: f32,
+    /// How many of a branch's largest pixels make the image score. `None`: 2000 at 518 pixels a side
+    /// as in the official code, at other sizes in proportion to the area.
+    pub score_pixels: Option<NonZero<usize>>,
+    /// Both AUPRO figures end at this false-positive rate.
+    pub aupro_limit: f64,
+    /// Evenly spaced thresholds of the official AUPRO.
+    pub aupro_steps: usize,
+    /// AUPIMO's bounds of the false-positive rate.
+    pub aupimo_bounds: [f64; 2],
+    /// Whether images are turned as their metadata say. The official code does not.
+    pub apply_orientation: bool,
+    /// Most pixels an image may have.
+    pub max_pixels: u64,
+    /// Whether pixels are counted in fixed memory, every figure to within 1e-4, instead of sorted.
+    pub streaming: bool,
+    /// Whether each type of defect is also judged alone, against all normal images.
+    pub by_defect: bool,
+    /// The split that is evaluated, in words.
+    pub split: String,
+    /// Most images of a category, spread evenly over its list; all if `None`.
+    pub limit: Option<NonZero<usize>>,
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        let predictor = PredictorOptions::default();
+        let pixels = PixelOptions::default();
+        Self {
+            blend: predictor.blend,
+            smoothing: predictor.smoothing,
+            score_pixels: None,
+            aupro_limit: pixels.fpr_limit,
+            aupro_steps: pixels.aupro_steps,
+            aupimo_bounds: pixels.aupimo_bounds,
+            apply_orientation: false,
+            max_pixels: DecodeOptions::default().max_pixels,
+            streaming: false,
+            by_defect: false,
+            split: "test".to_owned(),
+            limit: None,
+        }
+    }
+}
+
+impl Protocol {
+    /// What the predictor has to be made with.
+    #[must_use]
+    pub fn predictor_options(&self, threads: Option<NonZero<usize>>) -> PredictorOptions {
+        PredictorOptions {
+            threads,
+            blend: self.blend,
+            smoothing: self.smoothing,
+            score_pixels: self.score_pixels,
+        }
+    }
+
+    /// How images and masks are decoded.
+    #[must_use]
+    pub fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions {
+            apply_orientation: self.apply_orientation,
+            max_pixels: self.max_pixels,
+        }
+    }
+
+    /// The constants of the pixel metrics.
+    #[must_use]
+    pub fn pixel_options(&self) -> PixelOptions {
+        PixelOptions {
+            fpr_limit: self.aupro_limit,
+            aupro_steps: self.aupro_steps,
+            aupimo_bounds: self.aupimo_bounds,
+            ..PixelOptions::default()
+        }
+    }
+
+    /// Refuses constants with which no figures can be computed, before any work is done.
+    ///
+    /// # Errors
+    /// [`Error::Metrics`](crate::Error::Metrics) that names the constant and its range.
+    pub fn check(&self) -> Result<(), crate::Error> {
+        vcp_metrics::Collector::new(self.pixel_options())?;
+        Ok(())
+    }
+}

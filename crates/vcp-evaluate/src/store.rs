@@ -1,0 +1,156 @@
+//! Finished categories, kept so that an interrupted run goes on where it stopped.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use vcp_dataset::Sample;
+
+use crate::category::CategoryReport;
+use crate::error::Error;
+use crate::model::{ModelDescription, digest_of, hexadecimal};
+use crate::protocol::Protocol;
+use crate::results::{read_bounded, write_whole};
+
+/// Longest record of a category that is read.
+const MAX_BYTES: u64 = 1 << 30;
+/// Changes whenever records of earlier versions must not be used any more.
+const VERSION: u32 = 1;
+
+/// A folder of finished categories, for one model and protocol.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+    model: String,
+    protocol: String,
+}
+
+/// What a store knows about a category.
+#[derive(Debug)]
+pub enum Found {
+    /// It is finished.
+    Finished(Box<CategoryReport>),
+    /// It was finished under other circumstances, which are named: "model", "protocol", "images".
+    Other(Vec<&'static str>),
+    /// Nothing.
+    Nothing,
+}
+
+/// As it stands on the disk.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    model: String,
+    protocol: String,
+    listing: String,
+    /// What was written for each image.
+    saved: Vec<String>,
+    report: CategoryReport,
+}
+
+impl Store {
+    /// In this folder, which need not exist yet.
+    #[must_use]
+    pub fn new(folder: &Path, model: &ModelDescription, protocol: &Protocol) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            model: model.digest.clone(),
+            protocol: digest_of(protocol),
+        }
+    }
+
+    /// Looks for a category. `listing` is [`digest_of_listing`] of its images, `saved` names what
+    /// has to have been written for each image. A record that cannot be read counts as none.
+    #[must_use]
+    pub fn find(&self, dataset: &str, category: &str, listing: &str, saved: &[String]) -> Found {
+        let Ok(Some(bytes)) = read_bounded(&self.path(dataset, category), MAX_BYTES) else {
+            return Found::Nothing;
+        };
+        let Ok(record) = serde_json::from_slice::<Record>(&bytes) else {
+            return Found::Nothing;
+        };
+        if record.version != VERSION || !saved.iter().all(|kind| record.saved.contains(kind)) {
+            return Found::Nothing;
+        }
+        let same = [
+            ("model", record.model == self.model),
+            ("protocol", record.protocol == self.protocol),
+            ("images", record.listing == listing),
+        ];
+        let other = same.iter().filter(|(_, is_same)| !is_same);
+        let other: Vec<&'static str> = other.map(|&(name, _)| name).collect();
+        if other.is_empty() {
+            Found::Finished(Box::new(record.report))
+        } else {
+            Found::Other(other)
+        }
+    }
+
+    /// Keeps a finished category in place of any earlier record of it.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn keep(
+        &self,
+        dataset: &str,
+        category: &str,
+        listing: &str,
+        saved: &[String],
+        report: &CategoryReport,
+    ) -> Result<(), Error> {
+        let path = self.path(dataset, category);
+        let record = Record {
+            version: VERSION,
+            model: self.model.clone(),
+            protocol: self.protocol.clone(),
+            listing: listing.to_owned(),
+            saved: saved.to_vec(),
+            report: report.clone(),
+        };
+        let json = serde_json::to_vec(&record).map_err(|error| Error::Write {
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        write_whole(&path, &json)
+    }
+
+    fn path(&self, dataset: &str, category: &str) -> PathBuf {
+        let name = format!("{}-{}.json", plain(dataset), plain(category));
+        self.folder.join(name)
+    }
+}
+
+/// A name as part of a file's name: letters and digits stay, everything else is written in
+/// hexadecimal, so that no two names become one.
+fn plain(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            text.push(byte.into());
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "%{byte:02x}");
+        }
+    }
+    text
+}
+
+/// A digest that changes when images are added or taken away, when labels, types or masks change,
+/// or when a file changes its length or time. Contents are not read.
+#[must_use]
+pub fn digest_of_listing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> String {
+    let stamp = |path: Option<&Path>| {
+        let metadata = std::fs::metadata(path?).ok()?;
+        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some((metadata.len(), changed.as_nanos()))
+    };
+    let mut hasher = Sha256::new();
+    for sample in samples {
+        let image = stamp(Some(&sample.image));
+        let mask = stamp(sample.mask.path());
+        hasher.update(format!("{sample:?}\n{image:?}\n{mask:?}\n"));
+    }
+    hexadecimal(hasher)
+}
