@@ -1,7 +1,7 @@
 //! The tree and list of the official VCP-CLIP code
 //! (<https://github.com/xiaozhen228/VCP-CLIP>, `dataset/make_dataset_new.py` and `make_meta.py`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{BufWriter, Error as IoError, Write};
 use std::path::{Component, Path, PathBuf};
@@ -161,35 +161,41 @@ struct Planned<'a> {
 }
 
 fn plan<'a>(dataset: &'a Dataset, categories: &[String]) -> Vec<Planned<'a>> {
-    let mut plan = Vec::with_capacity(dataset.samples.len());
-    for category in categories {
-        for phase in [Phase::Train, Phase::Test] {
-            let samples = dataset
-                .samples
-                .iter()
-                .filter(|sample| sample.category == *category && Phase::of(sample.split) == phase);
-            for sample in samples {
-                let id = plan.len();
-                let set = &dataset.name;
-                let name = if set == "visa" {
-                    let file = sample
-                        .image
-                        .file_name()
-                        .unwrap_or_default()
-                        .to_string_lossy();
-                    // As the official script has it: up to the first dot.
-                    let stem = file.split('.').next().unwrap_or_default();
-                    format!("{set}_{}_{id:06}", part_of_name(stem))
-                } else if phase == Phase::Train && sample.label == Label::Normal {
-                    format!("{set}_{id:06}")
-                } else {
-                    format!("{set}_{}_{id:06}", part_of_name(&sample.defect))
-                };
-                plan.push(Planned { sample, name });
-            }
+    let ranks: HashMap<&str, usize> = categories
+        .iter()
+        .enumerate()
+        .map(|(rank, category)| (category.as_str(), rank))
+        .collect();
+    let mut samples: Vec<&Sample> = dataset.samples.iter().collect();
+    // Stable: within a category and phase the data set's order counts.
+    samples.sort_by_key(|sample| {
+        let rank = ranks.get(sample.category.as_str()).copied();
+        (rank, Phase::of(sample.split))
+    });
+    let set = &dataset.name;
+    let name = |(id, sample): (usize, &Sample)| {
+        if set == "visa" {
+            let file = sample
+                .image
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            // As the official script has it: up to the first dot.
+            let stem = file.split('.').next().unwrap_or_default();
+            format!("{set}_{}_{id:06}", part_of_name(stem))
+        } else if Phase::of(sample.split) == Phase::Train && sample.label == Label::Normal {
+            format!("{set}_{id:06}")
+        } else {
+            format!("{set}_{}_{id:06}", part_of_name(&sample.defect))
         }
-    }
-    plan
+    };
+    let samples = samples.into_iter().enumerate();
+    samples
+        .map(|(id, sample)| Planned {
+            sample,
+            name: name((id, sample)),
+        })
+        .collect()
 }
 
 /// Text from a data set as part of a file's name.

@@ -1,5 +1,6 @@
 //! What every layout is turned into: a list of samples.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -46,13 +47,12 @@ impl Dataset {
     /// The categories, each once, in the order in which they first appear.
     #[must_use]
     pub fn categories(&self) -> Vec<String> {
-        let mut found: Vec<String> = Vec::new();
-        for sample in &self.samples {
-            if !found.contains(&sample.category) {
-                found.push(sample.category.clone());
-            }
-        }
-        found
+        let mut seen = HashSet::new();
+        let categories = self.samples.iter().map(|sample| &sample.category);
+        categories
+            .filter(|category| seen.insert(category.as_str()))
+            .cloned()
+            .collect()
     }
 
     /// Keeps the samples of these categories (all if none is named) and of this split (all if none
@@ -179,11 +179,11 @@ impl Split {
         }
     }
 
-    /// Whether a sample of this split is part of `wanted`: if they are the same, or if either is
+    /// Whether a sample of this split is part of `wanted`: if they are the same, or if it is
     /// [`Split::Unassigned`].
     #[must_use]
     pub fn belongs_to(self, wanted: Self) -> bool {
-        self == wanted || self == Self::Unassigned || wanted == Self::Unassigned
+        self == wanted || self == Self::Unassigned
     }
 }
 

@@ -1,6 +1,6 @@
 //! Counting and checking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -106,22 +106,25 @@ pub fn check_deeply(
 }
 
 fn count(dataset: &Dataset) -> Report {
-    let mut categories: Vec<CategoryCounts> = Vec::new();
-    for category in dataset.categories() {
-        let mut splits: BTreeMap<Split, Vec<&Sample>> = BTreeMap::new();
-        for sample in &dataset.samples {
-            if sample.category == category {
-                splits.entry(sample.split).or_default().push(sample);
-            }
-        }
-        let splits = splits
-            .into_iter()
-            .map(|(split, samples)| count_split(split, &samples));
-        categories.push(CategoryCounts {
-            splits: splits.collect(),
-            category,
-        });
+    let mut samples: HashMap<&str, BTreeMap<Split, Vec<&Sample>>> = HashMap::new();
+    for sample in &dataset.samples {
+        let splits = samples.entry(&sample.category).or_default();
+        splits.entry(sample.split).or_default().push(sample);
     }
+    let categories: Vec<CategoryCounts> = dataset
+        .categories()
+        .into_iter()
+        .map(|category| {
+            let splits = samples.remove(category.as_str()).unwrap_or_default();
+            let splits = splits
+                .into_iter()
+                .map(|(split, samples)| count_split(split, &samples));
+            CategoryCounts {
+                splits: splits.collect(),
+                category,
+            }
+        })
+        .collect();
     let splits = || categories.iter().flat_map(|category| &category.splits);
     Report {
         dataset: dataset.name.clone(),

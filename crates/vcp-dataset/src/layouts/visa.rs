@@ -90,11 +90,20 @@ defect."
         } = reading;
         // As the official converter goes through them: object by object, training before test
         // images, each in the list's order, which a stable sort keeps.
-        let objects = dataset.categories();
-        dataset.samples.sort_by_key(|sample| {
-            let official = CATEGORIES.iter().position(|name| *name == sample.category);
-            let found = objects.iter().position(|name| *name == sample.category);
-            (official.unwrap_or(usize::MAX), found, sample.split)
+        let objects: HashMap<String, usize> = dataset
+            .categories()
+            .into_iter()
+            .enumerate()
+            .map(|(index, name)| (name, index))
+            .collect();
+        dataset.samples.sort_by_cached_key(|sample| {
+            let name = &sample.category;
+            let official = CATEGORIES.iter().position(|known| known == name);
+            (
+                official.unwrap_or(usize::MAX),
+                objects.get(name).copied(),
+                sample.split,
+            )
         });
         listed.report_others(&list, &mut dataset.problems)?;
         Ok(dataset)
