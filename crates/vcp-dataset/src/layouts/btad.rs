@@ -54,22 +54,24 @@ mod tests {
         }
         fixture.picture(&format!("{top}/01/test/ko/0000.bmp"), 5, 5);
         fixture.mask(&format!("{top}/01/ground_truth/ko/0000.png"), 5, 5, 2);
-        fixture.mask(&format!("{top}/01/ground_truth/ok/105.png"), 5, 5, 0);
+        fixture.mask(&format!("{top}/01/ground_truth/ok/0001.png"), 5, 5, 0);
+        fixture.picture(&format!("{top}/01/train/ok/0001.bmp"), 5, 5);
         fixture.picture(&format!("{top}/03/test/ko/0000.BMP"), 5, 5);
         fixture.mask(&format!("{top}/03/ground_truth/ko/0000.bmp"), 5, 5, 2);
 
         let dataset = fixture.read("btad");
         assert_eq!(
             summary(&dataset),
-            "train 01 good 01/train/ok/105.bmp 01/ground_truth/ok/105.png
+            "train 01 good 01/train/ok/0001.bmp -
+             train 01 good 01/train/ok/105.bmp -
              test 01 ko 01/test/ko/0000.bmp 01/ground_truth/ko/0000.png
-             test 01 good 01/test/ok/0001.bmp -
+             test 01 good 01/test/ok/0001.bmp 01/ground_truth/ok/0001.png
              train 03 good 03/train/ok/0000.bmp -
              test 03 ko 03/test/ko/0000.BMP 03/ground_truth/ko/0000.bmp"
         );
         assert_eq!(dataset.problems, []);
         assert_eq!(dataset.root, fixture.path(top));
         assert_eq!(dataset.samples[0].label, Label::Normal);
-        assert!(matches!(dataset.samples[2].mask, MaskSource::None));
+        assert!(matches!(dataset.samples[1].mask, MaskSource::None));
     }
 }

@@ -110,6 +110,7 @@ impl ClassTree {
                 }
             }
         }
+        masks.remove(self.normal);
         for (defect, masks) in masks {
             let images = folder.join("test").join(defect);
             masks.finish(&images, self.suffixes, &mut dataset.problems);
@@ -129,7 +130,12 @@ impl ClassTree {
         let problems = &mut dataset.problems;
         let is_normal = defect == self.normal;
         let (label, mask, otherwise) = if is_normal {
-            let mask = masks.find(&image, self.suffixes, problems);
+            // Masks of normal images, where there are any, are those of the test images; training
+            // images may have the same names.
+            let mask = match split {
+                Split::Test => masks.find(&image, self.suffixes, problems),
+                _ => None,
+            };
             (Label::Normal, mask, MaskSource::None)
         } else {
             let mask = masks.require(&image, self.suffixes, problems);
