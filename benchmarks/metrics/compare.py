@@ -101,7 +101,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
     reference = best["scikit-learn, scikit-image"]
     pixels = f"{arguments.side} × {arguments.side}"
     print(f"\n{arguments.images} images of {pixels} pixels, {arguments.threads} threads, ", end="")
-    print(f"{arguments.rounds} rounds:\n\n| program | best, s | median, s | times faster |")
+    print(f"best of {arguments.rounds}:\n\n| program | best, s | median, s | times faster |")
     print("|---|---|---|---|")
     for name, times in seconds.items():
         median = statistics.median(times)
@@ -140,7 +140,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         compare(arguments, Path(folder) / "compare")
-        grow(arguments, Path(folder))
+        if arguments.growth:
+            grow(arguments, Path(folder))
 
 
 if __name__ == "__main__":

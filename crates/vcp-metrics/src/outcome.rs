@@ -70,7 +70,7 @@ pub enum Undefined {
     /// The largest values of the normal images are too many to tell small rates apart.
     #[error(
         "undefined: the smallest false-positive rate that the normal images can tell from 0 is \
-         {smallest:e}, above the lower bound {bound:e}"
+         {smallest:.1e}, above the lower bound {bound:.1e}"
     )]
     UnresolvedRate {
         /// Smallest rate above 0.
