@@ -25,6 +25,9 @@ use crate::{Error, Photo, mask_from_photo};
 /// What a decoder may allocate beside the pixels: tables, metadata, compressed rows.
 const WORKING_MEMORY: u64 = 64 << 20;
 
+/// Longest side of an image, well above what cameras and line scanners give.
+const MAX_SIDE: u64 = 1 << 18;
+
 /// How to decode an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeOptions {
@@ -64,12 +67,15 @@ pub fn decode_mask_file(path: &Path, options: &DecodeOptions) -> Result<Photo, E
 
 fn open(path: &Path, options: &DecodeOptions, narrowing: Narrowing) -> Result<Photo, Error> {
     let label = path.display().to_string();
-    let file = File::open(path).and_then(|file| {
-        // A folder opens like a file on some systems and then has odd lengths.
-        if file.metadata()?.is_dir() {
+    let file = std::fs::metadata(path).and_then(|metadata| {
+        // A folder opens like a file on some systems and then has odd lengths. To open a pipe is to
+        // wait until somebody writes to it.
+        if metadata.is_dir() {
             Err(ErrorKind::IsADirectory.into())
+        } else if metadata.is_file() {
+            File::open(path)
         } else {
-            Ok(file)
+            Err(std::io::Error::other("it is not a regular file"))
         }
     });
     let file = file.map_err(|source| Error::Read {
@@ -233,6 +239,14 @@ impl Source<'_> {
                 width,
                 height,
                 max_pixels,
+            });
+        }
+        if width.max(height) > MAX_SIDE {
+            return Err(Error::SideTooLong {
+                file: self.label.to_owned(),
+                width,
+                height,
+                max_side: MAX_SIDE,
             });
         }
         Ok(())

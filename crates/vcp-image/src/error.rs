@@ -60,6 +60,21 @@ pub enum Error {
         /// [`DecodeOptions::max_pixels`](crate::DecodeOptions::max_pixels).
         max_pixels: u64,
     },
+    /// One side of the image is longer than any photo's; nothing was decoded. Resized first one way
+    /// and then the other, a line of a hundred million pixels would need as many rows of the result.
+    #[error(
+        "{file} has {width} × {height} pixels, and no side of a photo may have more than {max_side}."
+    )]
+    SideTooLong {
+        /// Path or label of the image.
+        file: String,
+        /// Width found in the header.
+        width: u64,
+        /// Height found in the header.
+        height: u64,
+        /// The longest side that is read.
+        max_side: u64,
+    },
     /// The file itself is larger than any image of the allowed size.
     #[error(
         "{file} is {bytes} bytes long, more than the {max_bytes} an image of {max_pixels} pixels can need; raise the limit with --max-pixels if you trust the file."
@@ -120,6 +135,18 @@ pub enum Error {
         /// Where the picture was to go.
         file: PathBuf,
         /// What the operating system or the encoder said.
+        source: std::io::Error,
+    },
+    /// A picture could not be turned into the bytes of a file.
+    #[error("A picture of {width} × {height} pixels could not be encoded as {format}: {source}.")]
+    Encode {
+        /// The format's name, such as `JPEG`.
+        format: &'static str,
+        /// Pixels per row.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// What the encoder said.
         source: std::io::Error,
     },
 }

@@ -1,9 +1,9 @@
 //! Pictures of a map: heat map and mask, and how pictures reach the disk.
 
-use std::fs::File;
 use std::io::{BufWriter, Error as IoError, Write};
 use std::path::Path;
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -50,25 +50,80 @@ impl Picture {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(folder)?;
-        self.encode(file.as_file())?;
+        let mut writer = BufWriter::new(file.as_file());
+        self.encode_png(&mut writer)?;
+        writer.flush()?;
+        drop(writer);
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
 
-    fn encode(&self, file: &File) -> Result<(), IoError> {
+    /// The bytes of a PNG file with the picture, as [`write_png`](Self::write_png) writes them.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if a side is longer than the format can state.
+    pub fn to_png_bytes(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.encode_png(&mut bytes)
+            .map_err(|source| self.not_encoded("PNG", source))?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a JPEG file with the picture: much smaller than a PNG of a photo, but changed a
+    /// little. `quality` is from 1 (smallest) to 100 (best); other values are moved to the nearer
+    /// end. Colour is kept at full resolution, so that thin coloured lines stay sharp.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if a side is longer than the 65,535 pixels the format can state.
+    pub fn to_jpeg_bytes(&self, quality: u8) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100));
+        self.encode_with(encoder)
+            .map_err(|source| self.not_encoded("JPEG", source))?;
+        Ok(bytes)
+    }
+
+    fn not_encoded(&self, format: &'static str, source: IoError) -> Error {
+        Error::Encode {
+            format,
+            width: self.photo.width(),
+            height: self.photo.height(),
+            source,
+        }
+    }
+
+    fn encode_png(&self, writer: impl Write) -> Result<(), IoError> {
         // Up is quickest and enough for masks; Paeth makes photos a quarter smaller.
-        let (color, filter) = if self.photo.is_grey() {
-            (ExtendedColorType::L8, FilterType::Up)
+        let filter = if self.photo.is_grey() {
+            FilterType::Up
         } else {
-            (ExtendedColorType::Rgb8, FilterType::Paeth)
+            FilterType::Paeth
+        };
+        self.encode_with(PngEncoder::new_with_quality(
+            writer,
+            CompressionType::Fast,
+            filter,
+        ))
+    }
+
+    fn encode_with(&self, encoder: impl ImageEncoder) -> Result<(), IoError> {
+        let color = if self.photo.is_grey() {
+            ExtendedColorType::L8
+        } else {
+            ExtendedColorType::Rgb8
         };
         let side = |pixels: usize| u32::try_from(pixels).map_err(IoError::other);
         let (width, height) = (side(self.photo.width())?, side(self.photo.height())?);
-        let mut writer = BufWriter::new(file);
-        PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, filter)
+        encoder
             .write_image(self.photo.pixels(), width, height, color)
-            .map_err(IoError::other)?;
-        writer.flush()
+            .map_err(IoError::other)
+    }
+}
+
+impl From<Photo> for Picture {
+    /// A picture of these pixels as they are.
+    fn from(photo: Photo) -> Self {
+        Self::new(photo)
     }
 }
 

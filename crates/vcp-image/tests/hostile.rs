@@ -136,6 +136,43 @@ fn bombs_are_refused_by_their_header() {
 }
 
 #[test]
+fn a_line_of_many_pixels_is_refused_by_its_header() {
+    for (format, bytes) in [
+        ("PNG", png_claiming(1, 100_000_000)),
+        ("PNG", png_claiming(100_000_000, 1)),
+        ("TIFF", tiff_claiming(1, 100_000_000)),
+        ("BMP", bmp_claiming((1 << 18) + 1, 1)),
+    ] {
+        assert!(
+            matches!(decode(&bytes), Err(Error::SideTooLong { .. })),
+            "{format}: {:?}",
+            decode(&bytes)
+        );
+    }
+    // That these hold no pixels is found out only when they are decoded.
+    assert!(matches!(
+        decode(&png_claiming(1, 1 << 18)),
+        Err(Error::Invalid { .. })
+    ));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("a.png");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("Skipped: mkfifo is not at hand.");
+        return;
+    }
+    for path in [pipe.as_path(), std::path::Path::new("/dev/zero")] {
+        let error = vcp_image::decode_file(path, &DecodeOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+}
+
+#[test]
 fn the_limit_is_the_option() {
     let bytes = fixture("rgb.png");
     let options = |max_pixels| DecodeOptions {

@@ -9,8 +9,19 @@
 //! inline as well, and a content security policy in the page forbids everything else. All text is
 //! escaped.
 
+mod cases;
 mod data;
+mod digits;
 mod error;
+mod histogram;
+mod page;
+mod panels;
+mod plot;
+mod strip;
+mod table;
+mod thin;
 
 pub use data::{Case, Category, Cell, Column, Curve, Format, Report, Row};
 pub use error::Error;
+pub use page::{html, write_html};
+pub use strip::strip;
