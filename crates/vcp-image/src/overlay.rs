@@ -1,7 +1,8 @@
 //! The photo with its map laid over it, and a line around what passes the threshold.
 
+use crate::map_rows::for_each_row;
 use crate::picture::{Scale, colors};
-use crate::{Photo, Picture, ScaledMap};
+use crate::{MapRows, Photo, Picture};
 
 /// Opacity of the hottest colour. Below it opacity falls with the value, down to nothing, so that a
 /// clean photo looks as it was taken.
@@ -21,7 +22,12 @@ const FAR: u8 = u8::MAX;
 /// # Panics
 /// If the photo and the map differ in size.
 #[must_use]
-pub fn overlay(photo: &Photo, map: &ScaledMap<'_>, range: (f32, f32), threshold: f32) -> Picture {
+pub fn overlay(
+    photo: &Photo,
+    map: &(impl MapRows + ?Sized),
+    range: (f32, f32),
+    threshold: f32,
+) -> Picture {
     let (width, height) = (photo.width(), photo.height());
     assert!(
         (map.width(), map.height()) == (width, height),
@@ -36,7 +42,7 @@ pub fn overlay(photo: &Photo, map: &ScaledMap<'_>, range: (f32, f32), threshold:
 }
 
 /// Blends the map's colours into `pixels`.
-fn tint(pixels: &mut [u8], map: &ScaledMap<'_>, range: (f32, f32)) {
+fn tint(pixels: &mut [u8], map: &(impl MapRows + ?Sized), range: (f32, f32)) {
     // Each of the 256 steps has one colour and one opacity: `pixel · keep + add`, in 8.8 bits.
     let blends: [(u16, [u16; 3]); 256] = {
         let colors = colors();
@@ -50,7 +56,7 @@ fn tint(pixels: &mut [u8], map: &ScaledMap<'_>, range: (f32, f32)) {
     };
     let scale = Scale::new(range);
     let (pixels, _) = pixels.as_chunks_mut::<3>();
-    map.for_each_row(|y, values| {
+    for_each_row(map, |y, values| {
         let row = &mut pixels[y * values.len()..(y + 1) * values.len()];
         for (pixel, &value) in row.iter_mut().zip(values) {
             let (keep, add) = blends[usize::from(scale.step(value))];
@@ -63,7 +69,7 @@ fn tint(pixels: &mut [u8], map: &ScaledMap<'_>, range: (f32, f32)) {
 
 /// Draws the line around the regions: every pixel outside them whose distance to the nearest pixel
 /// inside is at most the line's thickness.
-fn draw_contour(pixels: &mut [u8], map: &ScaledMap<'_>, threshold: f32) {
+fn draw_contour(pixels: &mut [u8], map: &(impl MapRows + ?Sized), threshold: f32) {
     let (width, height) = (map.width(), map.height());
     let bright = (width.min(height) / PIXELS_PER_LINE_PIXEL).clamp(1, 100);
     let whole = bright + bright.div_ceil(2);
@@ -139,8 +145,8 @@ impl Disc {
 }
 
 /// The rows around the one being drawn.
-struct Window<'a, 'b> {
-    map: &'a ScaledMap<'b>,
+struct Window<'a, Map: ?Sized> {
+    map: &'a Map,
     threshold: f32,
     reach: usize,
     /// First row not computed yet.
@@ -150,8 +156,8 @@ struct Window<'a, 'b> {
     rows: Vec<(bool, Vec<u8>)>,
 }
 
-impl<'a, 'b> Window<'a, 'b> {
-    fn new(map: &'a ScaledMap<'b>, threshold: f32, reach: usize) -> Self {
+impl<'a, Map: MapRows + ?Sized> Window<'a, Map> {
+    fn new(map: &'a Map, threshold: f32, reach: usize) -> Self {
         Self {
             map,
             threshold,

@@ -1,5 +1,7 @@
 //! A decoded photo.
 
+use std::ops::Range;
+
 use crate::{Error, resample};
 
 /// A decoded 8-bit image, row by row from the top left, grey (one channel) or RGB (three,
@@ -119,6 +121,30 @@ impl Photo {
     pub fn row(&self, y: usize) -> &[u8] {
         let stride = self.width * self.channels;
         &self.pixels[y * stride..(y + 1) * stride]
+    }
+
+    /// The part that lies in these columns and rows.
+    ///
+    /// # Panics
+    /// If a range is empty or reaches past the photo.
+    #[must_use]
+    pub fn crop(&self, columns: Range<usize>, rows: Range<usize>) -> Photo {
+        assert!(
+            !columns.is_empty()
+                && columns.end <= self.width
+                && !rows.is_empty()
+                && rows.end <= self.height,
+            "columns {columns:?} and rows {rows:?} of a photo of {} × {} pixels were asked for",
+            self.width,
+            self.height
+        );
+        let bytes = columns.start * self.channels..columns.end * self.channels;
+        let (width, height) = (columns.len(), rows.len());
+        let mut pixels = Vec::with_capacity(width * height * self.channels);
+        for y in rows {
+            pixels.extend_from_slice(&self.row(y)[bytes.clone()]);
+        }
+        Self::from_parts(width, height, self.channels, pixels)
     }
 
     /// The same photo as RGB; a grey value becomes three equal ones.

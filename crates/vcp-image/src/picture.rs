@@ -7,7 +7,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-use crate::{Error, Photo, ScaledMap};
+use crate::map_rows::for_each_row;
+use crate::{Error, MapRows, Photo};
 
 /// A finished picture, grey or RGB, to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,12 +158,12 @@ pub(crate) fn colors() -> [[u8; 3]; 256] {
 /// and everything above is light yellow. Never scaled to the map's own values, so colours compare
 /// between photos.
 #[must_use]
-pub fn heatmap(map: &ScaledMap<'_>, range: (f32, f32)) -> Picture {
+pub fn heatmap(map: &(impl MapRows + ?Sized), range: (f32, f32)) -> Picture {
     let colors = colors();
     let scale = Scale::new(range);
     let mut pixels = vec![0; map.width() * map.height() * 3];
     let (colored, _) = pixels.as_chunks_mut::<3>();
-    map.for_each_row(|y, values| {
+    for_each_row(map, |y, values| {
         let row = &mut colored[y * values.len()..(y + 1) * values.len()];
         for (pixel, &value) in row.iter_mut().zip(values) {
             *pixel = colors[usize::from(scale.step(value))];
@@ -173,9 +174,9 @@ pub fn heatmap(map: &ScaledMap<'_>, range: (f32, f32)) -> Picture {
 
 /// White (255) where the map is at least `threshold`, black elsewhere. Grey.
 #[must_use]
-pub fn mask_picture(map: &ScaledMap<'_>, threshold: f32) -> Picture {
+pub fn mask_picture(map: &(impl MapRows + ?Sized), threshold: f32) -> Picture {
     let mut pixels = Vec::with_capacity(map.width() * map.height());
-    map.for_each_row(|_, values| {
+    for_each_row(map, |_, values| {
         pixels.extend(
             values
                 .iter()

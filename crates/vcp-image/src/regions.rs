@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use crate::ScaledMap;
+use crate::MapRows;
+use crate::map_rows::for_each_row;
 
 /// A rectangle of whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +41,13 @@ pub struct Region {
 /// Together their areas are the number of pixels in [`mask_picture`](crate::mask_picture). Memory
 /// grows with the width and the number of runs of such pixels, not with the number of pixels.
 #[must_use]
-pub fn regions(map: &ScaledMap<'_>, threshold: f32) -> Vec<Region> {
+pub fn regions(map: &(impl MapRows + ?Sized), threshold: f32) -> Vec<Region> {
     let mut labels = Labels::default();
     let mut above: Vec<Run> = Vec::new();
     let mut current: Vec<Run> = Vec::new();
     // Not the same as `value < threshold` turned around: a NaN is in no region.
     let inside = |value: f32| value >= threshold;
-    map.for_each_row(|y, values| {
+    for_each_row(map, |y, values| {
         current.clear();
         let mut overlapping = 0;
         let mut x = 0;

@@ -1,5 +1,7 @@
 //! A square map seen at a photo's resolution.
 
+use crate::MapRows;
+
 /// A `[side, side]` map read as if it had been resized to `width` × `height`, bilinearly with pixel
 /// centres aligned (`PyTorch`'s `align_corners = false`, without antialiasing). Rows are made when
 /// asked for, so a photo of 200 million pixels needs no 800 MB map.
@@ -95,13 +97,18 @@ impl<'a> ScaledMap<'a> {
             *out = place.between(blended[place.first], blended[place.second]);
         }
     }
+}
 
-    /// Calls `visit` with every row's number and values, from the top.
-    pub(crate) fn for_each_row(&self, mut visit: impl FnMut(usize, &[f32])) {
-        let mut values = vec![0.0; self.width()];
-        for y in 0..self.height {
-            self.row(y, &mut values);
-            visit(y, &values);
-        }
+impl MapRows for ScaledMap<'_> {
+    fn width(&self) -> usize {
+        ScaledMap::width(self)
+    }
+
+    fn height(&self) -> usize {
+        ScaledMap::height(self)
+    }
+
+    fn row(&self, y: usize, out: &mut [f32]) {
+        ScaledMap::row(self, y, out);
     }
 }
