@@ -56,6 +56,18 @@ pub(crate) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String
     text
 }
 
+/// Text for a terminal, which a file's name must not be able to steer.
+pub(crate) fn printable(text: &str) -> String {
+    let printable = |character: char| {
+        if character.is_control() {
+            '\u{fffd}'
+        } else {
+            character
+        }
+    };
+    text.chars().map(printable).collect()
+}
+
 /// How a progress bar looks.
 pub(crate) fn bar_style(template: &str) -> ProgressStyle {
     // The templates here are right; the default bar is no disaster.

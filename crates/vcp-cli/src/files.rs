@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use npyz::WriterBuilder as _;
 use tempfile::{Builder, NamedTempFile};
 
 /// Writes a file beside its place and moves it there when it is complete, creating the folders
@@ -18,6 +19,27 @@ pub(crate) fn write_whole(
         .map_err(io::IntoInnerError::into_error)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Writes an f32 array `[side, side]`.
+pub(crate) fn write_npy(path: &Path, values: &[f32], side: usize) -> io::Result<()> {
+    write_whole(path, |file| {
+        let side = side as u64;
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&[side, side])
+            .writer(file)
+            .begin_nd()?;
+        writer.extend(values.iter().copied())?;
+        writer.finish()
+    })
+}
+
+/// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.
+pub(crate) fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
+    let mut path = base.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {

@@ -9,6 +9,8 @@ mod bench;
 mod completions;
 mod config;
 mod console;
+mod data;
+mod eval;
 mod exit;
 mod files;
 mod inputs;
@@ -70,6 +72,8 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
     }
     match command {
         Command::Segment(segment) => segment::run(segment),
+        Command::Eval(eval) => eval::run(eval),
+        Command::Data(data) => data::run(data),
         Command::Model(model) => match model.command {
             ModelCommand::Inspect(inspect) => model::inspect::run(&inspect),
             ModelCommand::Pack(pack) => model::pack::run(pack),

@@ -36,9 +36,10 @@ pub(crate) struct Segmented {
     pub(crate) prediction: Prediction,
 }
 
-/// The running threads; an iterator over what they have done.
-pub(crate) struct Pipeline {
-    finished: Receiver<Item<Segmented>>,
+/// The running threads, and what they have done: photos with what the model makes of them, or
+/// whatever else [`Pipeline::of`] is told to make.
+pub(crate) struct Pipeline<Done = Item<Segmented>> {
+    finished: Receiver<Done>,
     decoder: JoinHandle<()>,
     model: JoinHandle<()>,
     stop: Stop,
@@ -50,22 +51,43 @@ impl Pipeline {
     pub(crate) fn start(
         predictor: Predictor,
         photos: impl Iterator<Item = Found> + Send + 'static,
-        decode: DecodeOptions,
+        options: DecodeOptions,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let predictor = Arc::new(predictor);
+        let decode = {
+            let predictor = Arc::clone(&predictor);
+            move |found| decode_found(found, &options, &predictor)
+        };
+        Self::of(photos, decode, move |item| predict(item, &predictor), stop)
+    }
+}
+
+impl<Done: Send + 'static> Pipeline<Done> {
+    /// Starts to work: each of `inputs` goes through `decode` in one thread, then through `compute`
+    /// in another. Neither may panic.
+    pub(crate) fn of<Input: 'static, Decoded: Send + 'static>(
+        inputs: impl Iterator<Item = Input> + Send + 'static,
+        decode: impl Fn(Input) -> Decoded + Send + 'static,
+        compute: impl Fn(Decoded) -> Done + Send + 'static,
+        stop: &Stop,
+    ) -> anyhow::Result<Self> {
         let (give_decoded, decoded) = sync_channel(0);
         let (give_finished, finished) = sync_channel(0);
         let decoder = {
-            let (predictor, stop) = (Arc::clone(&predictor), stop.clone());
+            let stop = stop.clone();
             spawn("decode", move || {
-                decode_all(photos, &decode, &predictor, &give_decoded, &stop);
+                for input in inputs {
+                    if stop.is_requested() || give_decoded.send(decode(input)).is_err() {
+                        return;
+                    }
+                }
             })?
         };
         let model = {
             let stop = stop.clone();
             spawn("model", move || {
-                predict_all(&predictor, &decoded, &give_finished, &stop);
+                compute_all(&decoded, &compute, &give_finished, &stop);
             })?
         };
         Ok(Self {
@@ -77,7 +99,7 @@ impl Pipeline {
     }
 
     /// The next photo, in order; none when all are done or the work was stopped.
-    pub(crate) fn next(&self) -> Option<Item<Segmented>> {
+    pub(crate) fn next(&self) -> Option<Done> {
         self.finished.recv().ok()
     }
 
@@ -104,41 +126,29 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Joi
         .context("No thread can be started")
 }
 
-fn decode_all(
-    photos: impl Iterator<Item = Found>,
+fn decode_found(
+    found: Found,
     options: &DecodeOptions,
     predictor: &Predictor,
-    give: &SyncSender<Item<(Photo, Prepared)>>,
-    stop: &Stop,
-) {
-    for found in photos {
-        if stop.is_requested() {
-            return;
+) -> Item<(Photo, Prepared)> {
+    let begun = Instant::now();
+    let (input, outcome) = match found {
+        Found::Photo(input) => {
+            let outcome = decode(&input, options, predictor);
+            (input, outcome)
         }
-        let begun = Instant::now();
-        let (input, outcome) = match found {
-            Found::Photo(input) => {
-                let outcome = decode(&input, options, predictor);
-                (input, outcome)
-            }
-            Found::Unreadable { path, error } => (
-                Input {
-                    path,
-                    relative: PathBuf::new(),
-                },
-                Err(error),
-            ),
-        };
-        if give
-            .send(Item {
-                input,
-                outcome,
-                spent: begun.elapsed(),
-            })
-            .is_err()
-        {
-            return;
-        }
+        Found::Unreadable { path, error } => (
+            Input {
+                path,
+                relative: PathBuf::new(),
+            },
+            Err(error),
+        ),
+    };
+    Item {
+        input,
+        outcome,
+        spent: begun.elapsed(),
     }
 }
 
@@ -147,20 +157,24 @@ fn decode(
     options: &DecodeOptions,
     predictor: &Predictor,
 ) -> Result<(Photo, Prepared), String> {
-    // One file that trips a decoder must not end the run.
-    catch_unwind(AssertUnwindSafe(|| {
+    guarded(|| {
         let photo = vcp_image::decode_file(&input.path, options)
             .map_err(|error| whole_message(&error.into()))?;
         let prepared = predictor.prepare(&photo);
         Ok((photo, prepared))
-    }))
-    .unwrap_or_else(|_| Err("The decoder failed by an error of its own.".to_owned()))
+    })
 }
 
-fn predict_all(
-    predictor: &Predictor,
-    decoded: &Receiver<Item<(Photo, Prepared)>>,
-    give: &SyncSender<Item<Segmented>>,
+/// Decoding of one file, so that one that trips a decoder does not end the run.
+pub(crate) fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err("The decoder failed by an error of its own.".to_owned()))
+}
+
+fn compute_all<Decoded, Done>(
+    decoded: &Receiver<Decoded>,
+    compute: &impl Fn(Decoded) -> Done,
+    give: &SyncSender<Done>,
     stop: &Stop,
 ) {
     loop {
@@ -170,24 +184,24 @@ fn predict_all(
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let begun = Instant::now();
-        let outcome = item.outcome.and_then(|(photo, prepared)| {
-            let mut predictions = predictor
-                .predict(&[prepared])
-                .map_err(|error| whole_message(&error.into()))?;
-            let prediction = predictions.pop().ok_or("The model gave no result.")?;
-            Ok(Segmented { photo, prediction })
-        });
-        let spent = item.spent + begun.elapsed();
-        if give
-            .send(Item {
-                input: item.input,
-                outcome,
-                spent,
-            })
-            .is_err()
-        {
+        if give.send(compute(item)).is_err() {
             return;
         }
+    }
+}
+
+fn predict(item: Item<(Photo, Prepared)>, predictor: &Predictor) -> Item<Segmented> {
+    let begun = Instant::now();
+    let outcome = item.outcome.and_then(|(photo, prepared)| {
+        let mut predictions = predictor
+            .predict(&[prepared])
+            .map_err(|error| whole_message(&error.into()))?;
+        let prediction = predictions.pop().ok_or("The model gave no result.")?;
+        Ok(Segmented { photo, prediction })
+    });
+    Item {
+        input: item.input,
+        outcome,
+        spent: item.spent + begun.elapsed(),
     }
 }

@@ -192,9 +192,12 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     let write = || {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".vcp-clip-")
-            .tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".vcp-clip-");
+        // A temporary file is its owner's only; the finished one gets the usual permissions.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(content)?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())

@@ -3,6 +3,8 @@
 #![allow(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 mod bench;
+mod data;
+mod eval;
 mod model;
 mod segment;
 mod shared;
@@ -12,6 +14,10 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bench::{BenchArgs, GeometryName};
+pub(crate) use data::{
+    CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs,
+};
+pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
@@ -48,6 +54,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(SegmentArgs),
+    Eval(EvalArgs),
+    Data(DataArgs),
     Model(ModelArgs),
     Bench(BenchArgs),
     Completions(CompletionsArgs),

@@ -20,11 +20,11 @@ use crate::inputs::Inputs;
 use crate::interrupt::Stop;
 use crate::pipeline::{Item, Pipeline, Segmented};
 use crate::progress::Progress;
-use names::ResultNames;
 use options::Options;
 use report::{Failure, Report};
 use save::Saving;
 
+pub(crate) use names::ResultNames;
 pub(crate) use save::PICTURE_SUFFIXES;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {

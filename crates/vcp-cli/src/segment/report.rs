@@ -4,6 +4,7 @@ use serde::Serialize;
 use vcp_image::Region;
 
 use super::save::Files;
+use crate::console::printable;
 
 /// The result of one photo. The order of the fields is the order of the keys, which is stable.
 #[derive(Debug, Serialize)]
@@ -95,18 +96,6 @@ impl Failure {
     pub(crate) fn row(&self) -> String {
         printable(&format!("failed: {}: {}", self.path, self.error))
     }
-}
-
-/// Text for a terminal, which a file's name must not be able to steer.
-fn printable(text: &str) -> String {
-    let printable = |character: char| {
-        if character.is_control() {
-            '\u{fffd}'
-        } else {
-            character
-        }
-    };
-    text.chars().map(printable).collect()
 }
 
 #[cfg(test)]

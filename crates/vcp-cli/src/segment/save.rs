@@ -1,10 +1,8 @@
 //! Files written for each photo.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use npyz::WriterBuilder;
 use serde::Serialize;
 use vcp_image::{Photo, ScaledMap};
 use vcp_predict::Prediction;
@@ -12,7 +10,7 @@ use vcp_predict::Prediction;
 use super::Scale;
 use super::names::ResultNames;
 use crate::args::Save;
-use crate::files::write_whole;
+use crate::files::{with_suffix, write_npy, write_whole};
 
 /// How the names of our pictures end.
 pub(crate) const PICTURE_SUFFIXES: [&str; 3] = [OVERLAY, HEATMAP, MASK];
@@ -114,25 +112,4 @@ impl Saving {
         write_whole(&path, |file| writeln!(file, "{line}"))
             .with_context(|| format!("{} cannot be written", path.display()))
     }
-}
-
-/// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.
-fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
-    let mut path = base.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
-}
-
-/// Writes an f32 array `[side, side]`.
-fn write_npy(path: &Path, values: &[f32], side: usize) -> io::Result<()> {
-    write_whole(path, |file| {
-        let side = side as u64;
-        let mut writer = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(&[side, side])
-            .writer(file)
-            .begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()
-    })
 }

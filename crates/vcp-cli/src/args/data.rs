@@ -1,0 +1,159 @@
+//! Arguments of `vcp-clip data …`, and those that say which data sets are meant.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::ConfigArgs;
+
+/// Check, convert and describe data sets.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    Check(CheckArgs),
+    Convert(ConvertArgs),
+    List(LayoutsArgs),
+}
+
+/// Which data sets, and how they lie on the disk.
+#[derive(Debug, Args)]
+pub(crate) struct DatasetArgs {
+    /// How the data set in the next --root lies: mvtec, visa, btad, mpdd, ksdd2, dagm, rsdds,
+    /// magnetic-tile, bsdata, lookout, folder, manifest or meta; `vcp-clip data list` says what each
+    /// expects. Repeatable, with a --root for each.
+    #[arg(long, value_name = "LAYOUT", help_heading = "Data")]
+    pub(crate) dataset: Vec<String>,
+
+    /// The folder of a data set, as it was unpacked.
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub(crate) root: Vec<PathBuf>,
+
+    /// The list to read, for lookout, manifest and meta [default: the one found in the root].
+    #[arg(long, value_name = "FILE", help_heading = "Data")]
+    pub(crate) manifest: Option<PathBuf>,
+
+    /// What to call the data set, for folder, manifest and meta [default: the folder's or the list's
+    /// name].
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub(crate) name: Option<String>,
+
+    /// Folder of normal images, for folder.
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub(crate) normal: Option<PathBuf>,
+
+    /// Folder of anomalous images, for folder.
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub(crate) anomalous: Option<PathBuf>,
+
+    /// Folder of masks, for folder.
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub(crate) masks: Option<PathBuf>,
+
+    /// Let lists name files outside the root.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) allow_outside_root: bool,
+
+    /// Only these categories, separated by commas; repeatable.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        help_heading = "Data"
+    )]
+    pub(crate) category: Vec<String>,
+
+    /// Refuse images of more pixels than this, before they are decoded.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 200_000_000,
+        help_heading = "Data"
+    )]
+    pub(crate) max_pixels: u64,
+}
+
+/// Count the images of data sets by category, split and type of defect, and report every problem.
+///
+/// Ends with exit status 1 if there are problems.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) data: DatasetArgs,
+
+    /// Only count and pair files; do not decode images and masks to see whether they fit.
+    #[arg(long)]
+    pub(crate) shallow: bool,
+
+    /// Print one JSON object per data set instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Threads that decode [default: one per processor core].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Do not show progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// Write data sets the way another program expects them.
+///
+/// `vcp-clip eval` needs no conversion; this is for people who run the official code.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+pub(crate) struct ConvertArgs {
+    #[command(flatten)]
+    pub(crate) data: DatasetArgs,
+
+    /// Whom to write for.
+    #[arg(long, value_name = "FORM", value_enum, default_value = "official")]
+    pub(crate) to: Form,
+
+    /// The folder to write into.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// Threads that decode and write [default: one per processor core].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Do not show progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// A form of data sets that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The official VCP-CLIP code's tree of BMP and PNG files, and its meta_NAME.json.
+    Official,
+}
+
+/// Say which layouts of data sets can be read, and what each expects.
+#[derive(Debug, Args)]
+pub(crate) struct LayoutsArgs {
+    /// Only this layout.
+    #[arg(value_name = "LAYOUT")]
+    pub(crate) layout: Option<String>,
+
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}

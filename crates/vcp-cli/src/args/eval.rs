@@ -1,0 +1,166 @@
+//! Arguments of `vcp-clip eval`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format};
+
+/// Evaluate a model on data sets as they were downloaded, by the official protocol.
+///
+/// Prints the official table and writes results.json, results.csv, results.md, images.csv and
+/// report.html into --out. A run that was interrupted goes on after the last finished category.
+///
+/// Maps are 0.2 times branch 1 plus 0.8 times branch 2, smoothed, and scaled to 0..1 over each
+/// category; so are image scores. Images are taken as they are stored: like the official code, and
+/// unlike `segment`, eval does not look at their EXIF orientation unless --orientation says so.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) data: DatasetArgs,
+
+    /// The split to evaluate: train, validation, test, or all. Images of data sets without splits
+    /// belong to each.
+    #[arg(
+        long,
+        value_name = "SPLIT",
+        default_value = "test",
+        help_heading = "Data"
+    )]
+    pub(crate) split: String,
+
+    /// At most so many images of each category, spread evenly over its list: for a quick look.
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub(crate) limit: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+
+    /// Shares of branch 1 and branch 2 in the maps.
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        default_value = "0.2,0.8",
+        help_heading = "Protocol"
+    )]
+    pub(crate) blend: Vec<f32>,
+
+    /// Standard deviation in pixels of the Gaussian that smooths maps; 0 for none.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 8.0,
+        help_heading = "Protocol"
+    )]
+    pub(crate) smoothing: f32,
+
+    /// How many of a branch's largest pixels make the image score [default: 2000 at 518 px, as the
+    /// official code; at other image sizes in proportion to the area, as everywhere].
+    #[arg(long, value_name = "N", help_heading = "Protocol")]
+    pub(crate) score_pixels: Option<NonZeroUsize>,
+
+    /// Both AUPRO figures end at this false-positive rate.
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 0.3,
+        help_heading = "Protocol"
+    )]
+    pub(crate) aupro_limit: f64,
+
+    /// Evenly spaced thresholds of the official AUPRO.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        help_heading = "Protocol"
+    )]
+    pub(crate) aupro_steps: usize,
+
+    /// Bounds of the false-positive rate between which AUPIMO is taken.
+    #[arg(
+        long,
+        value_name = "LO,HI",
+        value_delimiter = ',',
+        default_value = "1e-5,1e-4",
+        help_heading = "Protocol"
+    )]
+    pub(crate) aupimo_bounds: Vec<f64>,
+
+    /// Turn images as their EXIF data say, as `segment` does and the official code does not. Masks
+    /// are turned by their own data only.
+    #[arg(long, help_heading = "Protocol")]
+    pub(crate) orientation: bool,
+
+    /// Count pixels in fixed memory instead of sorting them: every pixel figure to within 1e-4, or
+    /// undefined where that cannot be promised.
+    #[arg(long, help_heading = "Protocol")]
+    pub(crate) streaming: bool,
+
+    /// Judge each type of defect alone too, against all normal images.
+    #[arg(long, help_heading = "Results")]
+    pub(crate) by_defect: bool,
+
+    /// The folder for results.
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// What else to write for each image, separated by commas.
+    #[arg(
+        long,
+        value_name = "KIND,…",
+        value_delimiter = ',',
+        value_enum,
+        help_heading = "Results"
+    )]
+    pub(crate) save: Vec<EvalSave>,
+
+    /// Evaluate categories again that an earlier run into --out has finished.
+    #[arg(long, help_heading = "Results")]
+    pub(crate) restart: bool,
+
+    /// What to print: the table for people, or results.json on one line.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table",
+        help_heading = "Results"
+    )]
+    pub(crate) format: Format,
+
+    /// Evaluate nothing; print by how much the second of these results.json differs from the first.
+    #[arg(
+        long,
+        value_names = ["A.json", "B.json"],
+        num_args = 2,
+        conflicts_with_all = ["dataset", "root", "out", "save"],
+        help_heading = "Results"
+    )]
+    pub(crate) compare: Vec<PathBuf>,
+
+    /// Threads that compute [default: one per processor core].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print neither progress nor notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// A kind of file written for each image of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum EvalSave {
+    /// strips/DATASET/IMAGE.png: photo, truth, map and thresholded map side by side, as the official
+    /// code draws them.
+    Strips,
+    /// maps/DATASET/IMAGE.map.npy, .branch1.npy and .branch2.npy: the maps that `segment` gives too.
+    Npy,
+}

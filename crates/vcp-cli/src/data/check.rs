@@ -1,0 +1,93 @@
+//! `vcp-clip data check`.
+
+use vcp_dataset::Report;
+
+use super::{Datasets, thread_pool};
+use crate::args::CheckArgs;
+use crate::console;
+use crate::exit::Exit;
+use crate::progress::Progress;
+
+pub(crate) fn run(arguments: CheckArgs) -> anyhow::Result<Exit> {
+    let datasets = Datasets::new(arguments.data, false)?;
+    let threads = thread_pool(arguments.threads)?;
+    let mut exit = Exit::Done;
+    for read in datasets.read()? {
+        let dataset = read.dataset;
+        let report = if arguments.shallow {
+            vcp_dataset::check(&dataset, false)
+        } else {
+            let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
+            let options = datasets.decode_options();
+            let report = threads
+                .install(|| vcp_dataset::check_deeply(&dataset, options, &|| progress.advance()));
+            progress.finish();
+            report
+        };
+        if !report.problems.is_empty() {
+            exit = Exit::Failed;
+        }
+        if arguments.json {
+            console::print_line(&serde_json::to_string(&report)?)?;
+        } else {
+            console::print_bytes(text(&report).as_bytes())?;
+        }
+    }
+    Ok(exit)
+}
+
+fn text(report: &Report) -> String {
+    let rows = report.categories.iter().flat_map(|category| {
+        category.splits.iter().map(|split| {
+            let types: Vec<String> = split
+                .defects
+                .iter()
+                .map(|defect| format!("{} {}", defect.defect, defect.images))
+                .collect();
+            vec![
+                console::printable(&category.category),
+                split.split.to_string(),
+                split.images.to_string(),
+                split.normal.to_string(),
+                split.anomalous.to_string(),
+                split.without_mask.to_string(),
+                console::printable(&types.join(", ")),
+            ]
+        })
+    });
+    let total = vec![
+        "all".to_owned(),
+        String::new(),
+        report.images.to_string(),
+        report.normal.to_string(),
+        report.anomalous.to_string(),
+        report.without_mask.to_string(),
+    ];
+    let headings = [
+        "category",
+        "split",
+        "images",
+        "normal",
+        "anomalous",
+        "without mask",
+        "types of defect",
+    ];
+    let mut text = format!("{}\n", console::printable(&report.dataset));
+    text += &console::table(&headings, rows.chain([total]));
+    for note in &report.notes {
+        text += &format!("Note: {}\n", console::printable(note));
+    }
+    let what = if report.deep {
+        "all images and masks were decoded"
+    } else {
+        "images and masks were not decoded"
+    };
+    match report.problems.len() {
+        0 => text += &format!("No problems; {what}.\n"),
+        count => text += &format!("Problems: {count}; {what}.\n"),
+    }
+    for problem in &report.problems {
+        text += &format!("- {}\n", console::printable(&problem.sentence()));
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! `vcp-clip data convert`.
+
+use super::{Datasets, thread_pool};
+use crate::args::{ConvertArgs, Form};
+use crate::console;
+use crate::exit::Exit;
+use crate::progress::Progress;
+
+pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
+    let datasets = Datasets::new(arguments.data, false)?;
+    let threads = thread_pool(arguments.threads)?;
+    for read in datasets.read()? {
+        let dataset = read.dataset;
+        if !arguments.quiet {
+            for problem in &dataset.problems {
+                console::note(&problem.sentence());
+            }
+        }
+        let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
+        let options = datasets.decode_options();
+        let done = || progress.advance();
+        let converted = threads.install(|| match arguments.to {
+            Form::Official => {
+                vcp_dataset::convert_to_official(&dataset, &arguments.out, options, &done)
+            }
+        });
+        progress.finish();
+        let converted = converted?;
+        console::print_line(&format!(
+            "{}: {} images in {}",
+            converted.list.display(),
+            converted.images,
+            converted.folder.display()
+        ))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,40 @@
+//! `vcp-clip data list`.
+
+use serde_json::json;
+use vcp_dataset::Layout;
+
+use super::unknown_layout;
+use crate::args::LayoutsArgs;
+use crate::console;
+use crate::exit::Exit;
+
+pub(crate) fn run(arguments: &LayoutsArgs) -> anyhow::Result<Exit> {
+    let layouts: Vec<&dyn Layout> = match &arguments.layout {
+        Some(name) => vec![vcp_dataset::layout(name).ok_or_else(|| unknown_layout(name))?],
+        None => vcp_dataset::layouts().to_vec(),
+    };
+    if arguments.json {
+        let layouts: Vec<_> = layouts
+            .iter()
+            .map(|layout| {
+                json!({
+                    "layout": layout.name(),
+                    "title": layout.title(),
+                    "expects": layout.describe(),
+                })
+            })
+            .collect();
+        console::print_line(&json!({ "layouts": layouts }).to_string())?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for layout in layouts {
+        text += &format!("{}: {}\n", layout.name(), layout.title());
+        for line in layout.describe().lines() {
+            text += &format!("    {line}\n");
+        }
+        text.push('\n');
+    }
+    console::print_bytes(text.as_bytes())?;
+    Ok(Exit::Done)
+}

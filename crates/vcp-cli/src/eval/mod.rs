@@ -1,0 +1,244 @@
+//! `vcp-clip eval`.
+
+mod compare;
+mod options;
+mod output;
+mod page;
+mod plan;
+mod save;
+mod table;
+
+use std::sync::Arc;
+
+use vcp_checkpoint::Weights;
+use vcp_dataset::Sample;
+use vcp_evaluate::{
+    CategoryReport, Failure, Loaded, Look, ModelDescription, Observed, Results, Store, judge, load,
+    look,
+};
+use vcp_predict::Predictor;
+
+use crate::args::{EvalArgs, Format};
+use crate::console;
+use crate::exit::{Exit, OrUsage, whole_message};
+use crate::interrupt::Stop;
+use crate::pipeline::{Pipeline, guarded};
+use crate::progress::Progress;
+use options::Options;
+use plan::Plan;
+
+pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
+    if let [first, second] = &arguments.compare[..] {
+        return compare::run(first, second, arguments.format);
+    }
+    let options = Options::new(arguments)?;
+    let plan = Plan::new(options.datasets.read()?, &options)?;
+    let weights = options.choice.open()?;
+    options.create_folder()?;
+    let stop = Stop::on_signals()?;
+    let run = Run::new(options, plan, &weights)?;
+    // The model has what it needs; large files need not stay mapped.
+    drop(weights);
+    let Some(reports) = run.evaluate(&stop)? else {
+        return Ok(Exit::Interrupted);
+    };
+    run.finish(&reports)
+}
+
+/// An evaluation that is going on.
+struct Run {
+    options: Options,
+    plan: Plan,
+    model: ModelDescription,
+    store: Store,
+    predictor: Arc<Predictor>,
+}
+
+/// An image that has been through the model, and the category it belongs to.
+struct Seen {
+    category: usize,
+    sample: Sample,
+    outcome: Result<Look, String>,
+}
+
+impl Run {
+    fn new(options: Options, plan: Plan, weights: &Weights) -> anyhow::Result<Self> {
+        let model = ModelDescription::of(weights);
+        let predictor = Predictor::new(
+            weights,
+            &options.protocol.predictor_options(options.threads),
+        )
+        .or_usage()?;
+        Ok(Self {
+            store: Store::new(&options.out.join("categories"), &model, &options.protocol),
+            predictor: Arc::new(predictor),
+            options,
+            plan,
+            model,
+        })
+    }
+
+    /// Every category's report, in order; nothing if the work was interrupted.
+    fn evaluate(&self, stop: &Stop) -> anyhow::Result<Option<Vec<CategoryReport>>> {
+        let mut reports = self.plan.finished(&self.store, &self.options);
+        let finished = reports.iter().flatten().count();
+        if finished > 0 && !self.options.quiet {
+            console::note(&format!(
+                "{finished} of {} categories were finished by an earlier run; --restart evaluates \
+                 them again.",
+                reports.len()
+            ));
+        }
+        let todo: Vec<(usize, Sample)> = (0..reports.len())
+            .filter(|&category| reports[category].is_none())
+            .flat_map(|category| {
+                let samples = self.plan.categories[category].samples.iter();
+                samples.map(move |sample| (category, sample.clone()))
+            })
+            .collect();
+        let progress = Progress::new(Some(todo.len()), self.options.quiet);
+        let pipeline = self.start(todo, stop)?;
+        for (category, report) in reports.iter_mut().enumerate() {
+            if report.is_some() {
+                continue;
+            }
+            match self.category(category, &pipeline, &progress) {
+                Ok(Some(found)) => *report = Some(found),
+                Ok(None) => break,
+                Err(error) => {
+                    stop.request();
+                    progress.finish();
+                    return Err(error);
+                }
+            }
+        }
+        progress.finish();
+        let interrupted = stop.is_interrupted();
+        pipeline.finish()?;
+        let all: Option<Vec<CategoryReport>> = reports.iter().cloned().collect();
+        if interrupted && all.is_none() {
+            if !self.options.quiet {
+                let finished = reports.iter().flatten().count();
+                console::note(&format!(
+                    "Stopped after {finished} of {} categories; the same command goes on with the \
+                     next.",
+                    reports.len()
+                ));
+            }
+            return Ok(None);
+        }
+        anyhow::ensure!(
+            all.is_some(),
+            "The work ended early by an error in vcp-clip itself."
+        );
+        Ok(all)
+    }
+
+    fn start(&self, todo: Vec<(usize, Sample)>, stop: &Stop) -> anyhow::Result<Pipeline<Seen>> {
+        type Read = (usize, Sample, Result<Loaded, String>);
+        let decode = {
+            let (predictor, protocol) =
+                (Arc::clone(&self.predictor), self.options.protocol.clone());
+            move |(category, sample): (usize, Sample)| -> Read {
+                let loaded = guarded(|| {
+                    load(&sample, &predictor, &protocol)
+                        .map_err(|error| whole_message(&error.into()))
+                });
+                (category, sample, loaded)
+            }
+        };
+        let predictor = Arc::clone(&self.predictor);
+        let compute = move |(category, sample, loaded): Read| Seen {
+            category,
+            outcome: loaded.and_then(|loaded| {
+                look(loaded, &predictor).map_err(|error| whole_message(&error.into()))
+            }),
+            sample,
+        };
+        Pipeline::of(todo.into_iter(), decode, compute, stop)
+    }
+
+    /// The next category; nothing if the work was stopped before its last image.
+    fn category(
+        &self,
+        index: usize,
+        pipeline: &Pipeline<Seen>,
+        progress: &Progress,
+    ) -> anyhow::Result<Option<CategoryReport>> {
+        let category = &self.plan.categories[index];
+        let mut observed = Vec::with_capacity(category.samples.len());
+        let mut places = Vec::with_capacity(category.samples.len());
+        let mut failures = Vec::new();
+        for place in &category.places {
+            let Some(seen) = pipeline.next() else {
+                return Ok(None);
+            };
+            debug_assert_eq!(seen.category, index, "images come in order");
+            let Seen {
+                sample, outcome, ..
+            } = seen;
+            match outcome {
+                Ok(look) => {
+                    observed.push(Observed { sample, look });
+                    places.push(place.as_path());
+                }
+                Err(error) => {
+                    let path = sample.image.display().to_string();
+                    progress.around(|| console::note(&console::printable(&error)));
+                    failures.push(Failure { path, error });
+                }
+            }
+            progress.advance();
+        }
+        let report = judge(
+            &category.dataset,
+            &category.name,
+            &observed,
+            failures,
+            &self.predictor,
+            &self.options.protocol,
+        )?;
+        save::save(&self.options, &self.predictor, &observed, &places, &report)?;
+        let saved = plan::saved_kinds(&self.options.save);
+        self.store.keep(
+            &category.dataset,
+            &category.name,
+            &category.listing,
+            &saved,
+            &report,
+        )?;
+        Ok(Some(report))
+    }
+
+    /// Writes and prints what was found.
+    fn finish(&self, reports: &[CategoryReport]) -> anyhow::Result<Exit> {
+        let results = Results::of(
+            reports.iter().map(|report| report.result.clone()).collect(),
+            self.plan.datasets.clone(),
+            &self.model,
+            &self.options.protocol,
+            self.predictor.score_pixels(),
+            concat!("vcp-clip ", env!("CARGO_PKG_VERSION")),
+        );
+        output::write(&self.options.out, &results, reports)?;
+        page::write(self, &results, reports)?;
+        match self.options.format {
+            Format::Json => console::print_line(&serde_json::to_string(&results)?)?,
+            Format::Table => console::print_bytes(table::text(&results).as_bytes())?,
+        }
+        let failed: usize = reports
+            .iter()
+            .map(|report| report.result.failures.len())
+            .sum();
+        if failed > 0 && !self.options.quiet {
+            console::note(&format!(
+                "{failed} of {} images failed and are in no figure.",
+                failed + results.mean.images
+            ));
+        }
+        if failed > 0 || self.plan.is_incomplete {
+            return Ok(Exit::Failed);
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,107 @@
+//! What `eval` was asked to do, checked as far as can be without opening a file.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use vcp_dataset::Split;
+use vcp_evaluate::Protocol;
+
+use crate::args::{EvalArgs, EvalSave, Format};
+use crate::data::Datasets;
+use crate::exit::{OrUsage, usage};
+use crate::model::Choice;
+
+/// The validated options.
+pub(super) struct Options {
+    pub(super) datasets: Datasets,
+    /// All if `None`.
+    pub(super) split: Option<Split>,
+    pub(super) choice: Choice,
+    pub(super) protocol: Protocol,
+    pub(super) out: PathBuf,
+    pub(super) save: Vec<EvalSave>,
+    pub(super) restart: bool,
+    pub(super) format: Format,
+    pub(super) threads: Option<NonZeroUsize>,
+    pub(super) quiet: bool,
+}
+
+impl Options {
+    /// Checks the arguments against one another.
+    pub(super) fn new(arguments: EvalArgs) -> anyhow::Result<Self> {
+        let split = match arguments.split.as_str() {
+            "all" => None,
+            name => match Split::parse(name) {
+                Some(split @ (Split::Train | Split::Validation | Split::Test)) => Some(split),
+                _ => {
+                    return Err(usage(format!(
+                        "--split takes train, validation, test or all, not '{name}'."
+                    )));
+                }
+            },
+        };
+        let Some(out) = arguments.out else {
+            return Err(usage("Say where the results are to go with --out DIR."));
+        };
+        let [first, second] = arguments.blend[..] else {
+            return Err(usage(
+                "--blend takes two shares A,B, of branch 1 and branch 2.",
+            ));
+        };
+        let usable = |value: f32| value.is_finite() && value >= 0.0;
+        if !usable(first) || !usable(second) || first + second <= 0.0 {
+            return Err(usage(format!(
+                "--blend takes two shares that are not below 0 nor both 0, not {first},{second}."
+            )));
+        }
+        if !usable(arguments.smoothing) || arguments.smoothing > 1000.0 {
+            return Err(usage(format!(
+                "--smoothing takes a number from 0 to 1000, not {}.",
+                arguments.smoothing
+            )));
+        }
+        let [lower, upper] = arguments.aupimo_bounds[..] else {
+            return Err(usage("--aupimo-bounds takes two rates LO,HI."));
+        };
+        let protocol = Protocol {
+            blend: [first, second],
+            smoothing: arguments.smoothing,
+            score_pixels: arguments.score_pixels,
+            aupro_limit: arguments.aupro_limit,
+            aupro_steps: arguments.aupro_steps,
+            aupimo_bounds: [lower, upper],
+            apply_orientation: arguments.orientation,
+            max_pixels: arguments.data.max_pixels,
+            streaming: arguments.streaming,
+            by_defect: arguments.by_defect,
+            split: split.map_or("all", Split::as_str).to_owned(),
+            limit: arguments.limit,
+        };
+        protocol.check().or_usage()?;
+        let mut save = arguments.save;
+        save.sort_unstable();
+        save.dedup();
+        Ok(Self {
+            datasets: Datasets::new(arguments.data, arguments.orientation)?,
+            split,
+            choice: Choice::new(arguments.choice)?,
+            protocol,
+            out,
+            save,
+            restart: arguments.restart,
+            format: arguments.format,
+            threads: arguments.threads,
+            quiet: arguments.quiet,
+        })
+    }
+
+    /// Makes sure that results can be written before a model is loaded for them.
+    pub(super) fn create_folder(&self) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.out)
+            .map_err(|error| {
+                let folder = self.out.display();
+                anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
+            })
+            .or_usage()
+    }
+}

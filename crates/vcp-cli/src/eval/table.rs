@@ -1,0 +1,148 @@
+//! The official table, for people.
+
+use vcp_evaluate::{CategoryResult, Figures, MeanRow, Results, Row};
+
+use crate::console;
+
+/// The columns, in the official order, with headings short enough for a terminal; then the figures
+/// that the official code has not.
+pub(super) const COLUMNS: [(&str, &str); 10] = [
+    ("pixel_auroc", "px AUROC"),
+    ("aupro_200", "AUPRO-200"),
+    ("pixel_ap", "AP"),
+    ("pixel_f1_max", "F1-max"),
+    ("pixel_iou", "IoU"),
+    ("image_auroc", "img AUROC"),
+    ("image_ap", "img AP"),
+    ("image_f1_max", "img F1-max"),
+    ("aupro_exact", "AUPRO-exact"),
+    ("aupimo", "AUPIMO"),
+];
+
+/// The table, and beneath it everything that a reader has to know of its figures.
+pub(super) fn text(results: &Results) -> String {
+    let headings: Vec<&str> = ["category", "images"]
+        .into_iter()
+        .chain(COLUMNS.iter().map(|(_, heading)| *heading))
+        .collect();
+    let mut text = console::table(&headings, rows(results));
+    text += "Percent, but for the number of images; – stands for what is undefined.\n";
+    for remark in remarks(results) {
+        text += &format!("{}\n", console::printable(&remark));
+    }
+    text
+}
+
+/// Every line of the table: name, images, figures.
+pub(super) fn rows(results: &Results) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for category in &results.categories {
+        let name = name(results, category);
+        rows.push(row(&name, category.row.images, &category.row.figures));
+        for defect in &category.defects {
+            let name = format!("  {}", defect.name);
+            rows.push(row(&name, defect.images, &defect.figures));
+        }
+    }
+    if results.datasets.len() > 1 {
+        for dataset in &results.datasets {
+            let name = format!("mean of {}", dataset.name);
+            rows.push(row(&name, dataset.mean.images, &dataset.mean.figures));
+        }
+    }
+    rows.push(row("mean", results.mean.images, &results.mean.figures));
+    rows
+}
+
+/// A category's name, with its data set's in front where there are several.
+pub(super) fn name(results: &Results, category: &CategoryResult) -> String {
+    if results.datasets.len() > 1 {
+        format!("{}/{}", category.dataset, category.row.name)
+    } else {
+        category.row.name.clone()
+    }
+}
+
+fn row(name: &str, images: usize, figures: &Figures) -> Vec<String> {
+    let figures = COLUMNS.iter().map(|(key, _)| percent(figures.get(key)));
+    [console::printable(name), images.to_string()]
+        .into_iter()
+        .chain(figures)
+        .collect()
+}
+
+/// Two decimals, as papers print it.
+pub(super) fn percent(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "–".to_owned(), |figure| format!("{:.2}", 100.0 * figure))
+}
+
+/// Undefined figures, means that leave something out, images that are missing: a sentence each.
+pub(super) fn remarks(results: &Results) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for category in &results.categories {
+        let name = name(results, category);
+        remarks.extend(undefined(&name, &category.row));
+        for defect in &category.defects {
+            remarks.extend(undefined(&format!("{name}, {}", defect.name), defect));
+        }
+        if category.images_without_mask > 0 {
+            remarks.push(format!(
+                "{name}: {} anomalous images have no mask and count for image figures only.",
+                category.images_without_mask
+            ));
+        }
+        if !category.failures.is_empty() {
+            remarks.push(format!(
+                "{name}: {} images could not be used and are in no figure.",
+                category.failures.len()
+            ));
+        }
+    }
+    for dataset in &results.datasets {
+        if dataset.weak_masks {
+            remarks.push(format!(
+                "{}: the masks are rough outlines around the defects, which lowers pixel figures.",
+                dataset.name
+            ));
+        }
+    }
+    remarks.extend(left_out(&results.mean));
+    remarks
+}
+
+/// One sentence for all figures that are missing for the same reason.
+fn undefined(name: &str, row: &Row) -> Vec<String> {
+    let mut reasons: Vec<(&String, Vec<&str>)> = Vec::new();
+    for (key, reason) in &row.undefined {
+        let title = title(key);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, titles)) => titles.push(title),
+            None => reasons.push((reason, vec![title])),
+        }
+    }
+    let sentences = reasons
+        .into_iter()
+        .map(|(reason, titles)| format!("{name}: {} undefined: {reason}.", titles.join(", ")));
+    sentences.collect()
+}
+
+fn left_out(mean: &MeanRow) -> Vec<String> {
+    let sentences = mean.left_out.iter().map(|(key, count)| {
+        format!(
+            "mean: {} leaves out {count} of {} categories, which do not define it.",
+            title(key),
+            mean.categories
+        )
+    });
+    sentences.collect()
+}
+
+/// What a figure is called in sentences.
+pub(super) fn title(key: &str) -> &str {
+    let columns = Figures::COLUMNS.iter();
+    let mut found = columns.filter(|column| column.key == key);
+    match found.next() {
+        Some(column) => column.title,
+        None => key,
+    }
+}
