@@ -23,12 +23,24 @@ pub struct Cpu {
     record: Record,
 }
 
+/// Most worker threads of a device. No machine has that many cores, and asking the operating
+/// system for a million would only take it down.
+const MOST_THREADS: usize = 1024;
+
 /// The threads could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("{count} worker threads could not be started: {source}")]
 pub struct ThreadsError {
     count: usize,
-    source: rayon::ThreadPoolBuildError,
+    source: Refusal,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("there can be at most {MOST_THREADS}")]
+    TooMany,
+    #[error(transparent)]
+    System(#[from] rayon::ThreadPoolBuildError),
 }
 
 /// A tensor [batch, rows, channels] in memory.
@@ -39,8 +51,13 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// The kernels rely on a tensor having the size that its shape says.
     fn new(shape: [usize; 3], values: Buffer) -> Self {
-        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            values.len(),
+            "as many values as the shape says"
+        );
         Self {
             shape,
             values: Arc::new(values),
@@ -91,7 +108,7 @@ impl Cpu {
     /// named).
     ///
     /// # Errors
-    /// When the operating system refuses the threads.
+    /// When the operating system refuses the threads, or there are more than 1024.
     pub fn new(threads: Option<NonZero<usize>>) -> Result<Self, ThreadsError> {
         Self::with_instruction_set(threads, InstructionSet::detect())
     }
@@ -100,14 +117,17 @@ impl Cpu {
     /// Any other is replaced by the best one that the machine has.
     ///
     /// # Errors
-    /// When the operating system refuses the threads.
+    /// As [`Cpu::new`].
     pub fn with_instruction_set(
         threads: Option<NonZero<usize>>,
         instruction_set: InstructionSet,
     ) -> Result<Self, ThreadsError> {
-        let count = threads
-            .or_else(|| std::thread::available_parallelism().ok())
-            .map_or(1, NonZero::get);
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        let count = threads.map_or_else(|| cores().min(MOST_THREADS), NonZero::get);
+        if count > MOST_THREADS {
+            let source = Refusal::TooMany;
+            return Err(ThreadsError { count, source });
+        }
         let instruction_set = if InstructionSet::available().contains(&instruction_set) {
             instruction_set
         } else {
@@ -117,7 +137,10 @@ impl Cpu {
             .num_threads(count)
             .thread_name(|index| format!("vcp-cpu-{index}"))
             .build()
-            .map_err(|source| ThreadsError { count, source })?;
+            .map_err(|error| ThreadsError {
+                count,
+                source: error.into(),
+            })?;
         Ok(Self {
             instruction_set,
             pool: Arc::default(),
@@ -179,6 +202,14 @@ impl Cpu {
         };
         let [rows, inputs] = [x.shape[0] * x.shape[1], layer.matrix.inputs];
         let outputs = layer.matrix.outputs;
+        // The kernel reads and writes through pointers, trusting these.
+        assert_eq!(x.shape[2], inputs, "channels as the layer has inputs");
+        if let Some(norm) = norm {
+            assert_eq!(norm.weight.len(), inputs, "channels as the norm has");
+        }
+        if let After::Add(residual) = after {
+            assert_eq!(residual.values.len(), rows * outputs, "the result's shape");
+        }
         let name = || {
             let before = if norm.is_some() { "norm, " } else { "" };
             let then = match finish {
@@ -328,9 +359,11 @@ impl Operations for Cpu {
     }
 
     fn norm_layer(&self, weight: &Stored<'_>, bias: &Stored<'_>, epsilon: f32) -> Norm {
+        let (weight, bias) = (weight.to_f32(), bias.to_f32());
+        assert_eq!(weight.len(), bias.len(), "a weight and a bias per channel");
         Norm {
-            weight: weight.to_f32(),
-            bias: bias.to_f32(),
+            weight,
+            bias,
             epsilon,
         }
     }
@@ -341,6 +374,7 @@ impl Operations for Cpu {
     }
 
     fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
+        assert_eq!(x.shape[2], norm.weight.len(), "channels as the norm has");
         let mut out = self.pool.take(x.values.len());
         self.timed(
             0,
@@ -401,6 +435,11 @@ impl Operations for Cpu {
             heads * HEAD,
             "CLIP's heads are 64 wide; the weights were checked"
         );
+        assert_eq!(
+            query_key_value.matrix.outputs,
+            3 * width,
+            "queries, keys and values as wide as the input"
+        );
         let layout = Layout::Heads {
             rows_per_image: rows,
         };
@@ -444,6 +483,7 @@ impl Operations for Cpu {
 
     fn matmul(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let (a, b) = (a.matrices(), b.matrices());
+        assert_eq!(a.columns, b.rows, "as many rows as there are factors");
         let (operations, name) = small_product(&a, a.columns, b.columns, b.batch);
         let out = self.timed(
             operations,
@@ -455,6 +495,7 @@ impl Operations for Cpu {
 
     fn matmul_transposed(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let (a, b) = (a.matrices(), b.matrices());
+        assert_eq!(a.columns, b.columns, "rows of one length");
         let (operations, name) = small_product(&a, a.columns, b.rows, b.batch);
         let out = self.timed(
             operations,

@@ -185,6 +185,9 @@ pub(crate) fn multiply(
 ) -> Buffer {
     let rows = x.len() / matrix.inputs;
     let mut out = pool.take(rows * matrix.outputs);
+    if rows == 0 {
+        return out;
+    }
     let packed = pack::rows(instruction_set, pool, x, matrix.inputs, normalise);
     let blocking = Blocking::of(instruction_set);
     let row_panels = rows.div_ceil(blocking.rows);

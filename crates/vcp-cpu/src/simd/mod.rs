@@ -128,8 +128,9 @@ macro_rules! kernel {
                 // SAFETY: as above.
                 unsafe { $crate::simd::kernel!(@call $generic $portable ($($argument),*)) }
             }
-            // SAFETY: an `InstructionSet` is only ever obtained from `available`, so this
-            // machine has the instructions; the rest is the caller's contract.
+            // SAFETY: whoever takes an `InstructionSet` from outside (`Cpu::with_instruction_set`,
+            // `fma_peak_gflops`) replaces one that is not in `available`, so this machine has
+            // the instructions; the rest is the caller's contract.
             unsafe {
                 match instruction_set {
                     #[cfg(target_arch = "x86_64")]
