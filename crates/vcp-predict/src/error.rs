@@ -27,4 +27,45 @@ pub enum Error {
          were trained for other settings (activation, taps, image size)."
     )]
     NotFinite,
+    /// A photo that is read while it is looked at cannot be read.
+    #[error(transparent)]
+    Photo(#[from] vcp_image::Error),
+    /// Windows without pixels.
+    #[error("A tile has at least one pixel a side, not 0.")]
+    TileEmpty,
+    /// Windows that overlap too much, or by what is no number.
+    #[error(
+        "Tiles overlap by a share of their side from 0 to {limit}, not {found}; with more, every \
+         pixel would be looked at hundreds of times."
+    )]
+    Overlap {
+        /// The share asked for.
+        found: f64,
+        /// The largest share.
+        limit: f64,
+    },
+    /// A share that is none.
+    #[error("The weight of the whole photo is a share from 0 to 1, not {found}.")]
+    GlobalWeight {
+        /// The weight asked for.
+        found: f32,
+    },
+    /// More windows than could be kept or waited for.
+    #[error(
+        "A photo of {width} × {height} pixels makes {windows} tiles, more than the {limit} that are \
+         allowed; take larger tiles or less overlap."
+    )]
+    TooManyWindows {
+        /// Pixels per row.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// Windows it would be cut into.
+        windows: usize,
+        /// Most windows.
+        limit: usize,
+    },
+    /// The caller did not want to go on.
+    #[error("The work was stopped before the photo was done.")]
+    Stopped,
 }

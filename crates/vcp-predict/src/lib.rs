@@ -8,6 +8,7 @@ pub mod calibration;
 mod error;
 mod predictor;
 mod score;
+pub mod tiling;
 
 pub use error::Error;
 pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared};

@@ -169,13 +169,18 @@ impl Predictor {
     /// # Errors
     /// When a photo was prepared for another image size.
     pub fn logits(&self, prepared: &[Prepared]) -> Result<Vec<Logits>, Error> {
-        /// Rows that keep the processor busy; more at once only take more memory.
-        const ENOUGH_ROWS: usize = 1400;
         let mut all = Vec::with_capacity(prepared.len());
-        for batch in prepared.chunks((ENOUGH_ROWS / self.rows).max(1)) {
+        for batch in prepared.chunks(self.batch()) {
             all.extend(self.decode(&self.vision(batch)?));
         }
         Ok(all)
+    }
+
+    /// How many images are worth being looked at together.
+    pub(crate) fn batch(&self) -> usize {
+        /// Rows that keep the processor busy; more at once only take more memory.
+        const ENOUGH_ROWS: usize = 1400;
+        (ENOUGH_ROWS / self.rows).max(1)
     }
 
     /// The first part of [`Predictor::logits`], where nearly all the time goes: the vision
@@ -225,36 +230,12 @@ impl Predictor {
     /// # Errors
     /// When the logits are not all numbers.
     pub fn finish(&self, logits: &Logits) -> Result<Prediction, Error> {
-        let grid = self.model.grid();
-        let map = |branch: &[Vec<f32>]| {
-            let taps: Vec<_> = branch
-                .iter()
-                .map(|tap| self.cpu.constant([1, grid, grid], tap))
-                .collect();
-            self.cpu
-                .run(|| self.model.map(&self.cpu, &taps))
-                .as_slice()
-                .to_vec()
-        };
-        let (branch1, branch2) = (map(&logits.branch1), map(&logits.branch2));
+        let branch1 = self.branch_map(&logits.branch1);
+        let branch2 = self.branch_map(&logits.branch2);
         let count = self.score_pixels();
-        let [first, second] = self.options.blend;
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(
-                || {
-                    let both = branch1.iter().zip(&branch2);
-                    let mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
-                    if self.options.smoothing > 0.0 {
-                        vcp_image::gaussian_blur(
-                            &mixed,
-                            self.side,
-                            self.side,
-                            self.options.smoothing,
-                        )
-                    } else {
-                        mixed
-                    }
-                },
+                || self.blend(&branch1, &branch2),
                 || [&branch1, &branch2].map(|map| mean_of_largest(map, count)),
             )
         });
@@ -272,6 +253,31 @@ impl Predictor {
             score,
             max,
         })
+    }
+
+    /// The mean map of a branch, [side, side], from its logits.
+    pub(crate) fn branch_map(&self, branch: &[Vec<f32>]) -> Vec<f32> {
+        let grid = self.model.grid();
+        let taps: Vec<_> = branch
+            .iter()
+            .map(|tap| self.cpu.constant([1, grid, grid], tap))
+            .collect();
+        self.cpu
+            .run(|| self.model.map(&self.cpu, &taps))
+            .as_slice()
+            .to_vec()
+    }
+
+    /// The map to look at, from those of the branches.
+    pub(crate) fn blend(&self, branch1: &[f32], branch2: &[f32]) -> Vec<f32> {
+        let [first, second] = self.options.blend;
+        let both = branch1.iter().zip(branch2);
+        let mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
+        if self.options.smoothing > 0.0 {
+            vcp_image::gaussian_blur(&mixed, self.side, self.side, self.options.smoothing)
+        } else {
+            mixed
+        }
     }
 
     /// Maps and scores, one for each photo.

@@ -1,0 +1,149 @@
+//! A photo's map, row by row, from the logits of its windows.
+
+use std::cell::RefCell;
+
+use vcp_image::{MapRows, ScaledMap};
+
+use super::{TiledPrediction, mix};
+use crate::predictor::{Logits, Predictor};
+
+/// Which of the maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
+    /// The two branches blended, and smoothed in each window: the map to look at.
+    Blended,
+    /// Branch 1, not smoothed.
+    Branch1,
+    /// Branch 2, not smoothed.
+    Branch2,
+}
+
+impl MapKind {
+    /// The map of a window, [side, side].
+    fn of(self, logits: &Logits, predictor: &Predictor) -> Vec<f32> {
+        let branch1 = || predictor.branch_map(&logits.branch1);
+        let branch2 = || predictor.branch_map(&logits.branch2);
+        match self {
+            Self::Blended => predictor.blend(&branch1(), &branch2()),
+            Self::Branch1 => branch1(),
+            Self::Branch2 => branch2(),
+        }
+    }
+}
+
+/// The blended map of a tiled photo at the photo's resolution. Made row by row; quick when rows are
+/// asked for from the top down.
+pub struct TiledMap<'a> {
+    prediction: &'a TiledPrediction,
+    predictor: &'a Predictor,
+    kind: MapKind,
+    /// The share of the whole photo and its map, [side, side].
+    global: Option<(f32, Vec<f32>)>,
+    band: RefCell<Band>,
+}
+
+/// The rows that the windows added so far reach to.
+struct Band {
+    /// The first row held.
+    first: usize,
+    /// The first row of windows not added yet.
+    next: usize,
+    /// As many rows as a window has; row y stands at y modulo that number.
+    rows: Vec<f32>,
+}
+
+impl<'a> TiledMap<'a> {
+    pub(super) fn new(
+        prediction: &'a TiledPrediction,
+        predictor: &'a Predictor,
+        kind: MapKind,
+    ) -> Self {
+        let global = prediction.global.as_ref();
+        let global = global.map(|(weight, logits)| (*weight, kind.of(logits, predictor)));
+        let windows = &prediction.windows;
+        Self {
+            prediction,
+            predictor,
+            kind,
+            global,
+            band: RefCell::new(Band {
+                first: 0,
+                next: 0,
+                rows: vec![0.0; windows.rows.length() * windows.columns.size()],
+            }),
+        }
+    }
+
+    /// Adds a row of windows to the band, leaving out what lies above it.
+    fn add(&self, row_of_windows: usize, top: usize, band: &mut Band) {
+        let windows = &self.prediction.windows;
+        let (width, length) = (windows.columns.size(), windows.columns.length());
+        let height = windows.rows.length();
+        let side = self.predictor.image_size();
+        let mut line = vec![0.0; length];
+        for (column, columns) in windows.columns.windows() {
+            let logits = &self.prediction.logits[row_of_windows * windows.columns.len() + column];
+            let map = self.kind.of(logits, self.predictor);
+            let map = ScaledMap::new(&map, side, length, height);
+            let weights: Vec<_> = columns
+                .clone()
+                .map(|x| windows.columns.weight(columns.start, x))
+                .collect();
+            for y in top.max(band.first)..top + height {
+                map.row(y - top, &mut line);
+                let weight = windows.rows.weight(top, y);
+                let sums = &mut band.rows[y % height * width..][columns.clone()];
+                for ((sum, value), share) in sums.iter_mut().zip(&line).zip(&weights) {
+                    *sum += weight * share * value;
+                }
+            }
+        }
+    }
+}
+
+impl MapRows for TiledMap<'_> {
+    fn width(&self) -> usize {
+        self.prediction.width()
+    }
+
+    fn height(&self) -> usize {
+        self.prediction.height()
+    }
+
+    fn row(&self, y: usize, out: &mut [f32]) {
+        let (width, height) = (self.width(), self.height());
+        assert!(
+            y < height && out.len() == width,
+            "row {y} of {height} with {} values of {width} was asked for",
+            out.len()
+        );
+        let rows = &self.prediction.windows.rows;
+        let mut band = self.band.borrow_mut();
+        if (band.first..band.first + rows.length()).contains(&y) {
+            while band.first < y {
+                let done = band.first % rows.length() * width;
+                band.rows[done..][..width].fill(0.0);
+                band.first += 1;
+            }
+        } else {
+            band.rows.fill(0.0);
+            band.first = y;
+            band.next = rows.first_over(y);
+        }
+        while let Some(top) = rows.start(band.next).filter(|top| *top <= y) {
+            let next = band.next;
+            self.add(next, top, &mut band);
+            band.next += 1;
+        }
+        out.copy_from_slice(&band.rows[y % rows.length() * width..][..width]);
+        drop(band);
+        if let Some((weight, map)) = &self.global {
+            let map = ScaledMap::new(map, self.predictor.image_size(), width, height);
+            let mut global = vec![0.0; width];
+            map.row(y, &mut global);
+            for (value, global) in out.iter_mut().zip(&global) {
+                *value = mix(*weight, *global, *value);
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Large photos, looked at window by window.
+//!
+//! The model sees a photo as a square of its own size (518 pixels, say), in which small defects of
+//! a large photo disappear. [`Predictor::predict_tiled`] cuts the photo into overlapping windows,
+//! looks at each as if it were a photo, and blends the windows' maps.
+//!
+//! What is kept of a window is its [`Logits`], a few dozen kilobytes. Maps at the photo's
+//! resolution are made from them row by row ([`TiledMap`]), so that memory grows with the photo's
+//! width, not with its area.
+
+mod line;
+mod map;
+
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
+
+use vcp_image::{Photo, PhotoRows};
+
+use crate::error::Error;
+use crate::predictor::{Logits, Predictor, Prepared};
+use line::Line;
+pub use map::{MapKind, TiledMap};
+
+/// Most windows of a photo; more would take gigabytes of logits, and days on a processor.
+const MOST_WINDOWS: usize = 10_000;
+/// The largest overlap.
+const MOST_OVERLAP: f64 = 0.95;
+
+/// How photos are cut into windows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tiling {
+    tile: usize,
+    overlap: f64,
+    global_weight: f32,
+}
+
+impl Tiling {
+    /// Windows of `tile` × `tile` pixels of the photo (less where the photo has less), neighbours
+    /// sharing at least `overlap` of a side as far as whole pixels allow; and the share,
+    /// `global_weight`, that one look at the whole photo has in the result.
+    ///
+    /// # Errors
+    /// [`Error::TileEmpty`], [`Error::Overlap`] and [`Error::GlobalWeight`], when a value is out of
+    /// range.
+    pub fn new(tile: usize, overlap: f64, global_weight: f32) -> Result<Self, Error> {
+        if tile == 0 {
+            return Err(Error::TileEmpty);
+        }
+        if !(0.0..=MOST_OVERLAP).contains(&overlap) {
+            return Err(Error::Overlap {
+                found: overlap,
+                limit: MOST_OVERLAP,
+            });
+        }
+        if !(0.0..=1.0).contains(&global_weight) {
+            return Err(Error::GlobalWeight {
+                found: global_weight,
+            });
+        }
+        Ok(Self {
+            tile,
+            overlap,
+            global_weight,
+        })
+    }
+
+    /// Side of a window in pixels of the photo.
+    #[must_use]
+    pub fn tile(&self) -> usize {
+        self.tile
+    }
+
+    /// The least share of a side that neighbouring windows have in common.
+    #[must_use]
+    pub fn overlap(&self) -> f64 {
+        self.overlap
+    }
+
+    /// The share of the look at the whole photo.
+    #[must_use]
+    pub fn global_weight(&self) -> f32 {
+        self.global_weight
+    }
+
+    /// The windows of a photo.
+    fn windows(&self, width: usize, height: usize) -> Result<Windows, Error> {
+        if self.global_weight >= 1.0 {
+            // Nothing but the whole photo counts.
+            return Ok(Windows::whole(width, height));
+        }
+        let count = |size| Line::count(size, self.tile, self.overlap);
+        let windows = count(width).saturating_mul(count(height));
+        if windows > MOST_WINDOWS {
+            return Err(Error::TooManyWindows {
+                width,
+                height,
+                windows,
+                limit: MOST_WINDOWS,
+            });
+        }
+        Ok(Windows {
+            columns: Line::new(width, self.tile, self.overlap),
+            rows: Line::new(height, self.tile, self.overlap),
+        })
+    }
+}
+
+/// The windows of a photo: each column of windows with each row of windows.
+#[derive(Clone, Debug, PartialEq)]
+struct Windows {
+    columns: Line,
+    rows: Line,
+}
+
+impl Windows {
+    fn whole(width: usize, height: usize) -> Self {
+        Self {
+            columns: Line::new(width, width, 0.0),
+            rows: Line::new(height, height, 0.0),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.columns.len() * self.rows.len()
+    }
+}
+
+/// What the model says of a photo, window by window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TiledPrediction {
+    /// The largest score of a window; with a global weight w, w times the whole photo's score is
+    /// added to (1 − w) times that. 0 to 1. A photo of one window has the score it has untiled.
+    pub score: f32,
+    /// The largest value of the windows' maps (of the blended, smoothed kind), averaged with that
+    /// of the whole photo likewise. No value of the blended map is larger.
+    pub max: f32,
+    windows: Windows,
+    /// Of each window, row by row.
+    logits: Vec<Logits>,
+    /// The share of the whole photo, and what was found in it.
+    global: Option<(f32, Logits)>,
+}
+
+impl TiledPrediction {
+    /// Pixels per row of the photo.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.windows.columns.size()
+    }
+
+    /// Rows of the photo.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.windows.rows.size()
+    }
+
+    /// Number of windows.
+    #[must_use]
+    pub fn window_count(&self) -> usize {
+        self.logits.len()
+    }
+
+    /// A map at the photo's resolution, made row by row by the predictor that made the prediction.
+    ///
+    /// Each pass over its rows makes every window's map anew. While it lasts, it holds four bytes for
+    /// each pixel of one row of windows.
+    #[must_use]
+    pub fn map<'a>(&'a self, predictor: &'a Predictor, kind: MapKind) -> TiledMap<'a> {
+        TiledMap::new(self, predictor, kind)
+    }
+}
+
+impl Predictor {
+    /// What the model says of a photo, looked at in windows. A photo that is no larger than a
+    /// window gives, to the bit, what [`Predictor::predict`] gives, and maps that are
+    /// [`ScaledMap`](vcp_image::ScaledMap)s of that.
+    ///
+    /// `photo` is read from the top down, a row of windows at a time. After every few windows `watch`
+    /// learns how many of how many are done, and may end the work.
+    ///
+    /// # Errors
+    /// When the photo cannot be read or makes too many windows, the model gives something that is no
+    /// number, or `watch` breaks off ([`Error::Stopped`]).
+    pub fn predict_tiled(
+        &self,
+        photo: &mut dyn PhotoRows,
+        tiling: &Tiling,
+        watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<TiledPrediction, Error> {
+        let (width, height) = (photo.width(), photo.height());
+        let windows = tiling.windows(width, height)?;
+        let is_global_wanted = tiling.global_weight > 0.0 && windows.count() > 1;
+        let total = windows.count() + usize::from(is_global_wanted);
+        let mut whole = is_global_wanted.then(|| Squeezed::new(self.image_size()));
+        let mut logits = Vec::with_capacity(windows.count());
+        let (mut score, mut max) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+        for (_, rows) in windows.rows.windows() {
+            let band = photo.rows(rows.clone())?;
+            if let Some(whole) = &mut whole {
+                whole.add(&band, rows.start);
+            }
+            let columns: Vec<_> = windows.columns.windows().map(|(_, range)| range).collect();
+            for columns in columns.chunks(self.batch()) {
+                let prepared: Vec<_> = columns
+                    .iter()
+                    .map(|columns| self.prepare(&cut(&band, columns.clone())))
+                    .collect();
+                for found in self.logits(&prepared)? {
+                    let prediction = self.finish(&found)?;
+                    score = score.max(prediction.score);
+                    max = max.max(prediction.max);
+                    logits.push(found);
+                }
+                if watch(logits.len(), total).is_break() {
+                    return Err(Error::Stopped);
+                }
+            }
+        }
+        let mut global = None;
+        if let Some(whole) = whole {
+            let weight = tiling.global_weight;
+            let prepared = whole.prepare(self)?;
+            for found in self.logits(&[prepared])? {
+                let prediction = self.finish(&found)?;
+                score = mix(weight, prediction.score, score);
+                max = mix(weight, prediction.max, max);
+                global = Some((weight, found));
+            }
+            if watch(total, total).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(TiledPrediction {
+            score,
+            max,
+            windows,
+            logits,
+            global,
+        })
+    }
+}
+
+/// The two looks averaged.
+fn mix(weight: f32, global: f32, tiled: f32) -> f32 {
+    weight * global + (1.0 - weight) * tiled
+}
+
+/// Some columns of a band of rows.
+fn cut(band: &Photo, columns: Range<usize>) -> Cow<'_, Photo> {
+    if columns == (0..band.width()) {
+        Cow::Borrowed(band)
+    } else {
+        Cow::Owned(band.crop(columns, 0..band.height()))
+    }
+}
+
+/// The whole photo on its way to the model's size, from bands that overlap: each row is resized as
+/// it comes, all columns in the end. That is what happens to a photo in memory too, to the byte.
+struct Squeezed {
+    side: usize,
+    is_grey: bool,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+impl Squeezed {
+    fn new(side: usize) -> Self {
+        Self {
+            side,
+            is_grey: false,
+            height: 0,
+            pixels: Vec::new(),
+        }
+    }
+
+    /// Takes from `band`, whose first row is row `top` of the photo, what has not been there.
+    fn add(&mut self, band: &Photo, top: usize) {
+        self.is_grey = band.is_grey();
+        let known = self.height - top;
+        if known >= band.height() {
+            return;
+        }
+        let fresh = if known == 0 {
+            Cow::Borrowed(band)
+        } else {
+            Cow::Owned(band.crop(0..band.width(), known..band.height()))
+        };
+        let resized = fresh.resize_bicubic(self.side, fresh.height());
+        self.pixels.extend_from_slice(resized.pixels());
+        self.height += fresh.height();
+    }
+
+    fn prepare(self, predictor: &Predictor) -> Result<Prepared, Error> {
+        let make = if self.is_grey {
+            Photo::from_grey
+        } else {
+            Photo::from_rgb
+        };
+        Ok(predictor.prepare(&make(self.side, self.height, self.pixels)?))
+    }
+}
