@@ -6,6 +6,8 @@
 
 mod args;
 mod bench;
+mod calibrate;
+mod calibration_file;
 mod completions;
 mod config;
 mod console;
@@ -72,6 +74,7 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
     }
     match command {
         Command::Segment(segment) => segment::run(segment),
+        Command::Calibrate(calibrate) => calibrate::run(calibrate),
         Command::Eval(eval) => eval::run(eval),
         Command::Data(data) => data::run(data),
         Command::Model(model) => match model.command {

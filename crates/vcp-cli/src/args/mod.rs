@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 mod bench;
+mod calibrate;
 mod data;
 mod eval;
 mod model;
@@ -14,6 +15,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bench::{BenchArgs, GeometryName};
+pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use data::{
     CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs,
 };
@@ -54,6 +56,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(SegmentArgs),
+    Calibrate(CalibrateArgs),
     Eval(EvalArgs),
     Data(DataArgs),
     Model(ModelArgs),

@@ -69,6 +69,11 @@ pub(crate) struct SegmentArgs {
     #[arg(long, value_name = "VALUE", help_heading = "Results")]
     pub(crate) score_threshold: Option<f32>,
 
+    /// Take thresholds and colour scale from this file, which `vcp-clip calibrate` wrote, instead of
+    /// from the model.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) calibration: Option<PathBuf>,
+
     /// End with exit status 3 when a photo is anomalous.
     #[arg(long, help_heading = "Results")]
     pub(crate) fail_on_anomaly: bool,

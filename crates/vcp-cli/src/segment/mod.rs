@@ -14,6 +14,7 @@ use vcp_image::ScaledMap;
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::{Format, SegmentArgs};
+use crate::calibration_file;
 use crate::console;
 use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
@@ -30,7 +31,10 @@ pub(crate) use save::PICTURE_SUFFIXES;
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let options = Options::new(arguments)?;
     let inputs = Inputs::gather(&options.inputs, &options.scan)?;
-    let weights = options.choice.open()?;
+    let mut weights = options.choice.open()?;
+    if let Some(file) = &options.calibration {
+        calibration_file::apply(file, &mut weights)?;
+    }
     options.create_folder()?;
     let scale = Scale::new(&options, weights.calibration());
     let stop = Stop::on_signals()?;
@@ -93,7 +97,8 @@ impl Scale {
         if (score.is_none() || pixel.is_none()) && !options.quiet {
             console::note(
                 "This model is not calibrated, so 0.5 stands in for a threshold that is not given; \
-                 set --score-threshold and --pixel-threshold to what suits your photos.",
+                 find what suits your photos with `vcp-clip calibrate`, or set --score-threshold and \
+                 --pixel-threshold.",
             );
         }
         Self {

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) range: Option<(f32, f32)>,
     pub(crate) pixel_threshold: Option<f32>,
     pub(crate) score_threshold: Option<f32>,
+    /// A file with what the three above are by default.
+    pub(crate) calibration: Option<PathBuf>,
     pub(crate) decode: DecodeOptions,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
@@ -60,6 +62,7 @@ impl Options {
             range,
             pixel_threshold: finite("--pixel-threshold", arguments.pixel_threshold)?,
             score_threshold: finite("--score-threshold", arguments.score_threshold)?,
+            calibration: arguments.calibration,
             decode: DecodeOptions {
                 apply_orientation: !arguments.no_orientation,
                 max_pixels: arguments.max_pixels,

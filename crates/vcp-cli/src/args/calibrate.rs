@@ -1,0 +1,184 @@
+//! Arguments of `vcp-clip calibrate`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+
+use super::{ChoiceArgs, ConfigArgs};
+
+/// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
+///
+/// From good photos (INPUT, or --normal alone), the thresholds are such that few new good photos
+/// will reach them, and what is said about that holds for any kind of photos. With bad photos too,
+/// they are those with the best F1, unless a target is given. Prints a calibration as JSON and what
+/// it means in words on standard error; --out writes it where `segment` finds it.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
+pub(crate) struct CalibrateArgs {
+    /// Photos without defects: files, folders, patterns such as 'good/*.png', or - to read paths
+    /// from standard input, one per line. At least 10 different ones; 59 to say with 95 %
+    /// confidence that at most 5 % of the good photos to come will be reported.
+    #[arg(value_name = "INPUT", conflicts_with_all = ["normal", "anomalous", "masks", "dataset", "root"])]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+
+    /// A folder of photos without defects.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "dataset",
+        help_heading = "Photos"
+    )]
+    pub(crate) normal: Option<PathBuf>,
+
+    /// A folder of photos with defects.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "dataset",
+        help_heading = "Photos"
+    )]
+    pub(crate) anomalous: Option<PathBuf>,
+
+    /// A folder of pictures, named like the photos of --anomalous, that are not black where the
+    /// defects are.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "dataset",
+        requires = "anomalous",
+        help_heading = "Photos"
+    )]
+    pub(crate) masks: Option<PathBuf>,
+
+    /// A data set in --root that lies as this layout has it, such as mvtec, visa or lookout.
+    #[arg(
+        long,
+        value_name = "LAYOUT",
+        requires = "root",
+        help_heading = "Photos"
+    )]
+    pub(crate) dataset: Option<String>,
+
+    /// The folder of the data set.
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "dataset",
+        help_heading = "Photos"
+    )]
+    pub(crate) root: Option<PathBuf>,
+
+    /// Only these categories of the data set, separated by commas.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        requires = "dataset",
+        help_heading = "Photos"
+    )]
+    pub(crate) category: Vec<String>,
+
+    /// Only this split of the data set: train, validation or test.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "dataset",
+        help_heading = "Photos"
+    )]
+    pub(crate) split: Option<String>,
+
+    /// The list of the data set's photos, where the layout has one and does not find it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "dataset",
+        help_heading = "Photos"
+    )]
+    pub(crate) manifest: Option<PathBuf>,
+
+    /// Let the list name files outside the root.
+    #[arg(long, requires = "dataset", help_heading = "Photos")]
+    pub(crate) allow_outside_root: bool,
+
+    /// Share of the good photos that may be reported, above 0 and below 1 [default: 0.05]. Given
+    /// with bad photos, the thresholds come from the good ones nevertheless.
+    #[arg(long, value_name = "SHARE", help_heading = "Thresholds")]
+    pub(crate) false_alarms_per_image: Option<f64>,
+
+    /// Share of its pixels that may be marked in a good photo, at least 0 and below 1 [default:
+    /// 0.001]. The share of good photos in which more are marked is held as
+    /// --false-alarms-per-image holds that of the photos reported.
+    #[arg(long, value_name = "SHARE", help_heading = "Thresholds")]
+    pub(crate) false_alarms_per_pixel: Option<f64>,
+
+    /// How sure it should be that the thresholds keep to these shares, above 0 and below 1.
+    #[arg(
+        long,
+        value_name = "PROBABILITY",
+        default_value_t = 0.95,
+        help_heading = "Thresholds"
+    )]
+    pub(crate) confidence: f64,
+
+    /// Choose the largest thresholds that at least this share of the bad photos, and of the pixels
+    /// in their masks, reaches.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        conflicts_with_all = ["inputs", "false_alarms_per_image", "false_alarms_per_pixel"],
+        help_heading = "Thresholds"
+    )]
+    pub(crate) target_recall: Option<f64>,
+
+    /// Write the calibration into this file: NAME.json for `segment --calibration`, or
+    /// NAME.safetensors for a bundle that holds the model as well.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace the file if it exists, which may be the bundle given with --model.
+    #[arg(long, help_heading = "Results")]
+    pub(crate) force: bool,
+
+    /// What the photos are, in words that stay with the calibration [default: the inputs as given].
+    #[arg(long, value_name = "TEXT", help_heading = "Results")]
+    pub(crate) data: Option<String>,
+
+    /// Look for photos in the folders inside a folder too [default: true].
+    // The other on/off options are off unless given; `super::command` gives them what this has.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_value = "true", default_missing_value = "true", hide_default_value = true,
+          hide_possible_values = true, action = ArgAction::Set,
+          value_parser = BoolishValueParser::new(), help_heading = "Photos")]
+    pub(crate) recursive: bool,
+
+    /// Leave photos as they are stored, whatever orientation their EXIF data give, as the
+    /// official code does.
+    #[arg(long, help_heading = "Photos")]
+    pub(crate) no_orientation: bool,
+
+    /// Refuse photos of more pixels than this, before they are decoded.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 200_000_000,
+        help_heading = "Photos"
+    )]
+    pub(crate) max_pixels: u64,
+
+    /// Threads that compute [default: one per processor core].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print neither progress nor notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}

@@ -1,0 +1,201 @@
+//! `vcp-clip calibrate`.
+
+mod listing;
+mod measure;
+mod options;
+mod photos;
+mod thresholds;
+
+use anyhow::Context;
+use serde::Serialize;
+use vcp_checkpoint::{Calibration, Precision, Weights};
+use vcp_predict::{Predictor, PredictorOptions};
+
+use crate::args::CalibrateArgs;
+use crate::calibration_file::{self, ModelRecord};
+use crate::console;
+use crate::exit::{Exit, OrUsage};
+use crate::files::write_whole;
+use crate::interrupt::Stop;
+use crate::pipeline::Pipeline;
+use crate::progress::Progress;
+use measure::Measurements;
+use options::{Options, Output};
+use photos::Photos;
+use thresholds::{Threshold, Thresholds, reach};
+
+pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
+    let (options, photos) = Options::new(arguments)?;
+    let mut weights = options.choice.open()?;
+    options.create_folder()?;
+    let words = photos.words.clone();
+    let stop = Stop::on_signals()?;
+    let Some(found) = measure(&options, photos, &weights, &stop)? else {
+        return Ok(Exit::Interrupted);
+    };
+    let thresholds = Thresholds::new(&found, &options)
+        .with_context(|| format!("{} photos of {} can be used", found.used(), found.seen()))?;
+    let calibration = Calibration {
+        version: Calibration::VERSION,
+        pixel_threshold: thresholds.pixel.value,
+        score_threshold: thresholds.score.value,
+        range: thresholds.range,
+        data: description(&words, &found),
+        date: listing::today(),
+        images: found.used() as u64,
+    };
+    weights.set_calibration(Some(calibration.clone()))?;
+    let document = Document::new(calibration, &thresholds, &found, &weights);
+    let text = serde_json::to_string_pretty(&document)?;
+    match &options.out {
+        None => {}
+        Some(Output::File(path)) => write_whole(path, |file| writeln!(file, "{text}"))
+            .with_context(|| format!("{} cannot be written", path.display()))?,
+        Some(Output::Bundle(path)) => weights.write_bundle(path, Precision::AsStored)?,
+    }
+    if !options.quiet {
+        for sentence in thresholds.words(&found, &options) {
+            console::note(&sentence);
+        }
+        if found.copies > 0 {
+            console::note(&format!(
+                "{} photos are copies of others and do not count.",
+                found.copies
+            ));
+        }
+        if found.failed > 0 {
+            console::note(&format!(
+                "{} of {} photos failed.",
+                found.failed,
+                found.seen()
+            ));
+        }
+    }
+    console::print_line(&text).context("Standard output cannot be written")?;
+    Ok(if found.failed > 0 {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
+}
+
+/// Looks at all photos; none if it was interrupted.
+fn measure(
+    options: &Options,
+    photos: Photos,
+    weights: &Weights,
+    stop: &Stop,
+) -> anyhow::Result<Option<Measurements>> {
+    let predictor = Predictor::new(
+        weights,
+        &PredictorOptions {
+            threads: options.threads,
+            ..Default::default()
+        },
+    )
+    .or_usage()?;
+    let progress = Progress::new(photos.known_count(), options.quiet);
+    let mut found = Measurements::new(options, photos.has_masks())?;
+    let (photos, samples) = photos.split();
+    let pipeline = Pipeline::start(predictor, photos, options.decode.clone(), stop)?;
+    // One item for each sample, in their order.
+    let mut samples = samples.iter();
+    while let Some(item) = pipeline.next() {
+        if let Err(problem) = found.add(item, samples.next())
+            && !options.quiet
+        {
+            progress.around(|| console::note(&problem));
+        }
+        progress.advance();
+    }
+    progress.finish();
+    let interrupted = stop.is_interrupted();
+    pipeline.finish()?;
+    if interrupted {
+        if !options.quiet {
+            console::note(&format!(
+                "Stopped after {} photos; nothing was written.",
+                found.seen()
+            ));
+        }
+        return Ok(None);
+    }
+    Ok(Some(found))
+}
+
+/// The data, as they stand in the calibration.
+fn description(words: &str, found: &Measurements) -> String {
+    /// Of what the user named.
+    const MAX_CHARACTERS: usize = 500;
+    let words: String = words.chars().take(MAX_CHARACTERS).collect();
+    let bad = match found.anomalous.len() {
+        0 => String::new(),
+        count => format!(" and {count} anomalous"),
+    };
+    format!(
+        "{words}: {} normal{bad} photos, SHA-256 of their listing {}",
+        found.normal.len(),
+        found.listing.digest()
+    )
+}
+
+/// What is printed, and written into a file of its own. The order of the fields is the order of the
+/// keys, which is stable.
+#[derive(Serialize)]
+struct Document<'a> {
+    vcp_clip_calibration: u32,
+    calibration: Calibration,
+    score: &'a Threshold,
+    pixel: PixelDocument<'a>,
+    photos: PhotosDocument,
+    model: ModelRecord,
+}
+
+#[derive(Serialize)]
+struct PixelDocument<'a> {
+    #[serde(flatten)]
+    threshold: &'a Threshold,
+    masks: usize,
+}
+
+/// How many photos there were, and how many of them reach the score threshold.
+#[derive(Serialize)]
+struct PhotosDocument {
+    normal: usize,
+    normal_reported: usize,
+    anomalous: usize,
+    anomalous_reported: usize,
+    copies: usize,
+    failed: usize,
+    listing_sha256: String,
+}
+
+impl<'a> Document<'a> {
+    fn new(
+        calibration: Calibration,
+        thresholds: &'a Thresholds,
+        found: &Measurements,
+        weights: &Weights,
+    ) -> Self {
+        let reported = |scores: &[f32]| reach(scores, thresholds.score.value);
+        Self {
+            vcp_clip_calibration: calibration_file::VERSION,
+            photos: PhotosDocument {
+                normal: found.normal.len(),
+                normal_reported: reported(&found.normal),
+                anomalous: found.anomalous.len(),
+                anomalous_reported: reported(&found.anomalous),
+                copies: found.copies,
+                failed: found.failed,
+                listing_sha256: found.listing.digest(),
+            },
+            calibration,
+            score: &thresholds.score,
+            pixel: PixelDocument {
+                threshold: &thresholds.pixel,
+                masks: found.masked,
+            },
+            model: ModelRecord::of(weights),
+        }
+    }
+}

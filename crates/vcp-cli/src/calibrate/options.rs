@@ -1,0 +1,155 @@
+//! What `calibrate` was asked to do, checked as far as can be without opening a photo.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use vcp_image::DecodeOptions;
+use vcp_predict::calibration::FalseAlarmTarget;
+
+use super::photos::Photos;
+use crate::args::CalibrateArgs;
+use crate::exit::{OrUsage, usage};
+use crate::model::Choice;
+
+/// The validated options.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) choice: Choice,
+    /// What decides about thresholds, if bad photos are there as well.
+    pub(crate) aim: Aim,
+    pub(crate) false_alarms: FalseAlarmTarget,
+    /// Share of its pixels that may be marked in a good photo.
+    pub(crate) allowed_pixels: f64,
+    pub(crate) out: Option<Output>,
+    pub(crate) decode: DecodeOptions,
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) quiet: bool,
+}
+
+/// What thresholds are chosen for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Aim {
+    /// Few false alarms.
+    FalseAlarms,
+    /// The best F1.
+    F1,
+    /// Few misses.
+    Recall(f64),
+}
+
+/// Where the calibration goes.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Bundle(PathBuf),
+    File(PathBuf),
+}
+
+impl Output {
+    /// Settles the kind of file, and that it can be written.
+    fn new(path: PathBuf, force: bool) -> anyhow::Result<Self> {
+        if path.exists() && !force {
+            return Err(usage(format!(
+                "{} exists already; --force replaces it.",
+                path.display()
+            )));
+        }
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        match ending.map(str::to_ascii_lowercase).as_deref() {
+            Some("json") => Ok(Self::File(path)),
+            Some("safetensors") => Ok(Self::Bundle(path)),
+            _ => Err(usage(format!(
+                "--out {} must end in .json for a calibration alone, or in .safetensors for a \
+                 bundle with the model.",
+                path.display()
+            ))),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Bundle(path) | Self::File(path) => path,
+        }
+    }
+}
+
+impl Options {
+    /// Checks the arguments against one another, and finds the photos.
+    pub(crate) fn new(arguments: CalibrateArgs) -> anyhow::Result<(Self, Photos)> {
+        let decode = DecodeOptions {
+            apply_orientation: !arguments.no_orientation,
+            max_pixels: arguments.max_pixels,
+        };
+        let rate = share(
+            "--false-alarms-per-image",
+            arguments.false_alarms_per_image.unwrap_or(0.05),
+            false,
+        )?;
+        let allowed_pixels = share(
+            "--false-alarms-per-pixel",
+            arguments.false_alarms_per_pixel.unwrap_or(0.001),
+            true,
+        )?;
+        let confidence = share("--confidence", arguments.confidence, false)?;
+        let wants_few_alarms = arguments.false_alarms_per_image.is_some()
+            || arguments.false_alarms_per_pixel.is_some();
+        let target_recall = match arguments.target_recall {
+            Some(recall) if recall > 0.0 && recall <= 1.0 => Some(recall),
+            Some(recall) => {
+                return Err(usage(format!(
+                    "--target-recall takes a share above 0 and at most 1, not {recall}."
+                )));
+            }
+            None => None,
+        };
+        let out = match arguments.out.clone() {
+            Some(path) => Some(Output::new(path, arguments.force)?),
+            None => None,
+        };
+        let photos = Photos::find(&arguments, &decode)?;
+        let aim = match target_recall {
+            Some(_) if !photos.has_anomalous() => {
+                return Err(usage(
+                    "--target-recall needs photos with defects: name them with --anomalous DIR.",
+                ));
+            }
+            Some(recall) => Aim::Recall(recall),
+            None if photos.has_anomalous() && !wants_few_alarms => Aim::F1,
+            None => Aim::FalseAlarms,
+        };
+        let options = Self {
+            choice: Choice::new(arguments.choice)?,
+            aim,
+            false_alarms: FalseAlarmTarget { rate, confidence },
+            allowed_pixels,
+            out,
+            decode,
+            threads: arguments.threads,
+            quiet: arguments.quiet,
+        };
+        Ok((options, photos))
+    }
+
+    /// Makes sure that the result has a place before work is done for it.
+    pub(crate) fn create_folder(&self) -> anyhow::Result<()> {
+        let folder = self.out.as_ref().and_then(|out| out.path().parent());
+        if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| {
+                    let folder = folder.display();
+                    anyhow::anyhow!("The folder {folder} cannot be created: {error}.")
+                })
+                .or_usage()?;
+        }
+        Ok(())
+    }
+}
+
+fn share(option: &str, value: f64, may_be_zero: bool) -> anyhow::Result<f64> {
+    let from = if may_be_zero { "at least" } else { "above" };
+    if (value > 0.0 && value < 1.0) || (may_be_zero && value == 0.0) {
+        return Ok(value);
+    }
+    Err(usage(format!(
+        "{option} takes a share {from} 0 and below 1, not {value}."
+    )))
+}

@@ -1,0 +1,238 @@
+//! The photos to calibrate on, and what is known about them.
+
+use std::path::PathBuf;
+
+use vcp_dataset::{Label, MaskSource, Sample, Split};
+use vcp_image::DecodeOptions;
+use vcp_predict::calibration::FEWEST_IMAGES;
+
+use crate::args::CalibrateArgs;
+use crate::console;
+use crate::exit::{OrUsage, usage};
+use crate::inputs::{Found, Input, Inputs, ScanOptions};
+
+/// Problems of a data set that are printed one by one.
+const MAX_PROBLEMS: usize = 10;
+
+/// The photos.
+#[derive(Debug)]
+pub(crate) struct Photos {
+    source: Source,
+    /// What they are, in words.
+    pub(crate) words: String,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// All of them normal.
+    Normal(Inputs),
+    Samples(Vec<Sample>),
+}
+
+impl Photos {
+    /// Finds what the arguments name.
+    ///
+    /// # Errors
+    /// When nothing is named, or it cannot be read, or there are too few photos to begin with.
+    pub(crate) fn find(arguments: &CalibrateArgs, decode: &DecodeOptions) -> anyhow::Result<Self> {
+        let words = |paths: &[PathBuf]| {
+            let paths: Vec<String> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            paths.join(", ")
+        };
+        let scan = |inputs: &[PathBuf]| {
+            let options = ScanOptions {
+                recursive: arguments.recursive,
+                out: None,
+            };
+            Inputs::gather(inputs, &options)
+        };
+        let (source, words) = match (&arguments.dataset, &arguments.anomalous) {
+            (Some(name), _) => {
+                let samples = dataset(name, arguments, decode)?;
+                let root = arguments.root.clone().unwrap_or_default();
+                let names = [name.clone()]
+                    .into_iter()
+                    .chain(arguments.category.iter().cloned())
+                    .chain(arguments.split.clone());
+                let names: Vec<String> = names.collect();
+                let words = format!("{} in {}", names.join(" "), root.display());
+                (Source::Samples(samples), words)
+            }
+            (None, Some(anomalous)) => {
+                let normal = arguments.normal.clone().ok_or_else(|| {
+                    usage(
+                        "--anomalous names photos with defects; name good ones with --normal DIR.",
+                    )
+                })?;
+                let options = vcp_dataset::Options {
+                    normal: Some(normal.clone()),
+                    anomalous: Some(anomalous.clone()),
+                    masks: arguments.masks.clone(),
+                    decode: decode.clone(),
+                    ..Default::default()
+                };
+                // Masks that are not named are looked for there only, not beside whatever folder
+                // the command happens to be run in.
+                let samples = read("folder", anomalous.clone(), &options, arguments)?;
+                (
+                    Source::Samples(samples),
+                    words(&[normal, anomalous.clone()]),
+                )
+            }
+            (None, None) => {
+                let inputs = match &arguments.normal {
+                    Some(normal) => std::slice::from_ref(normal),
+                    None => &arguments.inputs,
+                };
+                if inputs.is_empty() {
+                    return Err(usage(
+                        "No photos are given. Name photos without defects, at least 10 of them; or \
+                         folders of good and of bad ones with --normal DIR --anomalous DIR; or a \
+                         data set with --dataset LAYOUT --root DIR.",
+                    ));
+                }
+                (Source::Normal(scan(inputs)?), words(inputs))
+            }
+        };
+        let photos = Self {
+            source,
+            words: arguments.data.clone().unwrap_or(words),
+        };
+        photos.check_count()?;
+        Ok(photos)
+    }
+
+    /// Whether photos with defects are among them.
+    pub(crate) fn has_anomalous(&self) -> bool {
+        self.samples()
+            .iter()
+            .any(|sample| sample.label == Label::Anomalous)
+    }
+
+    /// Whether it is written down for any of them where the defects are.
+    pub(crate) fn has_masks(&self) -> bool {
+        self.samples().iter().any(is_masked)
+    }
+
+    /// How many there are, unless that depends on standard input.
+    pub(crate) fn known_count(&self) -> Option<usize> {
+        match &self.source {
+            Source::Normal(inputs) => inputs.known_count(),
+            Source::Samples(samples) => Some(samples.len()),
+        }
+    }
+
+    /// The photos for the pipeline, and the samples that they are, in the same order; no samples
+    /// where all are normal.
+    pub(crate) fn split(self) -> (Box<dyn Iterator<Item = Found> + Send>, Vec<Sample>) {
+        match self.source {
+            Source::Normal(inputs) => (Box::new(inputs), Vec::new()),
+            Source::Samples(samples) => {
+                let found: Vec<Found> = samples
+                    .iter()
+                    .map(|sample| {
+                        Found::Photo(Input {
+                            path: sample.image.clone(),
+                            relative: PathBuf::from(&sample.id),
+                        })
+                    })
+                    .collect();
+                (Box::new(found.into_iter()), samples)
+            }
+        }
+    }
+
+    fn samples(&self) -> &[Sample] {
+        match &self.source {
+            Source::Normal(_) => &[],
+            Source::Samples(samples) => samples,
+        }
+    }
+
+    /// Spares the user the model's work on too few photos.
+    fn check_count(&self) -> anyhow::Result<()> {
+        if self.has_anomalous() {
+            return Ok(());
+        }
+        match self.known_count() {
+            Some(count) if count < FEWEST_IMAGES => Err(usage(format!(
+                "There are {count} photos, but at least {FEWEST_IMAGES} different ones without \
+                 defects are needed to say anything about others."
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a sample says where its defects are.
+pub(crate) fn is_masked(sample: &Sample) -> bool {
+    !matches!(sample.mask, MaskSource::None | MaskSource::Unknown)
+        && sample.label == Label::Anomalous
+}
+
+fn dataset(
+    name: &str,
+    arguments: &CalibrateArgs,
+    decode: &DecodeOptions,
+) -> anyhow::Result<Vec<Sample>> {
+    let root = arguments.root.clone().unwrap_or_default();
+    let options = vcp_dataset::Options {
+        manifest: arguments.manifest.clone(),
+        allow_outside_root: arguments.allow_outside_root,
+        decode: decode.clone(),
+        ..Default::default()
+    };
+    read(name, root, &options, arguments)
+}
+
+fn read(
+    layout: &str,
+    root: PathBuf,
+    options: &vcp_dataset::Options,
+    arguments: &CalibrateArgs,
+) -> anyhow::Result<Vec<Sample>> {
+    let Some(layout) = vcp_dataset::layout(layout) else {
+        let known: Vec<&str> = vcp_dataset::layouts()
+            .iter()
+            .map(|layout| layout.name())
+            .collect();
+        return Err(usage(format!(
+            "There is no layout called {layout}; there are {}.",
+            known.join(", ")
+        )));
+    };
+    let split = match arguments.split.as_deref() {
+        None => None,
+        Some(name) => Some(Split::parse(name).ok_or_else(|| {
+            usage(format!(
+                "--split takes train, validation or test, not {name}."
+            ))
+        })?),
+    };
+    let mut dataset = layout.read(&root, options).or_usage()?;
+    dataset.select(&arguments.category, split).or_usage()?;
+    if dataset.samples.is_empty() {
+        return Err(usage(format!(
+            "There are no photos of this kind in {}.",
+            dataset.root.display()
+        )));
+    }
+    if !arguments.quiet {
+        for note in &dataset.notes {
+            console::note(note);
+        }
+        for problem in dataset.problems.iter().take(MAX_PROBLEMS) {
+            console::note(&problem.sentence());
+        }
+        if dataset.problems.len() > MAX_PROBLEMS {
+            console::note(&format!(
+                "There are {} further problems with the data.",
+                dataset.problems.len() - MAX_PROBLEMS
+            ));
+        }
+    }
+    Ok(dataset.samples)
+}
