@@ -1,6 +1,7 @@
 //! Options from a TOML file.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::Path;
 
 use clap::Command;
@@ -50,16 +51,16 @@ fn read(file: &Path) -> Result<toml::Table, UsageError> {
             file.display()
         ))
     };
-    let size = std::fs::metadata(file)
-        .map_err(|error| fail(format!("cannot be read: {error}.")))?
-        .len();
-    if size > MAX_FILE_BYTES {
+    // Read no further than that whatever length is claimed: a pipe or a device claims none.
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| fail(format!("cannot be read: {error}.")))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
         return Err(fail(format!(
-            "has {size} bytes; a configuration file has at most {MAX_FILE_BYTES}."
+            "is too long; a configuration file has at most {MAX_FILE_BYTES} bytes."
         )));
     }
-    let text =
-        std::fs::read_to_string(file).map_err(|error| fail(format!("cannot be read: {error}.")))?;
     text.parse()
         .map_err(|error: toml::de::Error| fail(format!("is not valid TOML: {error}")))
 }
@@ -85,6 +86,12 @@ fn check_keys(
             && let Some(subcommand) = command.find_subcommand(key)
         {
             check_keys(below, subcommand, &full, file)?;
+        } else if !options.contains(key) && command.find_subcommand(key).is_some() {
+            return Err(UsageError(format!(
+                "The configuration file {} gives `{full}` a value, but it is a command; options for \
+                 it stand in a table [{full}].",
+                file.display()
+            )));
         } else if !options.contains(key) {
             let commands = command
                 .get_subcommands()

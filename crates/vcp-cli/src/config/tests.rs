@@ -133,6 +133,7 @@ fn mistakes_are_named() {
         ("save = [[\"npy\"]]", "type array for `save`"),
         ("threads = ", "is not valid TOML"),
         ("model = \"a\"\nclip = \"b\"", "cannot be used with"),
+        ("segment = 1", "stand in a table [segment]"),
     ];
     for (file, expected) in cases {
         let message = segment(&[], &[], Some(file)).unwrap_err();
@@ -144,6 +145,15 @@ fn mistakes_are_named() {
     assert!(message.contains("environment variable"), "{message}");
     let message = segment(&["--config", "no/such/file"], &[], None).unwrap_err();
     assert!(message.contains("no/such/file cannot be read"), "{message}");
+    let message = segment(&[], &[], Some(&"#".repeat(2 << 20))).unwrap_err();
+    assert!(message.contains("is too long"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_endless_file_is_given_up() {
+    let message = segment(&["--config", "/dev/zero"], &[], None).unwrap_err();
+    assert!(message.contains("is too long"), "{message}");
 }
 
 #[test]
