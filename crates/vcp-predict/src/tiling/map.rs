@@ -147,3 +147,54 @@ impl MapRows for TiledMap<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PredictorOptions;
+    use crate::tiling::Tiling;
+    use vcp_testing::mini;
+
+    /// Windows that all say the same, everywhere, blend to just that.
+    #[test]
+    fn a_constant_map_stays_constant() {
+        let options = PredictorOptions {
+            threads: std::num::NonZero::new(1),
+            ..PredictorOptions::default()
+        };
+        let predictor = Predictor::new(&mini().weights(), &options).expect("the model loads");
+        let grid = vec![0.75; 25];
+        let logits = Logits {
+            branch1: vec![grid.clone(); 2],
+            branch2: vec![grid; 2],
+        };
+        let expected = predictor.finish(&logits).expect("a prediction").max;
+        assert!((expected - 0.679_178_7).abs() < 1e-6, "{expected}");
+        for (width, height, tile, overlap) in [
+            (211, 149, 60, 0.25),
+            (97, 101, 50, 0.9),
+            (61, 59, 16, 0.5),
+            (83, 71, 20, 0.0),
+        ] {
+            let tiling = Tiling::new(tile, overlap, 0.0).expect("good values");
+            let windows = tiling.windows(width, height).expect("few windows");
+            let prediction = TiledPrediction {
+                score: expected,
+                max: expected,
+                logits: vec![logits.clone(); windows.count()],
+                windows,
+                global: None,
+            };
+            for kind in [MapKind::Blended, MapKind::Branch1, MapKind::Branch2] {
+                let map = prediction.map(&predictor, kind);
+                let mut row = vec![0.0; width];
+                for y in 0..height {
+                    map.row(y, &mut row);
+                    let worst = row.iter().map(|value| (value - expected).abs());
+                    let worst = worst.fold(0.0, f32::max);
+                    assert!(worst < 1e-6, "{worst:e} in row {y} of tiles of {tile}");
+                }
+            }
+        }
+    }
+}
