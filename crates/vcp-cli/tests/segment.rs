@@ -471,10 +471,12 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
         .write_bundle(&workplace.path("it.safetensors"), Precision::AsStored)
         .unwrap();
     let both = ["--score-threshold", "0.1", "--pixel-threshold", "0.2"];
-    let cases: [(&str, &[&str], [f64; 2], usize); 6] = [
+    let cases: [(&str, &[&str], [f64; 2], usize); 7] = [
         ("it.safetensors", &[], [0.75, 0.25], 0),
         ("it.safetensors", &both[..2], [0.1, 0.25], 0),
         ("it.safetensors", &["--image-size", "84"], [0.5, 0.5], 1),
+        // What the bundle says anyway is no change.
+        ("it.safetensors", &["--image-size", "70"], [0.75, 0.25], 0),
         ("random", &both, [0.1, 0.2], 0),
         ("random", &both[2..], [0.5, 0.2], 1),
         ("random", &["--quiet"], [0.5, 0.5], 0),
@@ -609,6 +611,18 @@ fn files_that_cannot_be_written_fail_their_photo() {
         lines[1]["error"].as_str().unwrap().contains("out"),
         "{outcome:?}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_written_to_is_found_out_at_once() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    // A folder that is there and takes no files from anybody, the superuser included.
+    let outcome = workplace
+        .segment(&["a.png", "--out", "/proc/self"])
+        .ends_with(2)
+        .says("Nothing can be written into the output folder /proc/self");
+    assert_eq!(outcome.stdout, "");
 }
 
 #[cfg(unix)]

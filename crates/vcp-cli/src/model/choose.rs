@@ -115,10 +115,10 @@ impl Choice {
             }
             Files::Bundle(bundle) => {
                 let weights = Weights::open_bundle(bundle).or_usage()?;
-                if self.changes.is_none() {
+                let settings = self.changes.apply(weights.settings().clone());
+                if settings == *weights.settings() {
                     return Ok(weights);
                 }
-                let settings = self.changes.apply(weights.settings().clone());
                 let mut weights = weights.with_settings(settings).or_usage()?;
                 // It was found with other settings and says nothing about these.
                 weights.set_calibration(None).or_usage()?;
@@ -140,14 +140,6 @@ impl Changes {
                 ActivationName::Quickgelu => Activation::QuickGelu,
             }),
         }
-    }
-
-    fn is_none(&self) -> bool {
-        self.taps.is_empty()
-            && self.image_size.is_none()
-            && self.normal_templates.is_empty()
-            && self.anomalous_templates.is_empty()
-            && self.activation.is_none()
     }
 
     fn apply(&self, mut settings: Settings) -> Settings {

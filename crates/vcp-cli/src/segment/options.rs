@@ -77,10 +77,20 @@ impl Options {
     /// Makes sure that results can be written before a model is loaded for them.
     pub(crate) fn create_folder(&self) -> anyhow::Result<()> {
         if let Some(saving) = &self.saving {
+            let folder = saving.folder.display();
             std::fs::create_dir_all(&saving.folder)
                 .map_err(|error| {
-                    let folder = saving.folder.display();
                     anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
+                })
+                .or_usage()?;
+            // Whether a folder may be written to shows only in trying. This file goes at once.
+            tempfile::Builder::new()
+                .prefix(".vcp-clip-")
+                .tempfile_in(&saving.folder)
+                .map_err(|error| {
+                    anyhow::anyhow!(
+                        "Nothing can be written into the output folder {folder}: {error}."
+                    )
                 })
                 .or_usage()?;
         }
