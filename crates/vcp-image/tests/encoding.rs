@@ -1,5 +1,7 @@
 //! Pictures as the bytes of a file.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, too
+
 use vcp_image::{DecodeOptions, Error, Photo, Picture, decode_bytes};
 
 fn slopes(width: usize, height: usize) -> Photo {

@@ -53,23 +53,33 @@ impl Scale {
     }
 }
 
+/// Photos of one kind.
+pub(crate) struct List<'a> {
+    pub(crate) heading: &'a str,
+    pub(crate) meaning: &'a str,
+    /// What to say where there is no truth to show.
+    pub(crate) no_truth: &'a str,
+    pub(crate) cases: &'a [Case],
+}
+
 /// Cases beneath a heading; nothing if there are none.
-pub(crate) fn list(
-    heading: &str,
-    meaning: &str,
-    cases: &[Case],
-    scale: &Scale,
-) -> Result<Markup, Error> {
+pub(crate) fn list(list: &List<'_>, scale: &Scale) -> Result<Markup, Error> {
+    let List {
+        heading,
+        meaning,
+        no_truth,
+        cases,
+    } = *list;
     if cases.is_empty() {
         return Ok(markup! {});
     }
     Ok(markup! {
         h3 { (heading) " " span.note { (meaning) } }
-        ol.cases { @for shown in cases { li { (case(shown, scale)?) } } }
+        ol.cases { @for shown in cases { li { (case(shown, scale, no_truth)?) } } }
     })
 }
 
-fn case(case: &Case, scale: &Scale) -> Result<Markup, Error> {
+fn case(case: &Case, scale: &Scale, no_truth: &str) -> Result<Markup, Error> {
     let (width, height) = fit(case.photo.width(), case.photo.height(), LONGEST);
     let panels = Panels::new(case, width, height)?;
     let photo = Picture::from(panels.photo.clone());
@@ -95,12 +105,12 @@ fn case(case: &Case, scale: &Scale) -> Result<Markup, Error> {
                 @if let Some(picture) = thresholded {
                     (figure("At the threshold", &format!("{}: what reaches the threshold{outlined}", case.title), &jpeg(&picture?)?, width, height))
                 } @else {
-                    (missing("At the threshold", "no threshold"))
+                    (missing("At the threshold", "no threshold", width, height))
                 }
                 @if let Some(picture) = panels.truth()? {
                     (figure("Truth", &format!("{}: the mask", case.title), &png(&picture)?, width, height))
                 } @else {
-                    (missing("Truth", "no mask"))
+                    (missing("Truth", no_truth, width, height))
                 }
             }
         }
@@ -116,9 +126,15 @@ fn figure(caption: &str, alt: &str, source: &str, width: usize, height: usize) -
     }
 }
 
-fn missing(caption: &str, why: &str) -> Markup {
+/// As large as the pictures beside it.
+fn missing(caption: &str, why: &str, width: usize, height: usize) -> Markup {
     markup! {
-        figure { div.missing { (why) } figcaption { (caption) } }
+        figure {
+            svg.missing role="img" aria-label=(why) viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {
+                text x=(width / 2) y=(height / 2) text-anchor="middle" { (why) }
+            }
+            figcaption { (caption) }
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl Curve {
 /// One photo with its map.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What to call it, such as "broken_large / 007".
+    /// What to call it, such as "bent / 007".
     pub title: String,
     /// Where it came from; shown, never linked or opened.
     pub path: String,

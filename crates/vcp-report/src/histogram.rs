@@ -38,7 +38,7 @@ impl Histogram {
         if low > high {
             return None;
         }
-        if low == high {
+        if low >= high {
             let margin = 0.5_f64.max(low.abs() * 1e-3);
             (low, high) = (low - margin, high + margin);
         }

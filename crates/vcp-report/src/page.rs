@@ -148,6 +148,20 @@ fn facts(heading: &str, facts: &[(String, String)]) -> Markup {
 /// Everything about one category.
 fn section(category: &Category, anchor: &str) -> Result<Markup, Error> {
     let scale = cases::Scale::of(category)?;
+    let lists = [
+        cases::List {
+            heading: "Worst false positives",
+            meaning: "Normal photos that score highest.",
+            no_truth: "normal: no defect",
+            cases: &category.worst_false_positives,
+        },
+        cases::List {
+            heading: "Worst misses",
+            meaning: "Anomalous photos that score lowest.",
+            no_truth: "no mask",
+            cases: &category.worst_misses,
+        },
+    ];
     Ok(markup! {
         section.category id=(anchor) aria-labelledby=(format!("{anchor}-name")) {
             h2 id=(format!("{anchor}-name")) { bdi { (category.name) } }
@@ -167,8 +181,7 @@ fn section(category: &Category, anchor: &str) -> Result<Markup, Error> {
                     }
                 }
             }
-            (cases::list("Worst false positives", "Normal photos that score highest.", &category.worst_false_positives, &scale)?)
-            (cases::list("Worst misses", "Anomalous photos that score lowest.", &category.worst_misses, &scale)?)
+            @for list in &lists { (cases::list(list, &scale)?) }
         }
     })
 }

@@ -15,7 +15,7 @@ use crate::{Category, Curve, Format};
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 250.0;
 /// The frame within it.
-const LEFT: f64 = 40.0;
+const LEFT: f64 = 46.0;
 const TOP: f64 = 8.0;
 const RIGHT: f64 = WIDTH - 12.0;
 const BOTTOM: f64 = HEIGHT - 36.0;
@@ -42,7 +42,8 @@ pub(crate) fn curve(curve: &Curve, category: &str) -> Markup {
     );
     html! {
         figure.plot {
-            figcaption { (curve.title) @if !curve.note.is_empty() { " " span.note { (curve.note) } } }
+            // The note's line is there even when empty, so that plots beside each other are level.
+            figcaption { (curve.title) " " span.note { (curve.note) } }
             svg role="img" aria-label=(description.trim_end()) viewBox=(view_box()) {
                 @if let Some(limit) = curve.x_limit.filter(|limit| (0.0..1.0).contains(limit)) {
                     rect.beyond x=(place(across(limit))) y=(TOP) width=(place(RIGHT - across(limit))) height=(BOTTOM - TOP) {}
@@ -293,7 +294,7 @@ mod tests {
         ];
         let text = curve(&Curve::roc(points), "bent").into_string();
         assert!(
-            text.contains("<polyline class=\"curve\" points=\"40.00,111.00 288.00,8.00\""),
+            text.contains("<polyline class=\"curve\" points=\"46.00,111.00 288.00,8.00\""),
             "{text}"
         );
         let text = curve(&Curve::roc(Vec::new()), "bent").into_string();
