@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use vcp_dataset::Label;
 
 use crate::figures::{Figures, Undefined};
+use crate::scaling::Scaling;
 
 /// How many of the worst false alarms, and how many of the worst misses, are kept of a category.
 pub const CASES: usize = 4;
@@ -63,6 +64,27 @@ pub struct CategoryResult {
     /// Images that could not be used.
     #[serde(default)]
     pub failures: Vec<Failure>,
+}
+
+impl CategoryResult {
+    /// A map of one of its images as the figures see it: scaled to 0..1 over the category.
+    #[must_use]
+    pub fn scaled(&self, mut map: Vec<f32>) -> Vec<f32> {
+        if let Some(range) = self.map_range {
+            let scaling = Scaling::of_range(range);
+            for value in &mut map {
+                *value = scaling.apply(*value);
+            }
+        }
+        map
+    }
+
+    /// A score of one of its images, scaled to 0..1 over the category.
+    #[must_use]
+    pub fn scaled_score(&self, score: f32) -> f32 {
+        let range = self.score_range.map(Scaling::of_range);
+        range.map_or(score, |scaling| scaling.apply(score))
+    }
 }
 
 /// An image that could not be used, and why.

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::figures::Figures;
 use crate::image::Look;
 use crate::protocol::Protocol;
+use crate::scaling::Scaling;
 use crate::truth::Truth;
 
 /// Maps that are in memory at a time while they are collected.
@@ -123,39 +124,6 @@ struct Judged {
     result: CategoryResult,
     pixels: PixelReport,
     scores: ImageReport,
-}
-
-/// The official scaling: the smallest value becomes 0, the largest 1, in single precision. All
-/// values are 0 where there is only one (the official code divides by 0 there).
-#[derive(Clone, Copy)]
-struct Scaling {
-    smallest: f32,
-    largest: f32,
-}
-
-impl Scaling {
-    fn over(values: impl Iterator<Item = f32> + Clone) -> Option<Self> {
-        let smallest = values.clone().reduce(f32::min)?;
-        let largest = values.reduce(f32::max)?;
-        Some(Self { smallest, largest })
-    }
-
-    fn apply(self, value: f32) -> f32 {
-        if self.largest > self.smallest {
-            (value - self.smallest) / (self.largest - self.smallest)
-        } else {
-            0.0
-        }
-    }
-
-    fn undo(self, scaled: f64) -> f64 {
-        let (smallest, largest) = (f64::from(self.smallest), f64::from(self.largest));
-        smallest + scaled * (largest - smallest)
-    }
-
-    fn range(self) -> [f32; 2] {
-        [self.smallest, self.largest]
-    }
 }
 
 type MakeMap<'a> = dyn Fn(usize) -> Result<Vec<f32>, Error> + Sync + 'a;
@@ -319,4 +287,5 @@ impl Pixels<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 mod tests;

@@ -21,6 +21,7 @@ mod judge;
 mod model;
 mod protocol;
 mod results;
+mod scaling;
 mod store;
 mod truth;
 

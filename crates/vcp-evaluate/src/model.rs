@@ -1,5 +1,7 @@
 //! Which model was evaluated.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use vcp_checkpoint::{Geometry, Settings, Weights};
@@ -77,6 +79,10 @@ pub(crate) fn digest_of(data: &impl Serialize) -> String {
 }
 
 pub(crate) fn hexadecimal(hasher: Sha256) -> String {
-    let digits = hasher.finalize();
-    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in hasher.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -1,5 +1,6 @@
 //! `vcp-clip eval`.
 
+mod cases;
 mod compare;
 mod options;
 mod output;

@@ -1,13 +1,239 @@
-//! report.html.
+//! report.html: everything that was found on one page.
 
-use vcp_evaluate::{CategoryReport, Results};
+use vcp_evaluate::{Case, CategoryReport, CurvePoint, Figures, Results, Row, Undefined};
+use vcp_report::{Category, Cell, Column, Curve, Format, Report};
 
-use super::Run;
+use super::{Run, cases, plan, table};
 
+/// Writes the page into the output folder.
 pub(super) fn write(
-    _run: &Run,
-    _results: &Results,
-    _reports: &[CategoryReport],
+    run: &Run,
+    results: &Results,
+    reports: &[CategoryReport],
 ) -> anyhow::Result<()> {
+    let names: Vec<&str> = results
+        .datasets
+        .iter()
+        .map(|dataset| dataset.name.as_str())
+        .collect();
+    let mut problems = table::remarks(results);
+    for report in reports {
+        problems.extend(report.result.failures.iter().map(|it| it.error.clone()));
+    }
+    for dataset in &results.datasets {
+        problems.extend(dataset.notes.iter().cloned());
+        problems.extend(dataset.problems.iter().cloned());
+    }
+    let categories = run.plan.categories.iter().zip(reports);
+    let page = Report {
+        title: names.join(", "),
+        created: String::new(),
+        model: lines(&results.model),
+        protocol: lines(&results.protocol),
+        columns: columns(),
+        rows: rows(results),
+        categories: categories
+            .map(|(category, report)| section(run, results, category, report))
+            .collect::<anyhow::Result<_>>()?,
+        problems,
+    };
+    vcp_report::write_html(&page, &run.options.out.join("report.html"))?;
     Ok(())
+}
+
+/// Names and values of an object, what is inside it named with dots.
+fn lines(value: &serde_json::Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    gather("", value, &mut found);
+    found
+}
+
+fn gather(name: &str, value: &serde_json::Value, found: &mut Vec<(String, String)>) {
+    match value {
+        serde_json::Value::Object(entries) => {
+            for (key, value) in entries {
+                let key = key.replace('_', " ");
+                let name = if name.is_empty() {
+                    key
+                } else {
+                    format!("{name}, {key}")
+                };
+                gather(&name, value, found);
+            }
+        }
+        serde_json::Value::Array(values) if values.iter().any(serde_json::Value::is_object) => {
+            for (at, value) in values.iter().enumerate() {
+                gather(&format!("{name} {}", at + 1), value, found);
+            }
+        }
+        serde_json::Value::Null => {}
+        serde_json::Value::String(text) => found.push((name.to_owned(), text.clone())),
+        other => found.push((name.to_owned(), other.to_string())),
+    }
+}
+
+fn columns() -> Vec<Column> {
+    let images = Column {
+        key: "images".to_owned(),
+        label: "images".to_owned(),
+        help: String::new(),
+        format: Format::Count,
+    };
+    let figures = Figures::COLUMNS.iter().map(|column| Column {
+        key: column.key.to_owned(),
+        label: column.title.to_owned(),
+        help: column.help.to_owned(),
+        format: if column.is_percent {
+            Format::Percent
+        } else {
+            Format::Number
+        },
+    });
+    std::iter::once(images).chain(figures).collect()
+}
+
+fn rows(results: &Results) -> Vec<vcp_report::Row> {
+    let plain = |row: &Row, name: String| vcp_report::Row {
+        category: name,
+        values: cells(row.images, &row.figures, &row.undefined),
+        ..vcp_report::Row::default()
+    };
+    let mean = |name: String, mean: &vcp_evaluate::MeanRow| vcp_report::Row {
+        category: name,
+        values: cells(mean.images, &mean.figures, &mean.undefined),
+        is_mean: true,
+        defects: Vec::new(),
+    };
+    let mut rows: Vec<vcp_report::Row> = Vec::new();
+    for category in &results.categories {
+        let defects = category.defects.iter();
+        rows.push(vcp_report::Row {
+            defects: defects.map(|row| plain(row, row.name.clone())).collect(),
+            ..plain(&category.row, table::name(results, category))
+        });
+    }
+    if results.datasets.len() > 1 {
+        for dataset in &results.datasets {
+            rows.push(mean(format!("mean of {}", dataset.name), &dataset.mean));
+        }
+    }
+    rows.push(mean("mean".to_owned(), &results.mean));
+    rows
+}
+
+fn cells(images: usize, figures: &Figures, undefined: &Undefined) -> Vec<Cell> {
+    let cell = |key: &str| match figures.get(key) {
+        Some(figure) => Cell::Number(figure),
+        None => Cell::Undefined(undefined.get(key).cloned().unwrap_or_default()),
+    };
+    let figures = Figures::COLUMNS.iter().map(|column| cell(column.key));
+    std::iter::once(Cell::Number(images as f64))
+        .chain(figures)
+        .collect()
+}
+
+/// Curves, histogram and telling images of a category.
+fn section(
+    run: &Run,
+    results: &Results,
+    category: &plan::Category,
+    report: &CategoryReport,
+) -> anyhow::Result<Category> {
+    let result = &report.result;
+    let scores = |anomalous: bool| {
+        let images = report.images.iter();
+        images
+            .filter(|image| image.anomalous == anomalous)
+            .map(|image| result.scaled_score(image.score))
+            .collect()
+    };
+    Ok(Category {
+        name: table::name(results, result),
+        curves: curves(run, report),
+        normal_scores: scores(false),
+        anomalous_scores: scores(true),
+        score_threshold: result.row.figures.image_threshold,
+        pixel_threshold: result.row.figures.threshold,
+        color_range: Some((0.0, 1.0)),
+        worst_false_positives: drawn(run, category, report, &report.false_alarms)?,
+        worst_misses: drawn(run, category, report, &report.misses)?,
+    })
+}
+
+fn curves(run: &Run, report: &CategoryReport) -> Vec<Curve> {
+    let result = &report.result;
+    let figures = &result.row.figures;
+    let note = |figure: Option<f64>| {
+        let percent = table::percent(figure);
+        figure.map_or_else(String::new, |_| format!("area {percent} %"))
+    };
+    let points = |curve: &[CurvePoint], point: fn(&CurvePoint) -> [f64; 2]| {
+        curve.iter().map(point).collect::<Vec<_>>()
+    };
+    let rates: fn(&CurvePoint) -> [f64; 2] =
+        |point| [point.false_positive_rate, point.true_positive_rate];
+    let precision: fn(&CurvePoint) -> [f64; 2] =
+        |point| [point.true_positive_rate, point.precision];
+    let mut curves = Vec::new();
+    if figures.pixel_auroc.is_some() {
+        let pixels = &report.pixel_curve;
+        curves.push(Curve::roc(points(pixels, rates)).with_note(note(figures.pixel_auroc)));
+        curves.push(
+            Curve::precision_recall(points(pixels, precision)).with_note(note(figures.pixel_ap)),
+        );
+        let overlap = points(pixels, |point| {
+            [point.false_positive_rate, point.region_overlap]
+        });
+        let limit = run.options.protocol.aupro_limit;
+        curves.push(
+            Curve::per_region_overlap(overlap, limit)
+                .with_note(format!("exact {} %", table::percent(figures.aupro_exact))),
+        );
+        for curve in &mut curves {
+            curve.title += ", pixels";
+        }
+    }
+    if figures.image_auroc.is_some() {
+        let images = &report.image_curve;
+        let mut roc = Curve::roc(points(images, rates)).with_note(note(figures.image_auroc));
+        roc.title += ", images";
+        let mut precision_recall =
+            Curve::precision_recall(points(images, precision)).with_note(note(figures.image_ap));
+        precision_recall.title += ", images";
+        curves.extend([roc, precision_recall]);
+    }
+    curves
+}
+
+/// The images that are worth showing. One that cannot be read any more is left out.
+fn drawn(
+    run: &Run,
+    category: &plan::Category,
+    report: &CategoryReport,
+    worth: &[Case],
+) -> anyhow::Result<Vec<vcp_report::Case>> {
+    let options = run.options.protocol.decode_options();
+    let mut found = Vec::new();
+    for case in worth {
+        let Some(record) = report.images.get(case.image) else {
+            continue;
+        };
+        let mut samples = category.samples.iter();
+        let Some(sample) = samples.find(|sample| sample.id == record.id) else {
+            continue;
+        };
+        let prediction = run.predictor.finish(&case.logits())?;
+        let drawn = cases::case(
+            sample,
+            &report.result,
+            prediction.blended,
+            prediction.side,
+            record.score,
+            &options,
+        );
+        if let Ok(drawn) = drawn {
+            found.push(drawn.shrunk()?);
+        }
+    }
+    Ok(found)
 }

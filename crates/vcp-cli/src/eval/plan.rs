@@ -27,8 +27,6 @@ pub(super) struct Plan {
 /// A category of a data set.
 pub(super) struct Category {
     pub(super) dataset: String,
-    /// The data set's folder.
-    pub(super) root: PathBuf,
     pub(super) name: String,
     pub(super) samples: Vec<Sample>,
     /// Where files of each sample go below a folder of results, without ending.
@@ -93,7 +91,6 @@ impl Plan {
                 .collect();
             self.categories.push(Category {
                 dataset: dataset.name.clone(),
-                root: dataset.root.clone(),
                 listing: digest_of_listing(&samples),
                 name,
                 samples,
@@ -153,9 +150,17 @@ fn say_others(others: &[(String, Vec<&'static str>)]) {
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
+    let what: Vec<&str> = what
+        .iter()
+        .map(|what| match *what {
+            "model" => "another model",
+            "protocol" => "another protocol",
+            _ => "other images",
+        })
+        .collect();
     console::note(&format!(
-        "The output folder holds {first}{rest} from an evaluation with another {}; evaluating again.",
-        what.join(" and another ")
+        "The output folder holds {first}{rest} from an evaluation with {}; evaluating again.",
+        what.join(" and ")
     ));
 }
 

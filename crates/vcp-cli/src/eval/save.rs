@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use vcp_evaluate::{CategoryReport, Observed};
-use vcp_predict::Predictor;
+use vcp_predict::{Prediction, Predictor};
 
+use super::cases;
 use super::options::Options;
 use crate::args::EvalSave;
 use crate::files::{with_suffix, write_npy};
@@ -16,7 +17,7 @@ pub(super) fn save(
     predictor: &Predictor,
     observed: &[Observed],
     places: &[&Path],
-    _report: &CategoryReport,
+    report: &CategoryReport,
 ) -> anyhow::Result<()> {
     if options.save.is_empty() {
         return Ok(());
@@ -37,9 +38,41 @@ pub(super) fn save(
                             .with_context(|| format!("{} cannot be written", path.display()))?;
                     }
                 }
-                EvalSave::Strips => {}
+                EvalSave::Strips => {
+                    let path = with_suffix(&options.out.join("strips").join(place), ".png");
+                    strip(options, image, report, &prediction, &path)
+                        .with_context(|| format!("{} cannot be drawn", path.display()))?;
+                }
             }
         }
     }
+    Ok(())
+}
+
+/// The official four panels. Colours span the category's maps, so that they compare between its
+/// images.
+fn strip(
+    options: &Options,
+    image: &Observed,
+    report: &CategoryReport,
+    prediction: &Prediction,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let result = &report.result;
+    let case = cases::case(
+        &image.sample,
+        result,
+        prediction.blended.clone(),
+        prediction.side,
+        prediction.score,
+        &options.protocol.decode_options(),
+    )?;
+    // Without anomalous pixels there is no best threshold, and nothing is shown as a defect.
+    let threshold = result.row.figures.threshold.unwrap_or(f64::INFINITY);
+    let picture = vcp_report::strip(&case, threshold, (0.0, 1.0))?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    picture.write_png(path)?;
     Ok(())
 }

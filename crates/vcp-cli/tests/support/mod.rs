@@ -3,5 +3,6 @@
 #![allow(dead_code, reason = "no test program uses all of it")]
 
 pub(crate) mod cli;
+pub(crate) mod data;
 pub(crate) mod photos;
 pub(crate) mod server;

@@ -1,0 +1,34 @@
+//! An image with its map and truth, to be drawn.
+
+use vcp_dataset::{Label, MaskSource, Sample};
+use vcp_evaluate::CategoryResult;
+use vcp_image::DecodeOptions;
+use vcp_report::Case;
+
+/// Reads image and mask once more. `map` and `score` are on the model's own scale; the case has them
+/// scaled over the category, as the figures do.
+pub(super) fn case(
+    sample: &Sample,
+    result: &CategoryResult,
+    map: Vec<f32>,
+    side: usize,
+    score: f32,
+    options: &DecodeOptions,
+) -> anyhow::Result<Case> {
+    let photo = sample.load_image(options)?;
+    let has_mask = sample.label == Label::Anomalous && sample.mask != MaskSource::Unknown;
+    let truth = if has_mask {
+        Some(sample.load_mask(photo.width(), photo.height(), options)?)
+    } else {
+        None
+    };
+    Ok(Case {
+        title: sample.id.clone(),
+        path: sample.image.display().to_string(),
+        score: f64::from(result.scaled_score(score)),
+        photo,
+        map: result.scaled(map),
+        side,
+        truth,
+    })
+}
