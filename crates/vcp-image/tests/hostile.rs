@@ -1,6 +1,6 @@
 //! Files that lie, break off or are something else: typed errors, no panic, no absurd memory.
 
-#![allow(clippy::unwrap_used)] // helpers of tests, too
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // helpers of tests, too
 
 use std::path::{Path, PathBuf};
 
