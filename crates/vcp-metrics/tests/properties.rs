@@ -133,11 +133,18 @@ proptest! {
         }
         for threshold in thresholds {
             let (rate, recall, _) = plain.point(threshold);
-            // A straight piece of the curve stands for the values of normal pixels alone.
+            // Off the lines between kept points by a step in either direction at most.
             let near = found.curve.windows(2).any(|pair| {
-                let along = |a: f64, b: f64, x: f64| x >= a - step && x <= b + step;
-                along(pair[0].false_positive_rate, pair[1].false_positive_rate, rate)
-                    && along(pair[0].true_positive_rate, pair[1].true_positive_rate, recall)
+                let (x, y) = (pair[0].false_positive_rate, pair[0].true_positive_rate);
+                let along = (pair[1].false_positive_rate - x, pair[1].true_positive_rate - y);
+                let length = along.0.powi(2) + along.1.powi(2);
+                let share = if length > 0.0 {
+                    (((rate - x) * along.0 + (recall - y) * along.1) / length).clamp(0.0, 1.0)
+                } else {
+                    0.0
+                };
+                let off = (x + share * along.0 - rate, y + share * along.1 - recall);
+                off.0.abs() <= step && off.1.abs() <= step
             });
             prop_assert!(near, "{threshold} of {:?}", found.curve);
         }
