@@ -23,10 +23,10 @@ use crate::orientation::upright;
 use crate::{Error, Photo, mask_from_photo};
 
 /// What a decoder may allocate beside the pixels: tables, metadata, compressed rows.
-const WORKING_MEMORY: u64 = 64 << 20;
+pub(crate) const WORKING_MEMORY: u64 = 64 << 20;
 
 /// Longest side of an image, well above what cameras and line scanners give.
-const MAX_SIDE: u64 = 1 << 18;
+pub(crate) const MAX_SIDE: u64 = 1 << 18;
 
 /// How to decode an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +93,11 @@ pub fn decode_bytes(bytes: &[u8], label: &str, options: &DecodeOptions) -> Resul
     decode(Cursor::new(bytes), label, options, Narrowing::UpperByte)
 }
 
+/// How long a file may be: as long as its pixels could make it, and some more.
+pub(crate) fn longest_file(max_pixels: u64) -> u64 {
+    max_pixels.saturating_mul(16).saturating_add(WORKING_MEMORY)
+}
+
 /// One image on its way: where it comes from, and what is allowed.
 struct Source<'a> {
     label: &'a str,
@@ -120,10 +125,7 @@ fn decode<R: BufRead + Seek>(
         file: label.to_owned(),
         source,
     };
-    let max_bytes = options
-        .max_pixels
-        .saturating_mul(16)
-        .saturating_add(WORKING_MEMORY);
+    let max_bytes = longest_file(options.max_pixels);
     let bytes = reader.seek(SeekFrom::End(0)).map_err(read_error)?;
     if bytes > max_bytes {
         return Err(Error::FileTooLong {

@@ -1,0 +1,89 @@
+//! A photo in a file, of which rows are wanted.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::strips::Strips;
+use crate::{DecodeOptions, Error, Photo, PhotoRows, decode_file};
+
+/// A photo in a file, read some rows at a time where the file allows: a TIFF whose pixels are stored
+/// in strips or tiles, 8 or 16 bits, grey or RGB with or without alpha, not in planes, and upright.
+/// Any other file is decoded whole when it is opened.
+///
+/// The pixels are those of [`decode_file`], to the byte.
+pub struct PhotoFile {
+    path: PathBuf,
+    options: DecodeOptions,
+    source: Source,
+}
+
+enum Source {
+    Whole(Photo),
+    Strips(Box<Strips>),
+}
+
+impl PhotoFile {
+    /// Opens the photo at `path`.
+    ///
+    /// # Errors
+    /// As [`decode_file`]. A broken strip shows when it is read.
+    pub fn open(path: &Path, options: &DecodeOptions) -> Result<Self, Error> {
+        let source = match Strips::open(path, options) {
+            Some(strips) => Source::Strips(Box::new(strips)),
+            None => Source::Whole(decode_file(path, options)?),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            options: options.clone(),
+            source,
+        })
+    }
+
+    /// Whether the photo is not in memory but read when needed.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.source, Source::Strips(_))
+    }
+
+    /// The whole photo, decoded now if it is not in memory.
+    ///
+    /// # Errors
+    /// As [`decode_file`].
+    pub fn whole(&self) -> Result<Cow<'_, Photo>, Error> {
+        match &self.source {
+            Source::Whole(photo) => Ok(Cow::Borrowed(photo)),
+            Source::Strips(_) => decode_file(&self.path, &self.options).map(Cow::Owned),
+        }
+    }
+}
+
+impl PhotoRows for PhotoFile {
+    fn width(&self) -> usize {
+        match &self.source {
+            Source::Whole(photo) => photo.width(),
+            Source::Strips(strips) => strips.width(),
+        }
+    }
+
+    fn height(&self) -> usize {
+        match &self.source {
+            Source::Whole(photo) => photo.height(),
+            Source::Strips(strips) => strips.height(),
+        }
+    }
+
+    fn rows(&mut self, range: Range<usize>) -> Result<Cow<'_, Photo>, Error> {
+        match &mut self.source {
+            Source::Whole(photo) => {
+                let photo: &Photo = photo;
+                if range == (0..photo.height()) {
+                    Ok(Cow::Borrowed(photo))
+                } else {
+                    Ok(Cow::Owned(photo.crop(0..photo.width(), range)))
+                }
+            }
+            Source::Strips(strips) => strips.rows(range).map(Cow::Owned),
+        }
+    }
+}
