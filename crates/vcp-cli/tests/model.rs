@@ -202,6 +202,20 @@ fn every_kind_of_weight_file_is_inspected() {
         "{outcome:?}"
     );
 
+    // A name that would clear the screen.
+    let header = br#"{"\u001b[2J":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.extend([0; 8]);
+    workplace.write("odd.safetensors", file);
+    let outcome = workplace
+        .run(&["model", "inspect", "odd.safetensors", "--tensors"])
+        .ends_with(0);
+    assert!(
+        outcome.stdout.contains("[2]") && !outcome.stdout.contains('\u{1b}'),
+        "{outcome:?}"
+    );
+
     let Some(mini) = mini() else { return };
     let clip = mini.join("clip.pt");
     let outcome = workplace

@@ -125,7 +125,7 @@ fn source(source: &Source) -> Value {
 fn text(description: &Description) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{}", description.path);
+    let _ = writeln!(text, "{}", console::printable(&description.path));
     let _ = writeln!(text, "  is          {}", description.kind.title());
     let _ = writeln!(
         text,
@@ -151,7 +151,9 @@ fn text(description: &Description) -> String {
         let _ = writeln!(
             text,
             "  {:6} {:?} {}",
-            tensor.element_type, tensor.shape, tensor.name
+            tensor.element_type,
+            tensor.shape,
+            console::printable(&tensor.name)
         );
     }
     text
@@ -176,10 +178,10 @@ fn write_value(text: &mut String, title: &str, value: &Value) {
     }
 }
 
-/// A value without JSON's quotes and braces.
+/// A value without JSON's quotes and braces. Texts are whatever the file holds.
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => console::printable(text),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(entries) => {
             let entries = entries
