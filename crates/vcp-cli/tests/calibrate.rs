@@ -94,10 +94,7 @@ fn good_photos_give_a_threshold_just_above_them_and_say_what_it_is_worth() {
             threshold.to_bits(),
             "no bit is lost on the way through the file"
         );
-        assert_eq!(
-            number(&line["pixel_threshold"]),
-            number(&calibration["pixel_threshold"])
-        );
+        assert_eq!(line["pixel_threshold"], calibration["pixel_threshold"]);
         let bytes = std::fs::read(workplace.path(line["files"]["map"].as_str().unwrap())).unwrap();
         let map: Vec<f32> = npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap();
         let pixel = number(&calibration["pixel_threshold"]);

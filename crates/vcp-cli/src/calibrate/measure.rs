@@ -101,7 +101,12 @@ impl Measurements {
         });
         outcome.map_err(|error| {
             self.failed += 1;
-            format!("{}: {error}", path.display())
+            let path = path.display().to_string();
+            if error.contains(&path) {
+                error
+            } else {
+                format!("{path}: {error}")
+            }
         })
     }
 

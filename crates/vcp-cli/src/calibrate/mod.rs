@@ -104,7 +104,7 @@ fn measure(
         if let Err(problem) = found.add(item, samples.next())
             && !options.quiet
         {
-            progress.around(|| console::note(&problem));
+            progress.around(|| console::note(&console::printable(&problem)));
         }
         progress.advance();
     }

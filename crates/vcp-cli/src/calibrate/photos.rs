@@ -1,6 +1,6 @@
 //! The photos to calibrate on, and what is known about them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vcp_dataset::{Label, MaskSource, Sample, Split};
 use vcp_image::DecodeOptions;
@@ -76,7 +76,7 @@ impl Photos {
                 };
                 // Masks that are not named are looked for there only, not beside whatever folder
                 // the command happens to be run in.
-                let samples = read("folder", anomalous.clone(), &options, arguments)?;
+                let samples = read("folder", anomalous, &options, arguments)?;
                 (
                     Source::Samples(samples),
                     words(&[normal, anomalous.clone()]),
@@ -185,12 +185,12 @@ fn dataset(
         decode: decode.clone(),
         ..Default::default()
     };
-    read(name, root, &options, arguments)
+    read(name, &root, &options, arguments)
 }
 
 fn read(
     layout: &str,
-    root: PathBuf,
+    root: &Path,
     options: &vcp_dataset::Options,
     arguments: &CalibrateArgs,
 ) -> anyhow::Result<Vec<Sample>> {
@@ -212,7 +212,7 @@ fn read(
             ))
         })?),
     };
-    let mut dataset = layout.read(&root, options).or_usage()?;
+    let mut dataset = layout.read(root, options).or_usage()?;
     dataset.select(&arguments.category, split).or_usage()?;
     if dataset.samples.is_empty() {
         return Err(usage(format!(
@@ -222,10 +222,10 @@ fn read(
     }
     if !arguments.quiet {
         for note in &dataset.notes {
-            console::note(note);
+            console::note(&console::printable(note));
         }
         for problem in dataset.problems.iter().take(MAX_PROBLEMS) {
-            console::note(&problem.sentence());
+            console::note(&console::printable(&problem.sentence()));
         }
         if dataset.problems.len() > MAX_PROBLEMS {
             console::note(&format!(

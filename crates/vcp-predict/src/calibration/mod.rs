@@ -55,7 +55,7 @@ pub enum CalibrationError {
 
 /// Refuses values that a threshold cannot lie above.
 fn check_values(values: &[f32]) -> Result<(), CalibrationError> {
-    let unusable = |value: &f32| !value.is_finite() || *value == f32::MAX;
+    let unusable = |value: &f32| !value.is_finite() || value.next_up().is_infinite();
     match values.iter().position(unusable) {
         None => Ok(()),
         Some(position) => Err(CalibrationError::NotFinite {
