@@ -122,6 +122,9 @@ mod tests {
         assert!(one.add(Path::new("nowhere")).is_err());
         // What `sha256sum a b | LC_ALL=C sort | sha256sum` prints: "1" has the digest 6b86…, "2"
         // has d473….
-        assert_eq!(one.digest(), "68c2919f4305e50800082ab7f11eb17d96c7832f59154e97b1d373a5179a63ea");
+        assert_eq!(
+            one.digest(),
+            "68c2919f4305e50800082ab7f11eb17d96c7832f59154e97b1d373a5179a63ea"
+        );
     }
 }
