@@ -1,5 +1,6 @@
 //! Standard output for results, standard error for everything else.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use indicatif::ProgressStyle;
@@ -45,9 +46,10 @@ pub(crate) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String
     for row in &rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            line += &match column {
-                0 => format!("{cell:width$}"),
-                _ => format!("  {cell:>width$}"),
+            // Writing to a string cannot fail.
+            let _ = match column {
+                0 => write!(line, "{cell:width$}"),
+                _ => write!(line, "  {cell:>width$}"),
             };
         }
         text += line.trim_end();

@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use vcp_image::DecodeOptions;
 use vcp_metrics::PixelOptions;
 use vcp_predict::PredictorOptions;
@@ -12,8 +12,10 @@ use vcp_predict::PredictorOptions;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Protocol {
     /// Shares of branch 1 and branch 2 in the map.
+    #[serde(serialize_with = "shortest_pair")]
     pub blend: [f32; 2],
     /// Standard deviation of the smoothing in pixels of the map; 0 for none.
+    #[serde(serialize_with = "shortest")]
     pub smoothing: f32,
     /// How many of a branch's largest pixels make the image score. `None`: 2000 at 518 pixels a side
     /// as in the official code, at other sizes in proportion to the area.
@@ -99,4 +101,19 @@ impl Protocol {
         vcp_metrics::Collector::new(self.pixel_options())?;
         Ok(())
     }
+}
+
+/// The number that a reader would write: 0.2, not what is left of it in single precision.
+fn readable(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| value.into())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn shortest<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    readable(*value).serialize(serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn shortest_pair<S: Serializer>(values: &[f32; 2], serializer: S) -> Result<S::Ok, S::Error> {
+    values.map(readable).serialize(serializer)
 }

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use vcp_dataset::Sample;
+use vcp_dataset::{MaskSource, Sample};
 
 use crate::category::CategoryReport;
 use crate::error::Error;
@@ -37,6 +37,9 @@ pub enum Found {
     /// Nothing.
     Nothing,
 }
+
+/// Characters of a data set's or category's name that a file's name holds.
+const LONGEST_NAME: usize = 60;
 
 /// As it stands on the disk.
 #[derive(Serialize, Deserialize)]
@@ -134,6 +137,12 @@ fn plain(name: &str) -> String {
             let _ = write!(text, "%{byte:02x}");
         }
     }
+    if text.len() <= LONGEST_NAME {
+        return text;
+    }
+    // No file system takes names of any length.
+    text.truncate(LONGEST_NAME);
+    text.push_str(&digest_of(&name));
     text
 }
 
@@ -148,9 +157,57 @@ pub fn digest_of_listing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> S
     };
     let mut hasher = Sha256::new();
     for sample in samples {
-        let image = stamp(Some(&sample.image));
-        let mask = stamp(sample.mask.path());
-        hasher.update(format!("{sample:?}\n{image:?}\n{mask:?}\n"));
+        let Sample {
+            id,
+            image,
+            mask,
+            label,
+            defect,
+            ..
+        } = sample;
+        // Not the folders: the same data set may be named in several ways.
+        let rule = match mask {
+            MaskSource::File { rule, .. } => format!("{rule:?}"),
+            MaskSource::Ellipse { ellipse, .. } => format!("{ellipse:?}"),
+            MaskSource::None => "none".to_owned(),
+            MaskSource::Unknown => "unknown".to_owned(),
+            MaskSource::Labelme { .. } => "labelme".to_owned(),
+        };
+        let name = mask.path().and_then(Path::file_name);
+        let (image, mask) = (stamp(Some(image)), stamp(mask.path()));
+        let facts = (id, label, defect, rule, name, image, mask);
+        hasher.update(format!("{facts:?}\n"));
     }
     hexadecimal(hasher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_apart_and_inside_the_folder() {
+        let long = "x".repeat(500);
+        let names = [
+            "a",
+            "A-b",
+            "a/b",
+            "../a",
+            "a b",
+            "a%2fb",
+            "",
+            &long,
+            &format!("{long}y"),
+        ];
+        let mut seen = Vec::new();
+        for name in names {
+            let plain = plain(name);
+            assert!(
+                plain.len() < 130 && !plain.contains(['/', '.', '\\']),
+                "{plain}"
+            );
+            assert!(!seen.contains(&plain), "{plain}");
+            seen.push(plain);
+        }
+    }
 }

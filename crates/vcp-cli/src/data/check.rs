@@ -1,5 +1,7 @@
 //! `vcp-clip data check`.
 
+use std::fmt::Write as _;
+
 use vcp_dataset::Report;
 
 use super::{Datasets, thread_pool};
@@ -74,20 +76,21 @@ fn text(report: &Report) -> String {
     ];
     let mut text = format!("{}\n", console::printable(&report.dataset));
     text += &console::table(&headings, rows.chain([total]));
+    // Writing to a string cannot fail.
     for note in &report.notes {
-        text += &format!("Note: {}\n", console::printable(note));
+        let _ = writeln!(text, "Note: {}", console::printable(note));
     }
     let what = if report.deep {
         "all images and masks were decoded"
     } else {
         "images and masks were not decoded"
     };
-    match report.problems.len() {
-        0 => text += &format!("No problems; {what}.\n"),
-        count => text += &format!("Problems: {count}; {what}.\n"),
-    }
+    let _ = match report.problems.len() {
+        0 => writeln!(text, "No problems; {what}."),
+        count => writeln!(text, "Problems: {count}; {what}."),
+    };
     for problem in &report.problems {
-        text += &format!("- {}\n", console::printable(&problem.sentence()));
+        let _ = writeln!(text, "- {}", console::printable(&problem.sentence()));
     }
     text
 }

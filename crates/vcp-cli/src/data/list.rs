@@ -1,5 +1,7 @@
 //! `vcp-clip data list`.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use vcp_dataset::Layout;
 
@@ -29,9 +31,10 @@ pub(crate) fn run(arguments: &LayoutsArgs) -> anyhow::Result<Exit> {
     }
     let mut text = String::new();
     for layout in layouts {
-        text += &format!("{}: {}\n", layout.name(), layout.title());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}: {}", layout.name(), layout.title());
         for line in layout.describe().lines() {
-            text += &format!("    {line}\n");
+            let _ = writeln!(text, "    {line}");
         }
         text.push('\n');
     }

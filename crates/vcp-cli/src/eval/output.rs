@@ -126,10 +126,9 @@ fn markdown(results: &Results) -> String {
         text += &line(row);
     }
     text += "\nPercent, but for the number of images; – stands for what is undefined.\n";
-    for remark in table::remarks(results) {
-        text += &format!("\n- {}", cell(&remark));
-    }
-    if !table::remarks(results).is_empty() {
+    for (at, remark) in table::remarks(results).iter().enumerate() {
+        text += if at == 0 { "\n- " } else { "- " };
+        text += &cell(remark);
         text.push('\n');
     }
     text

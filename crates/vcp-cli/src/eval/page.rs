@@ -1,5 +1,6 @@
 //! report.html: everything that was found on one page.
 
+use serde_json::Value;
 use vcp_evaluate::{Case, CategoryReport, CurvePoint, Figures, Results, Row, Undefined};
 use vcp_report::{Category, Cell, Column, Curve, Format, Report};
 
@@ -28,7 +29,7 @@ pub(super) fn write(
     let page = Report {
         title: names.join(", "),
         created: String::new(),
-        model: lines(&results.model),
+        model: model(run),
         protocol: lines(&results.protocol),
         columns: columns(),
         rows: rows(results),
@@ -41,35 +42,54 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Names and values of an object, what is inside it named with dots.
-fn lines(value: &serde_json::Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    gather("", value, &mut found);
-    found
+/// What was evaluated, as a reader wants to know it; `results.json` has the rest.
+fn model(run: &Run) -> Vec<(String, String)> {
+    let model = &run.model;
+    let mut lines = vec![("digest".to_owned(), model.digest.clone())];
+    for source in &model.sources {
+        let digest = format!("SHA-256 {}", source.sha256);
+        lines.push((source.file_name.clone(), digest));
+    }
+    let (geometry, settings) = (&model.geometry, &model.settings);
+    let tower = |tower: &vcp_checkpoint::TowerGeometry| {
+        format!("{} blocks of width {}", tower.layers, tower.width)
+    };
+    let taps: Vec<String> = settings.taps.iter().map(usize::to_string).collect();
+    let further = [
+        ("vision tower", tower(&geometry.vision)),
+        ("text tower", tower(&geometry.text)),
+        ("patch", format!("{} pixels", geometry.patch_size)),
+        ("image size", format!("{} pixels", settings.image_size)),
+        ("taps", taps.join(", ")),
+        ("normal templates", settings.normal_templates.join("; ")),
+        (
+            "anomalous templates",
+            settings.anomalous_templates.join("; "),
+        ),
+        ("activation", format!("{:?}", settings.activation)),
+    ];
+    lines.extend(further.map(|(name, value)| (name.to_owned(), value)));
+    lines
 }
 
-fn gather(name: &str, value: &serde_json::Value, found: &mut Vec<(String, String)>) {
-    match value {
-        serde_json::Value::Object(entries) => {
-            for (key, value) in entries {
-                let key = key.replace('_', " ");
-                let name = if name.is_empty() {
-                    key
-                } else {
-                    format!("{name}, {key}")
-                };
-                gather(&name, value, found);
-            }
-        }
-        serde_json::Value::Array(values) if values.iter().any(serde_json::Value::is_object) => {
-            for (at, value) in values.iter().enumerate() {
-                gather(&format!("{name} {}", at + 1), value, found);
-            }
-        }
-        serde_json::Value::Null => {}
-        serde_json::Value::String(text) => found.push((name.to_owned(), text.clone())),
-        other => found.push((name.to_owned(), other.to_string())),
-    }
+/// Names and values of an object.
+fn lines(value: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values
+            .iter()
+            .map(Value::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    };
+    let Some(entries) = value.as_object() else {
+        return Vec::new();
+    };
+    let entries = entries.iter().filter(|(_, value)| !value.is_null());
+    entries
+        .map(|(key, value)| (key.replace('_', " "), text(value)))
+        .collect()
 }
 
 fn columns() -> Vec<Column> {

@@ -159,7 +159,8 @@ fn say_others(others: &[(String, Vec<&'static str>)]) {
         })
         .collect();
     console::note(&format!(
-        "The output folder holds {first}{rest} from an evaluation with {}; evaluating again.",
+        "The output folder holds {}{rest} from an evaluation with {}; evaluating again.",
+        console::printable(first),
         what.join(" and ")
     ));
 }

@@ -1,5 +1,6 @@
 //! The official table, for people.
 
+use serde_json::{Value, json};
 use vcp_evaluate::{CategoryResult, Figures, MeanRow, Results, Row};
 
 use crate::console;
@@ -28,7 +29,8 @@ pub(super) fn text(results: &Results) -> String {
     let mut text = console::table(&headings, rows(results));
     text += "Percent, but for the number of images; – stands for what is undefined.\n";
     for remark in remarks(results) {
-        text += &format!("{}\n", console::printable(&remark));
+        text += &console::printable(&remark);
+        text.push('\n');
     }
     text
 }
@@ -79,6 +81,18 @@ pub(super) fn percent(figure: Option<f64>) -> String {
 /// Undefined figures, means that leave something out, images that are missing: a sentence each.
 pub(super) fn remarks(results: &Results) -> Vec<String> {
     let mut remarks = Vec::new();
+    let unusual = |key: &str, usual: Value| {
+        let value = results.protocol.get(key);
+        value.filter(|value| **value != usual)
+    };
+    if let Some(steps) = unusual("aupro_steps", json!(200)) {
+        remarks.push(format!("AUPRO-200 is over {steps} thresholds here."));
+    }
+    if let Some(limit) = unusual("aupro_limit", json!(0.3)) {
+        remarks.push(format!(
+            "Both AUPRO end at a false-positive rate of {limit}, not of 0.3 as usual."
+        ));
+    }
     for category in &results.categories {
         let name = name(results, category);
         remarks.extend(undefined(&name, &category.row));

@@ -111,7 +111,7 @@ impl Choice {
             }
             Files::Random(geometry) => {
                 let settings = self.changes.apply(Settings::for_geometry(geometry));
-                Weights::random(geometry.clone(), settings, 0).or_usage()
+                Weights::random(*geometry, settings, 0).or_usage()
             }
             Files::Bundle(bundle) => {
                 let weights = Weights::open_bundle(bundle).or_usage()?;

@@ -265,7 +265,10 @@ fn figures_equal_the_official_ones() {
             let expected = expected[official].as_f64().unwrap();
             let difference = (found - expected).abs();
             eprintln!("{name} {key}: {found} differs by {difference:.1e}");
-            assert!(difference < OFFICIAL, "{name} {key}: {found}, not {expected}");
+            assert!(
+                difference < OFFICIAL,
+                "{name} {key}: {found}, not {expected}"
+            );
         }
     }
 }
