@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder as _;
 use tempfile::{Builder, NamedTempFile};
+use vcp_image::MapRows;
 
 /// Writes a file beside its place and moves it there when it is complete, creating the folders
 /// above it. When `write` fails, nothing is left behind.
@@ -31,6 +32,23 @@ pub(crate) fn write_npy(path: &Path, values: &[f32], side: usize) -> io::Result<
             .writer(file)
             .begin_nd()?;
         writer.extend(values.iter().copied())?;
+        writer.finish()
+    })
+}
+
+/// Writes a map as an f32 array `[height, width]`, row by row.
+pub(crate) fn write_npy_rows(path: &Path, map: &dyn MapRows) -> io::Result<()> {
+    write_whole(path, |file| {
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&[map.height() as u64, map.width() as u64])
+            .writer(file)
+            .begin_nd()?;
+        let mut row = vec![0.0_f32; map.width()];
+        for y in 0..map.height() {
+            map.row(y, &mut row);
+            writer.extend(row.iter().copied())?;
+        }
         writer.finish()
     })
 }

@@ -57,7 +57,7 @@ impl Pipeline {
         let predictor = Arc::new(predictor);
         let decode = {
             let predictor = Arc::clone(&predictor);
-            move |found| decode_found(found, &options, &predictor)
+            move |found| decode_found(found, |input| decode(input, &options, &predictor))
         };
         Self::of(photos, decode, move |item| predict(item, &predictor), stop)
     }
@@ -126,15 +126,15 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Joi
         .context("No thread can be started")
 }
 
-fn decode_found(
+/// What `decode` makes of a photo that was found.
+pub(crate) fn decode_found<T>(
     found: Found,
-    options: &DecodeOptions,
-    predictor: &Predictor,
-) -> Item<(Photo, Prepared)> {
+    decode: impl FnOnce(&Input) -> Result<T, String>,
+) -> Item<T> {
     let begun = Instant::now();
     let (input, outcome) = match found {
         Found::Photo(input) => {
-            let outcome = decode(&input, options, predictor);
+            let outcome = guarded(|| decode(&input));
             (input, outcome)
         }
         Found::Unreadable { path, error } => (
@@ -157,12 +157,10 @@ fn decode(
     options: &DecodeOptions,
     predictor: &Predictor,
 ) -> Result<(Photo, Prepared), String> {
-    guarded(|| {
-        let photo = vcp_image::decode_file(&input.path, options)
-            .map_err(|error| whole_message(&error.into()))?;
-        let prepared = predictor.prepare(&photo);
-        Ok((photo, prepared))
-    })
+    let photo = vcp_image::decode_file(&input.path, options)
+        .map_err(|error| whole_message(&error.into()))?;
+    let prepared = predictor.prepare(&photo);
+    Ok((photo, prepared))
 }
 
 /// Decoding of one file, so that one that trips a decoder does not end the run.

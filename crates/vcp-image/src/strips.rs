@@ -31,7 +31,7 @@ pub(crate) struct Strips {
     /// Width and height of a strip or tile.
     chunk: (usize, usize),
     /// Strips in memory, with their numbers, which follow on one another.
-    strips: VecDeque<(usize, Vec<u8>)>,
+    held: VecDeque<(usize, Vec<u8>)>,
 }
 
 impl Strips {
@@ -100,7 +100,7 @@ impl Strips {
             samples,
             channels,
             chunk: (chunk.0 as usize, chunk.1 as usize),
-            strips: VecDeque::new(),
+            held: VecDeque::new(),
         })
     }
 
@@ -124,26 +124,23 @@ impl Strips {
         );
         let rows_of_strip = self.chunk.1;
         let needed = range.start / rows_of_strip..range.end.div_ceil(rows_of_strip);
-        self.strips.retain(|(number, _)| needed.contains(number));
+        self.held.retain(|(number, _)| needed.contains(number));
         if self
-            .strips
+            .held
             .front()
             .is_some_and(|(first, _)| *first > needed.start)
         {
-            self.strips.clear();
+            self.held.clear();
         }
-        let known = self
-            .strips
-            .back()
-            .map_or(needed.start, |(last, _)| last + 1);
+        let known = self.held.back().map_or(needed.start, |(last, _)| last + 1);
         for number in known..needed.end {
             let strip = catch_unwind(AssertUnwindSafe(|| self.read(number)))
                 .unwrap_or_else(|_| Err(self.invalid("the decoder gave up on it")))?;
-            self.strips.push_back((number, strip));
+            self.held.push_back((number, strip));
         }
         let stride = self.width * self.channels;
         let mut pixels = Vec::with_capacity(range.len() * stride);
-        for (number, strip) in &self.strips {
+        for (number, strip) in &self.held {
             let top = number * rows_of_strip;
             let bottom = top + strip.len() / stride;
             let rows = range.start.clamp(top, bottom) - top..range.end.clamp(top, bottom) - top;

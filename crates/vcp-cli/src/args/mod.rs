@@ -9,6 +9,7 @@ mod eval;
 mod model;
 mod segment;
 mod shared;
+mod tiling;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
@@ -25,6 +26,7 @@ pub(crate) use model::{
 };
 pub(crate) use segment::{Format, Save, SegmentArgs};
 pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs};
+pub(crate) use tiling::TilingArgs;
 
 const AFTER_HELP: &str = "\
 Every option may also stand in the environment, as VCP_CLIP_ and its name in capitals with

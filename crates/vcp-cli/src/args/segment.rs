@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs};
+use super::{ChoiceArgs, ConfigArgs, TilingArgs};
 
 /// Find defects in photos: a score, regions and maps for each.
 ///
@@ -100,6 +100,9 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) max_pixels: u64,
 
+    #[command(flatten)]
+    pub(crate) tiling: TilingArgs,
+
     /// Threads that compute [default: one per processor core].
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -121,7 +124,8 @@ pub(crate) enum Save {
     Heatmap,
     /// NAME.mask.png: white where the map reaches the pixel threshold.
     Mask,
-    /// NAME.map.npy, NAME.branch1.npy and NAME.branch2.npy: the maps as 32-bit floats.
+    /// NAME.map.npy, NAME.branch1.npy and NAME.branch2.npy: the maps as 32-bit floats, with --tile at
+    /// the photo's own resolution.
     Npy,
     /// NAME.json: what is also printed.
     Json,

@@ -1,5 +1,6 @@
 //! `vcp-clip segment`.
 
+mod looked;
 mod names;
 mod options;
 mod report;
@@ -10,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use vcp_checkpoint::Calibration;
-use vcp_image::ScaledMap;
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::{Format, SegmentArgs};
@@ -19,8 +19,9 @@ use crate::console;
 use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
 use crate::interrupt::Stop;
-use crate::pipeline::{Item, Pipeline, Segmented};
+use crate::pipeline::Item;
 use crate::progress::Progress;
+use looked::{Looked, Looking};
 use options::Options;
 use report::{Failure, Report};
 use save::Saving;
@@ -53,8 +54,8 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut printer = Printer::new(options.format);
     let mut tally = Tally::default();
     let mut names = ResultNames::default();
-    let pipeline = Pipeline::start(predictor, inputs, options.decode.clone(), &stop)?;
-    while let Some(item) = pipeline.next() {
+    let looking = Looking::start(predictor, inputs, &options, &stop)?;
+    while let Some(item) = looking.next() {
         let result = finish(item, &options, scale, &mut names);
         tally.count(&result);
         let printed = progress.around(|| printer.print(&result));
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     }
     progress.finish();
     let interrupted = stop.is_interrupted();
-    pipeline.finish()?;
+    looking.finish()?;
     tally.exit(&options, interrupted)
 }
 
@@ -111,7 +112,7 @@ impl Scale {
 
 /// Measures and writes what the model found in a photo.
 fn finish(
-    item: Item<Segmented>,
+    item: Item<Looked>,
     options: &Options,
     scale: Scale,
     names: &mut ResultNames,
@@ -121,9 +122,9 @@ fn finish(
         .saving
         .as_ref()
         .map(|saving| saving.claim(names, &item.input.relative));
-    let outcome = item.outcome.and_then(|segmented| {
+    let outcome = item.outcome.and_then(|looked| {
         let saving = options.saving.as_ref().zip(base.as_deref());
-        report(path.clone(), &segmented, item.spent, scale, saving)
+        report(path.clone(), &looked, item.spent, scale, saving)
             .map_err(|error| whole_message(&error))
     });
     outcome.map_err(|error| Failure { path, error })
@@ -132,30 +133,29 @@ fn finish(
 /// `saving` also says under what name. `spent` is the time that the photo has taken so far.
 fn report(
     path: String,
-    segmented: &Segmented,
+    looked: &Looked,
     spent: Duration,
     scale: Scale,
     saving: Option<(&Saving, &Path)>,
 ) -> anyhow::Result<Report> {
     let begun = Instant::now();
-    let Segmented { photo, prediction } = segmented;
-    let (width, height) = (photo.width(), photo.height());
-    let map = ScaledMap::new(&prediction.blended, prediction.side, width, height);
-    let regions = vcp_image::regions(&map, scale.pixel)
+    let (width, height) = looked.size();
+    let map = looked.map();
+    let regions = vcp_image::regions(&*map, scale.pixel)
         .iter()
         .map(Into::into)
         .collect();
     let files = match saving {
-        Some((saving, base)) => saving.save(base, photo, prediction, &map, scale)?,
+        Some((saving, base)) => saving.save(base, looked, &*map, scale)?,
         None => save::Files::default(),
     };
     let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
     let report = Report {
         path,
-        score: prediction.score,
+        score: looked.score(),
         score_threshold: scale.score,
-        anomalous: prediction.score >= scale.score,
-        max: prediction.max,
+        anomalous: looked.score() >= scale.score,
+        max: looked.max(),
         pixel_threshold: scale.pixel,
         regions,
         width,

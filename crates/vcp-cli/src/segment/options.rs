@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use vcp_image::DecodeOptions;
+use vcp_predict::tiling::Tiling;
 
 use super::save::Saving;
 use crate::args::{Format, Save, SegmentArgs};
@@ -25,6 +26,8 @@ pub(crate) struct Options {
     /// A file with what the three above are by default.
     pub(crate) calibration: Option<PathBuf>,
     pub(crate) decode: DecodeOptions,
+    /// How photos are cut into windows, if they are.
+    pub(crate) tiling: Option<Tiling>,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
     pub(crate) fail_on_anomaly: bool,
@@ -67,6 +70,7 @@ impl Options {
                 apply_orientation: !arguments.no_orientation,
                 max_pixels: arguments.max_pixels,
             },
+            tiling: arguments.tiling.tiling()?,
             threads: arguments.threads,
             format: arguments.format,
             fail_on_anomaly: arguments.fail_on_anomaly,

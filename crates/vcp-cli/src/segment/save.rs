@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use vcp_image::{Photo, ScaledMap};
-use vcp_predict::Prediction;
+use vcp_image::MapRows;
+use vcp_predict::tiling::MapKind;
 
 use super::Scale;
+use super::looked::Looked;
 use super::names::ResultNames;
 use crate::args::Save;
-use crate::files::{with_suffix, write_npy, write_whole};
+use crate::files::{with_suffix, write_npy, write_npy_rows, write_whole};
+use crate::pipeline::Segmented;
 
 /// How the names of our pictures end.
 pub(crate) const PICTURE_SUFFIXES: [&str; 3] = [OVERLAY, HEATMAP, MASK];
@@ -56,9 +58,8 @@ impl Saving {
     pub(crate) fn save(
         &self,
         base: &Path,
-        photo: &Photo,
-        prediction: &Prediction,
-        map: &ScaledMap<'_>,
+        looked: &Looked,
+        map: &dyn MapRows,
         scale: Scale,
     ) -> anyhow::Result<Files> {
         if let Some(folder) = base.parent() {
@@ -70,18 +71,13 @@ impl Saving {
             draw().write_png(&path)?;
             anyhow::Ok(Some(path.display().to_string()))
         };
-        let array = |suffix, values: &[f32]| {
-            let path = with_suffix(base, suffix);
-            write_npy(&path, values, prediction.side)
-                .with_context(|| format!("{} cannot be written", path.display()))?;
-            anyhow::Ok(Some(path.display().to_string()))
-        };
         let mut files = Files::default();
         for kind in &self.kinds {
             match kind {
                 Save::Overlay => {
+                    let photo = looked.photo()?;
                     files.overlay = picture(OVERLAY, &|| {
-                        vcp_image::overlay(photo, map, scale.range, scale.pixel)
+                        vcp_image::overlay(&photo, map, scale.range, scale.pixel)
                     })?;
                 }
                 Save::Heatmap => {
@@ -91,9 +87,8 @@ impl Saving {
                     files.mask = picture(MASK, &|| vcp_image::mask_picture(map, scale.pixel))?;
                 }
                 Save::Npy => {
-                    files.map = array(".map.npy", &prediction.blended)?;
-                    files.branch1 = array(".branch1.npy", &prediction.branch1)?;
-                    files.branch2 = array(".branch2.npy", &prediction.branch2)?;
+                    let [map, branch1, branch2] = save_arrays(base, looked, map)?.map(Some);
+                    (files.map, files.branch1, files.branch2) = (map, branch1, branch2);
                 }
                 Save::Json => {
                     files.json = Some(with_suffix(base, ".json").display().to_string());
@@ -112,4 +107,29 @@ impl Saving {
         write_whole(&path, |file| writeln!(file, "{line}"))
             .with_context(|| format!("{} cannot be written", path.display()))
     }
+}
+
+/// Writes the map and those of the branches: in the model's size if the photo was seen whole, else
+/// in the photo's, in which alone the windows meet.
+fn save_arrays(base: &Path, looked: &Looked, map: &dyn MapRows) -> anyhow::Result<[String; 3]> {
+    let paths = [".map.npy", ".branch1.npy", ".branch2.npy"].map(|end| with_suffix(base, end));
+    let [blended, branch1, branch2] = &paths;
+    let written = |path: &Path, outcome: std::io::Result<()>| {
+        outcome.with_context(|| format!("{} cannot be written", path.display()))
+    };
+    match looked {
+        Looked::Whole(Segmented { prediction, .. }) => {
+            let side = prediction.side;
+            written(blended, write_npy(blended, &prediction.blended, side))?;
+            written(branch1, write_npy(branch1, &prediction.branch1, side))?;
+            written(branch2, write_npy(branch2, &prediction.branch2, side))?;
+        }
+        Looked::Tiled(seen) => {
+            let [first, second] = [MapKind::Branch1, MapKind::Branch2].map(|kind| seen.map(kind));
+            written(blended, write_npy_rows(blended, map))?;
+            written(branch1, write_npy_rows(branch1, &first))?;
+            written(branch2, write_npy_rows(branch2, &second))?;
+        }
+    }
+    Ok(paths.map(|path| path.display().to_string()))
 }
