@@ -512,4 +512,12 @@ fn a_bundle_is_packed_from_its_parts() {
     fs::write(&pulled.path, "nonsense").unwrap();
     place.offline = true;
     assert!(!place.pull("mini").unwrap().already_there);
+
+    // So is a sound bundle of that name which was made of something else.
+    let packed = fs::read(&pulled.path).unwrap();
+    support::cli::weights()
+        .write_bundle(&pulled.path, vcp_checkpoint::Precision::AsStored)
+        .unwrap();
+    assert!(!place.pull("mini").unwrap().already_there);
+    assert_eq!(fs::read(&pulled.path).unwrap(), packed);
 }

@@ -132,18 +132,29 @@ impl Puller<'_> {
 
     fn bundle(&self, recipe: &BundleRecipe, progress: &dyn Progress) -> Result<Pulled, PullError> {
         let path = self.cache.join(recipe.file_name());
-        if vcp_checkpoint::Weights::open_bundle(&path).is_ok() {
-            return Ok(Pulled {
-                path,
-                already_there: true,
-            });
+        let mut sources = Vec::new();
+        for name in [&recipe.clip, &recipe.checkpoint] {
+            let source = self.catalogue.source(name);
+            sources.push(source.ok_or_else(|| PullError::unknown_name(name, self.catalogue))?);
+        }
+        if let Ok(bundle) = vcp_checkpoint::Weights::open_bundle(&path) {
+            let holds = |source: &&Source| {
+                let mut made_of = bundle.sources().iter();
+                made_of.any(|made_of| made_of.sha256() == source.sha256)
+            };
+            if sources.iter().all(holds) {
+                return Ok(Pulled {
+                    path,
+                    already_there: true,
+                });
+            }
+            progress.note(&format!(
+                "{} was made of other files than the published ones; it will be replaced.",
+                path.display()
+            ));
         }
         let mut parts = Vec::new();
-        for name in [&recipe.clip, &recipe.checkpoint] {
-            let source = self
-                .catalogue
-                .source(name)
-                .ok_or_else(|| PullError::unknown_name(name, self.catalogue))?;
+        for source in sources {
             parts.push(self.file(source, progress)?.path);
         }
         progress.note(&format!("Packing {}.", path.display()));
