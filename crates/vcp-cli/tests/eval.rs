@@ -452,6 +452,23 @@ fn a_missing_mask_is_said_and_leaves_pixel_figures() {
 }
 
 #[test]
+fn an_empty_mask_is_said_with_both_paths() {
+    let workplace = mvtec();
+    let empty = workplace.path("set/nut/ground_truth/rust/001_mask.png");
+    let mut file = fs::read(&empty).unwrap();
+    file[54..].fill(0);
+    fs::write(&empty, file).unwrap();
+    let outcome = eval_set(&workplace, "out", &[]).ends_with(0);
+    let line = outcome
+        .stdout
+        .lines()
+        .find(|line| line.contains("has no defect at 70 pixels"));
+    let line = line.unwrap().replace('\\', "/");
+    assert!(line.contains("set/nut/test/rust/001.png"), "{line}");
+    assert!(line.contains("ground_truth/rust/001_mask.png"), "{line}");
+}
+
+#[test]
 fn what_is_undefined_is_null_and_said() {
     let workplace = mvtec();
     category(&workplace, "perfect", 2, &[]);

@@ -61,6 +61,9 @@ pub struct CategoryResult {
     /// it.
     #[serde(default)]
     pub image_threshold_unscaled: Option<f64>,
+    /// What a reader of the figures should know, as full sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Images that could not be used.
     #[serde(default)]
     pub failures: Vec<Failure>,

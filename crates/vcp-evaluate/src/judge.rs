@@ -63,6 +63,7 @@ pub fn judge(
     } = judged;
     dataset.clone_into(&mut result.dataset);
     result.failures = failures;
+    result.notes = empty_masks(observed, side);
     let mut records: Vec<ImageRecord> = observed
         .iter()
         .map(|Observed { sample, look }| ImageRecord {
@@ -109,6 +110,23 @@ pub fn judge(
         misses: cases(Label::Anomalous, false),
         images: records,
     })
+}
+
+/// Anomalous images that look normal to pixel figures.
+fn empty_masks(observed: &[Observed], side: usize) -> Vec<String> {
+    let is_empty = |look: &Look| matches!(&look.truth, Truth::Mask(bits) if bits.is_empty());
+    let empty = observed.iter().filter(|observed| is_empty(&observed.look));
+    empty
+        .map(|Observed { sample, .. }| {
+            let mask = sample.mask.path().unwrap_or(&sample.image);
+            format!(
+                "{} is anomalous, but its mask {} has no defect at {side} pixels a side; pixel \
+                 figures take it as normal.",
+                sample.image.display(),
+                mask.display()
+            )
+        })
+        .collect()
 }
 
 /// What figures are computed from, beside the maps.

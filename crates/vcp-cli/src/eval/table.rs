@@ -105,6 +105,7 @@ pub(super) fn remarks(results: &Results) -> Vec<String> {
                 category.images_without_mask
             ));
         }
+        remarks.extend(category.notes.iter().cloned());
         if !category.failures.is_empty() {
             remarks.push(format!(
                 "{name}: {} images could not be used and are in no figure.",
