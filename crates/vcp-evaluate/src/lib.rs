@@ -1,7 +1,7 @@
 //! The official evaluation over a data set: from images and masks to figures of each category.
 //!
 //! For each [`Sample`](vcp_dataset::Sample) of a category, [`load`] reads image and mask and
-//! [`look`] asks the model; both may run ahead on other threads. [`judge`] turns what was seen into
+//! [`look`] asks the model; both may run ahead on other threads. [`judge()`] turns what was seen into
 //! a [`CategoryReport`]: maps are scaled to 0..1 over the category, as the official code does it,
 //! and compared with the masks at the model's image size. Of an image only the logits on the patch
 //! grid and one bit per pixel are kept; maps are made again when figures need them.

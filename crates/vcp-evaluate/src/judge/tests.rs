@@ -257,6 +257,7 @@ fn figures_equal_the_official_ones() {
             ("pixel_ap", "ap_px"),
             ("pixel_f1_max", "f1_px"),
             ("pixel_iou", "iou"),
+            ("threshold", "threshold"),
             ("image_auroc", "auroc_sp"),
             ("image_ap", "ap_sp"),
             ("image_f1_max", "f1_sp"),
