@@ -638,3 +638,62 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
         .says("1 of 2 categories were finished");
     assert_eq!(results(&workplace, "out")["mean"]["images"], 306);
 }
+
+#[test]
+fn constants_reach_maps_and_scores() {
+    let workplace = mvtec();
+    let arguments = ["--blend", "1,0", "--smoothing", "0", "--save", "npy"];
+    let arguments = [&arguments[..], &["--score-pixels", "4900"]].concat();
+    eval_set(&workplace, "out", &arguments).ends_with(0);
+    let place = |kind: &str| {
+        let name = format!("out/maps/mvtec/bolt/test/bent/000.{kind}.npy");
+        workplace.path(&name)
+    };
+    let [map, first, second] = ["map", "branch1", "branch2"].map(|kind| npy(&place(kind)));
+    assert_eq!(map, first);
+    let mean = |map: &[f32]| map.iter().map(|&value| f64::from(value)).sum::<f64>() / 4900.0;
+    let expected = f64::midpoint(mean(&first), mean(&second));
+    let images = fs::read_to_string(workplace.path("out/images.csv")).unwrap();
+    let line = images
+        .lines()
+        .find(|line| line.contains("bolt/test/bent/000.png"));
+    let score: f64 = line.unwrap().split(',').nth(5).unwrap().parse().unwrap();
+    assert!((score - expected).abs() < 1e-6, "{score}, not {expected}");
+}
+
+#[test]
+fn orientation_is_looked_at_only_if_asked_for() {
+    let workplace = mvtec();
+    let turned =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../vcp-image/tests/fixtures/oriented/6.jpg");
+    let photo = workplace.path("set/nut/test/good/turned.jpg");
+    fs::copy(turned, &photo).unwrap();
+    let map = |path: &str| fs::read(workplace.path(path)).unwrap();
+    let segmented = |out: &str, further: &[&str]| {
+        let arguments = [
+            "set/nut/test/good/turned.jpg",
+            "--save",
+            "npy",
+            "--out",
+            out,
+        ];
+        workplace
+            .segment(&[&arguments, further].concat())
+            .ends_with(0);
+        map(&format!("{out}/turned.map.npy"))
+    };
+    let (upright, stored) = (
+        segmented("upright", &[]),
+        segmented("stored", &["--no-orientation"]),
+    );
+    assert_ne!(upright, stored);
+    for (out, further, expected) in [
+        ("official", &[][..], stored),
+        ("oriented", &["--orientation"], upright),
+    ] {
+        let arguments = [&["--save", "npy"], further].concat();
+        eval_set(&workplace, out, &arguments).ends_with(0);
+        let found = map(&format!("{out}/maps/mvtec/nut/test/good/turned.map.npy"));
+        assert!(found == expected, "{out}");
+    }
+}
