@@ -7,8 +7,8 @@ use crate::error::{ErrorKind, shorten};
 
 /// The text that the context vectors take the place of.
 const CLASS_PLACEHOLDER: &str = "<|class|>";
-/// Images larger than this would need more memory than any machine has.
-const MAX_IMAGE_SIZE: usize = 1 << 14;
+/// The model needs gigabytes for images larger than this, whatever file asks for them.
+const MAX_IMAGE_SIZE: usize = 1 << 12;
 const MAX_TEMPLATES: usize = 1 << 10;
 
 /// The activation within the towers' blocks.

@@ -225,7 +225,7 @@ fn text(report: &Report) -> String {
         |bytes| format!("{:.2} GB", bytes as f64 / 1e9),
     );
     format!(
-        "{} threads, {}, {:.0} GFLOP/s at best\n\
+        "threads: {}, {}, {:.0} GFLOP/s at best\n\
          model loaded in {:.0} ms; {} images of {} px\n\n\
          image   {:.0} ms (median)\n\
          tower   {:.0} ms, {:.0} GFLOP/s, {} of the best\n\

@@ -1,13 +1,12 @@
 //! Pulling from a server on the loopback interface.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::print_stderr, reason = "says which tests are skipped")]
 
 mod support;
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use support::server::{Reply, Server};
@@ -453,11 +452,8 @@ fn two_pulls_at_once_fetch_once() {
 
 #[test]
 fn a_bundle_is_packed_from_its_parts() {
-    let mini = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/goldens/mini");
-    if !mini.is_dir() {
-        eprintln!("skipped: {} is not there", mini.display());
-        return;
-    }
+    let mini = vcp_testing::mini();
+    let mini = &mini.folder;
     let clip = fs::read(mini.join("clip.pt")).unwrap();
     let checkpoint = fs::read(mini.join("vcp.pth")).unwrap();
     let mut place = Setup::new("", &content());

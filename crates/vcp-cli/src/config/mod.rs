@@ -197,6 +197,9 @@ fn environment_arguments(
     arguments
 }
 
+/// The variable that tells this project's tests which Python to use; no option.
+const TESTS_PYTHON: &str = "VCP_CLIP_PYTHON";
+
 /// Variables with our prefix that name no option of any command.
 fn unknown_variables(command: &Command, environment: &[(OsString, OsString)]) -> Vec<String> {
     let known: Vec<String> = names_below(command)
@@ -206,7 +209,8 @@ fn unknown_variables(command: &Command, environment: &[(OsString, OsString)]) ->
     environment
         .iter()
         .filter_map(|(key, _)| key.to_str())
-        .filter(|key| key.starts_with(PREFIX) && !known.iter().any(|known| known == key))
+        .filter(|key| key.starts_with(PREFIX) && *key != TESTS_PYTHON)
+        .filter(|key| !known.iter().any(|known| known == key))
         .map(str::to_owned)
         .collect()
 }

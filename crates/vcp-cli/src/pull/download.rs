@@ -234,6 +234,10 @@ fn fetch(
     // Compressed on the way, the positions of a range would mean something else.
     let mut call = agent
         .get(request.url)
+        .config()
+        // A redirection may not lead from an encrypted connection to one that is not.
+        .https_only(request.url.starts_with("https://"))
+        .build()
         .header(header::ACCEPT_ENCODING, "identity");
     if part.length > 0 {
         call = call.header(header::RANGE, format!("bytes={}-", part.length));
