@@ -82,8 +82,9 @@ impl<'a> TiledMap<'a> {
         let side = self.predictor.image_size();
         let mut line = vec![0.0; length];
         for (column, columns) in windows.columns.windows() {
-            let logits = &self.prediction.logits[row_of_windows * windows.columns.len() + column];
-            let map = self.kind.of(logits, self.predictor);
+            let window = row_of_windows * windows.columns.len() + column;
+            let logits = self.prediction.logits.get(window);
+            let map = self.kind.of(&logits, self.predictor);
             let map = ScaledMap::new(&map, side, length, height);
             let weights: Vec<_> = columns
                 .clone()
@@ -152,7 +153,7 @@ impl MapRows for TiledMap<'_> {
 mod tests {
     use super::*;
     use crate::PredictorOptions;
-    use crate::tiling::Tiling;
+    use crate::tiling::{Kept, Tiling};
     use vcp_testing::mini;
 
     /// Windows that all say the same, everywhere, blend to just that.
@@ -178,10 +179,14 @@ mod tests {
         ] {
             let tiling = Tiling::new(tile, overlap, 0.0).expect("good values");
             let windows = tiling.windows(width, height).expect("few windows");
+            let mut kept = Kept::default();
+            for _ in 0..windows.count() {
+                kept.push(&logits, windows.count());
+            }
             let prediction = TiledPrediction {
                 score: expected,
                 max: expected,
-                logits: vec![logits.clone(); windows.count()],
+                logits: kept,
                 windows,
                 global: None,
             };

@@ -4,10 +4,11 @@
 //! a large photo disappear. [`Predictor::predict_tiled`] cuts the photo into overlapping windows,
 //! looks at each as if it were a photo, and blends the windows' maps.
 //!
-//! What is kept of a window is its [`Logits`], a few dozen kilobytes. Maps at the photo's
+//! What is kept of a window is its [`Logits`](crate::Logits), a few dozen kilobytes. Maps at the photo's
 //! resolution are made from them row by row ([`TiledMap`]), so that memory grows with the photo's
 //! width, not with its area.
 
+mod kept;
 mod line;
 mod map;
 
@@ -18,6 +19,7 @@ use vcp_image::{Photo, PhotoRows};
 
 use crate::error::Error;
 use crate::predictor::{Logits, Predictor, Prepared};
+use kept::Kept;
 use line::Line;
 pub use map::{MapKind, TiledMap};
 
@@ -136,7 +138,7 @@ pub struct TiledPrediction {
     pub max: f32,
     windows: Windows,
     /// Of each window, row by row.
-    logits: Vec<Logits>,
+    logits: Kept,
     /// The share of the whole photo, and what was found in it.
     global: Option<(f32, Logits)>,
 }
@@ -192,7 +194,7 @@ impl Predictor {
         let is_global_wanted = tiling.global_weight > 0.0 && windows.count() > 1;
         let total = windows.count() + usize::from(is_global_wanted);
         let mut whole = is_global_wanted.then(|| Squeezed::new(self.image_size()));
-        let mut logits = Vec::with_capacity(windows.count());
+        let mut logits = Kept::default();
         let (mut score, mut max) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
         for (_, rows) in windows.rows.windows() {
             let band = photo.rows(rows.clone())?;
@@ -209,7 +211,7 @@ impl Predictor {
                     let prediction = self.finish(&found)?;
                     score = score.max(prediction.score);
                     max = max.max(prediction.max);
-                    logits.push(found);
+                    logits.push(&found, windows.count());
                 }
                 if watch(logits.len(), total).is_break() {
                     return Err(Error::Stopped);
