@@ -5,6 +5,9 @@
 //! by [`gaussian_blur`], is seen at the photo's own resolution through a [`ScaledMap`], from which
 //! [`regions`] and pictures ([`heatmap`], [`overlay`], [`mask_picture`]) are made row by row.
 //!
+//! Neither a large photo nor its map has to be in memory whole: rows of the one come from a
+//! [`PhotoFile`], and whatever implements [`MapRows`] can be made pictures and regions of.
+//!
 //! Files are hostile: sizes are checked before anything of that size is allocated, and every
 //! failure is an [`Error`] that names the file.
 

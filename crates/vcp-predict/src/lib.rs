@@ -1,5 +1,5 @@
 //! From a photo to a defect map and a score: the one [`Predictor`]; and from the scores of many
-//! photos to thresholds: [`calibration`].
+//! photos to thresholds: [`calibration`]. Large photos are looked at in windows: [`tiling`].
 //!
 //! Everything that looks at photos goes through it, so that the same photo gives the same
 //! numbers wherever it is looked at.

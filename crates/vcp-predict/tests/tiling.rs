@@ -7,8 +7,11 @@ use vcp_predict::tiling::{MapKind, TiledPrediction, Tiling};
 use vcp_predict::{Error, Prediction, Predictor, PredictorOptions};
 use vcp_testing::mini;
 
+/// Finds a map in an untiled prediction.
+type MapOf = fn(&Prediction) -> &[f32];
+
 /// The kinds of maps, and where an untiled prediction has them.
-const KINDS: [(MapKind, fn(&Prediction) -> &[f32]); 3] = [
+const KINDS: [(MapKind, MapOf); 3] = [
     (MapKind::Blended, |prediction| &prediction.blended),
     (MapKind::Branch1, |prediction| &prediction.branch1),
     (MapKind::Branch2, |prediction| &prediction.branch2),
@@ -73,7 +76,7 @@ fn plainly(
     predictor: &Predictor,
     photo: &Photo,
     tiling: &Tiling,
-    values: fn(&Prediction) -> &[f32],
+    values: MapOf,
 ) -> (Vec<f64>, f32) {
     let (width, height) = (photo.width(), photo.height());
     let (across, down) = (tiling.tile().min(width), tiling.tile().min(height));
