@@ -125,10 +125,11 @@ fn save_arrays(base: &Path, looked: &Looked, map: &dyn MapRows) -> anyhow::Resul
             written(branch2, write_npy(branch2, &prediction.branch2, side))?;
         }
         Looked::Tiled(seen) => {
-            let [first, second] = [MapKind::Branch1, MapKind::Branch2].map(|kind| seen.map(kind));
+            // One after the other: each holds a row of windows while it is read.
+            let write = |path: &Path, kind| written(path, write_npy_rows(path, &seen.map(kind)));
             written(blended, write_npy_rows(blended, map))?;
-            written(branch1, write_npy_rows(branch1, &first))?;
-            written(branch2, write_npy_rows(branch2, &second))?;
+            write(branch1, MapKind::Branch1)?;
+            write(branch2, MapKind::Branch2)?;
         }
     }
     Ok(paths.map(|path| path.display().to_string()))
