@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vcp_dataset::Label;
 
+use crate::calibrated::Calibrated;
 use crate::figures::{Figures, Undefined};
 use crate::scaling::Scaling;
 
@@ -30,6 +31,9 @@ pub struct Row {
     /// How far figures may be off; empty where every value was looked at.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub error_bounds: BTreeMap<String, f64>,
+    /// What the thresholds of the model's calibration make of the images, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Calibrated>,
 }
 
 /// A category, as it stands in `results.json`.
@@ -80,6 +84,15 @@ impl CategoryResult {
             }
         }
         map
+    }
+
+    /// The ends of a colour scale on the model's own scale, as they lie on the category's; none where
+    /// that has no extent.
+    #[must_use]
+    pub fn scaled_range(&self, (low, high): (f32, f32)) -> Option<(f32, f32)> {
+        let scaling = Scaling::of_range(self.map_range?);
+        let range = (scaling.apply(low), scaling.apply(high));
+        (range.0.is_finite() && range.1.is_finite() && range.0 < range.1).then_some(range)
     }
 
     /// A score of one of its images, scaled to 0..1 over the category.

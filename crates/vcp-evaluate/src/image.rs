@@ -3,6 +3,7 @@
 use vcp_dataset::{Label, MaskSource, Sample};
 use vcp_predict::{Logits, Predictor, Prepared};
 
+use crate::calibrated::Marked;
 use crate::error::Error;
 use crate::protocol::Protocol;
 use crate::truth::Truth;
@@ -25,6 +26,8 @@ pub struct Look {
     pub score: f32,
     /// Smallest and largest value of the map before scaling.
     pub range: [f32; 2],
+    /// Pixels at the threshold of the protocol's calibration, if it has one and their truth is known.
+    pub marked: Option<Marked>,
 }
 
 /// Reads an image and its mask and brings both to the model's size: the image as everywhere, the
@@ -53,7 +56,7 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
 ///
 /// # Errors
 /// When the model gives something that is no number.
-pub fn look(loaded: Loaded, predictor: &Predictor) -> Result<Look, Error> {
+pub fn look(loaded: Loaded, predictor: &Predictor, protocol: &Protocol) -> Result<Look, Error> {
     let Loaded { prepared, truth } = loaded;
     let mut logits = predictor.logits(&[prepared])?;
     // One image in, one out.
@@ -67,7 +70,11 @@ pub fn look(loaded: Loaded, predictor: &Predictor) -> Result<Look, Error> {
         .iter()
         .copied()
         .fold(f32::INFINITY, f32::min);
+    let calibration = protocol.calibration.as_ref();
     Ok(Look {
+        marked: calibration.and_then(|calibration| {
+            Marked::of(&prediction.blended, &truth, calibration.pixel_threshold)
+        }),
         logits,
         truth,
         score: prediction.score,

@@ -6,6 +6,7 @@ use vcp_dataset::{Label, Sample};
 use vcp_metrics::{Collector, ImageMap, ImageReport, Outcome, PixelReport, StreamingCollector};
 use vcp_predict::Predictor;
 
+use crate::calibrated::{Calibrated, Decided, Marked};
 use crate::category::{CASES, Case, CategoryReport, CategoryResult, Failure, ImageRecord, Row};
 use crate::error::Error;
 use crate::figures::Figures;
@@ -46,6 +47,7 @@ pub fn judge(
             truth: &observed.look.truth,
             score: observed.look.score,
             range: observed.look.range,
+            marked: observed.look.marked,
         })
         .collect();
     let side = predictor.image_size();
@@ -136,6 +138,7 @@ struct Image<'a> {
     truth: &'a Truth,
     score: f32,
     range: [f32; 2],
+    marked: Option<Marked>,
 }
 
 struct Judged {
@@ -187,13 +190,29 @@ fn figures(
         ImageReport::new(&values, &labels)
     };
     let all_scores = image_report(&|_| true)?;
-    let row = row(category, &everything, &all_scores);
+    let calibrated = |wanted: &dyn Fn(&Image<'_>) -> bool| {
+        let images = images.iter().filter(|image| wanted(image));
+        let images = images.map(|image| Decided {
+            label: image.label,
+            score: image.score,
+            marked: image.marked,
+        });
+        let calibration = protocol.calibration.as_ref()?;
+        Some(Calibrated::of(images, calibration))
+    };
+    let row = Row {
+        calibrated: calibrated(&|_| true),
+        ..row(category, &everything, &all_scores)
+    };
     let mut defects = Vec::new();
     if protocol.by_defect {
         for defect in defect_types(images) {
             let wanted = |image: &Image<'_>| image.label == Label::Normal || image.defect == defect;
             let pixel_report = pixels.report(&wanted)?;
-            defects.push(self::row(defect, &pixel_report, &image_report(&wanted)?));
+            defects.push(Row {
+                calibrated: calibrated(&wanted),
+                ..self::row(defect, &pixel_report, &image_report(&wanted)?)
+            });
         }
     }
     let undo = |scaling: Option<Scaling>, threshold: Option<f64>| Some(scaling?.undo(threshold?));
@@ -239,6 +258,7 @@ fn row(name: &str, pixels: &PixelReport, scores: &ImageReport) -> Row {
         anomalous_images: scores.anomalous_images,
         undefined,
         error_bounds,
+        calibrated: None,
     }
 }
 

@@ -12,6 +12,7 @@
 //!
 //! Nothing here prints. Figures that the data do not define are `None`, with the reason beside them.
 
+mod calibrated;
 mod category;
 mod comparison;
 mod error;
@@ -25,6 +26,7 @@ mod scaling;
 mod store;
 mod truth;
 
+pub use calibrated::{Calibrated, Marked};
 pub use category::{
     CASES, Case, CategoryReport, CategoryResult, CurvePoint, Failure, ImageRecord, Row,
 };

@@ -3,6 +3,8 @@
 use std::num::NonZero;
 
 use serde::{Serialize, Serializer};
+use serde_json::json;
+use vcp_checkpoint::Calibration;
 use vcp_image::DecodeOptions;
 use vcp_metrics::PixelOptions;
 use vcp_predict::PredictorOptions;
@@ -38,6 +40,13 @@ pub struct Protocol {
     pub split: String,
     /// Most images of a category, spread evenly over its list; all if `None`.
     pub limit: Option<NonZero<usize>>,
+    /// Thresholds that were found for the model beforehand. They change none of the official
+    /// figures; what they make of the images stands beside those.
+    #[serde(
+        serialize_with = "shortest_calibration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub calibration: Option<Calibration>,
 }
 
 impl Default for Protocol {
@@ -57,6 +66,7 @@ impl Default for Protocol {
             by_defect: false,
             split: "test".to_owned(),
             limit: None,
+            calibration: None,
         }
     }
 }
@@ -116,4 +126,23 @@ fn shortest<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
 fn shortest_pair<S: Serializer>(values: &[f32; 2], serializer: S) -> Result<S::Ok, S::Error> {
     values.map(readable).serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde's form")]
+fn shortest_calibration<S: Serializer>(
+    calibration: &Option<Calibration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let value = calibration.as_ref().map(|it| {
+        let range = [it.range.0, it.range.1];
+        json!({
+            "score_threshold": readable(it.score_threshold),
+            "pixel_threshold": readable(it.pixel_threshold),
+            "range": range.map(readable),
+            "data": it.data,
+            "date": it.date,
+            "images": it.images,
+        })
+    });
+    value.serialize(serializer)
 }

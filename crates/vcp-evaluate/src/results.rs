@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::calibrated::Calibrated;
 use crate::category::CategoryResult;
 use crate::error::Error;
 use crate::figures::{Figures, Undefined};
@@ -56,6 +57,9 @@ pub struct MeanRow {
     /// Why figures are missing altogether.
     #[serde(default)]
     pub undefined: Undefined,
+    /// The mean at the thresholds of the model's calibration, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Calibrated>,
 }
 
 /// A data set that was evaluated.
@@ -82,6 +86,11 @@ impl MeanRow {
     /// mean, which says so.
     pub fn of<'a>(categories: impl IntoIterator<Item = &'a CategoryResult>) -> Self {
         let categories: Vec<&CategoryResult> = categories.into_iter().collect();
+        let calibrated: Vec<Option<&Calibrated>> = categories
+            .iter()
+            .map(|category| category.row.calibrated.as_ref())
+            .collect();
+        let calibrated = Calibrated::mean(&calibrated);
         let mut left_out = BTreeMap::new();
         let mut undefined = Undefined::new();
         let figures = Figures::from_fn(|key| {
@@ -106,6 +115,7 @@ impl MeanRow {
             categories: categories.len(),
             left_out,
             undefined,
+            calibrated,
         }
     }
 }

@@ -109,6 +109,12 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Take thresholds and colour scale from this file, which `vcp-clip calibrate` wrote, instead of
+    /// from the model. They change none of the official figures: what they make of the images stands
+    /// beside those.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) calibration: Option<PathBuf>,
+
     /// What else to write for each image, separated by commas.
     #[arg(
         long,

@@ -24,6 +24,8 @@ use options::{Options, Output};
 use photos::Photos;
 use thresholds::{Threshold, Thresholds, reach};
 
+pub(crate) use listing::today;
+
 pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let (options, photos) = Options::new(arguments)?;
     let mut weights = options.choice.open()?;

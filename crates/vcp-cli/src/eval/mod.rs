@@ -1,5 +1,6 @@
 //! `vcp-clip eval`.
 
+mod calibration;
 mod cases;
 mod compare;
 mod options;
@@ -32,9 +33,10 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     if let [first, second] = &arguments.compare[..] {
         return compare::run(first, second, arguments.format);
     }
-    let options = Options::new(arguments)?;
+    let mut options = Options::new(arguments)?;
     let plan = Plan::new(options.datasets.read()?, &options)?;
-    let weights = options.choice.open()?;
+    let mut weights = options.choice.open()?;
+    calibration::settle(&mut options, &mut weights)?;
     options.create_folder()?;
     let stop = Stop::on_signals()?;
     let run = Run::new(options, plan, &weights)?;
@@ -148,11 +150,11 @@ impl Run {
                 (category, sample, loaded)
             }
         };
-        let predictor = Arc::clone(&self.predictor);
+        let (predictor, protocol) = (Arc::clone(&self.predictor), self.options.protocol.clone());
         let compute = move |(category, sample, loaded): Read| Seen {
             category,
             outcome: loaded.and_then(|loaded| {
-                look(loaded, &predictor).map_err(|error| whole_message(&error.into()))
+                look(loaded, &predictor, &protocol).map_err(|error| whole_message(&error.into()))
             }),
             sample,
         };
@@ -221,7 +223,8 @@ impl Run {
             self.predictor.score_pixels(),
             concat!("vcp-clip ", env!("CARGO_PKG_VERSION")),
         );
-        output::write(&self.options.out, &results, reports)?;
+        let calibration = self.options.protocol.calibration.as_ref();
+        output::write(&self.options.out, &results, reports, calibration)?;
         page::write(self, &results, reports)?;
         match self.options.format {
             Format::Json => console::print_line(&serde_json::to_string(&results)?)?,

@@ -18,6 +18,8 @@ pub(super) struct Options {
     pub(super) split: Option<Split>,
     pub(super) choice: Choice,
     pub(super) protocol: Protocol,
+    /// A file with thresholds, in place of the model's own.
+    pub(super) calibration: Option<PathBuf>,
     pub(super) out: PathBuf,
     pub(super) save: Vec<EvalSave>,
     pub(super) restart: bool,
@@ -76,6 +78,8 @@ impl Options {
             by_defect: arguments.by_defect,
             split: split.map_or("all", Split::as_str).to_owned(),
             limit: arguments.limit,
+            // What the model says about it is not known yet.
+            calibration: None,
         };
         protocol.check().or_usage()?;
         let mut save = arguments.save;
@@ -86,6 +90,7 @@ impl Options {
             split,
             choice: Choice::new(arguments.choice)?,
             protocol,
+            calibration: arguments.calibration,
             out,
             save,
             restart: arguments.restart,

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use vcp_evaluate::{CategoryReport, Figures, Results};
+use vcp_checkpoint::Calibration;
+use vcp_evaluate::{Calibrated, CategoryReport, Figures, Results};
 
 use super::table;
 use crate::files::write_whole;
@@ -14,6 +15,7 @@ pub(super) fn write(
     folder: &Path,
     results: &Results,
     reports: &[CategoryReport],
+    calibration: Option<&Calibration>,
 ) -> anyhow::Result<()> {
     let put = |name: &str, write: &dyn Fn(&mut dyn Write) -> io::Result<()>| {
         let path = folder.join(name);
@@ -24,7 +26,7 @@ pub(super) fn write(
     put("results.md", &|file| {
         file.write_all(markdown(results).as_bytes())
     })?;
-    put("images.csv", &|file| images(file, reports))?;
+    put("images.csv", &|file| images(file, reports, calibration))?;
     // Last, so that where it is, all is.
     put("results.json", &|file| {
         file.write_all(results.to_json().as_bytes())
@@ -34,38 +36,65 @@ pub(super) fn write(
 /// A row per category, type of defect and mean; undefined figures are empty.
 fn csv(file: &mut dyn Write, results: &Results) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(file);
+    let rates = Calibrated::COLUMNS;
     let keys = Figures::COLUMNS.iter().map(|column| column.key);
+    let rate_keys = rates.iter().map(|column| match column.key {
+        // That of the best F1 has the plain name.
+        "pixel_iou" => "calibrated_pixel_iou",
+        key => key,
+    });
     let head = ["dataset", "category", "defect", "images"];
-    writer.write_record(head.into_iter().chain(keys))?;
-    let mut row = |names: [&str; 3], images: usize, figures: &Figures| {
-        let names = names.map(str::to_owned).into_iter();
-        let figures = Figures::COLUMNS
-            .iter()
-            .map(|column| number(figures.get(column.key)));
-        writer.write_record(names.chain([images.to_string()]).chain(figures))
-    };
+    writer.write_record(head.into_iter().chain(keys).chain(rate_keys))?;
+    let mut row =
+        |names: [&str; 3], images: usize, figures: &Figures, calibrated: Option<&Calibrated>| {
+            let names = names.map(str::to_owned).into_iter();
+            let figures = Figures::COLUMNS
+                .iter()
+                .map(|column| number(figures.get(column.key)));
+            let rates = rates
+                .iter()
+                .map(|column| number(calibrated.and_then(|it| it.get(column.key))));
+            let cells = names
+                .chain([images.to_string()])
+                .chain(figures)
+                .chain(rates);
+            writer.write_record(cells)
+        };
     for category in &results.categories {
         let (dataset, name) = (&category.dataset, &category.row.name);
         row(
             [dataset, name, ""],
             category.row.images,
             &category.row.figures,
+            category.row.calibrated.as_ref(),
         )?;
         for defect in &category.defects {
             row(
                 [dataset, name, &defect.name],
                 defect.images,
                 &defect.figures,
+                defect.calibrated.as_ref(),
             )?;
         }
     }
     if results.datasets.len() > 1 {
         for dataset in &results.datasets {
             let mean = &dataset.mean;
-            row([&dataset.name, "mean", ""], mean.images, &mean.figures)?;
+            row(
+                [&dataset.name, "mean", ""],
+                mean.images,
+                &mean.figures,
+                mean.calibrated.as_ref(),
+            )?;
         }
     }
-    row(["", "mean", ""], results.mean.images, &results.mean.figures)?;
+    let mean = &results.mean;
+    row(
+        ["", "mean", ""],
+        mean.images,
+        &mean.figures,
+        mean.calibrated.as_ref(),
+    )?;
     writer.flush()
 }
 
@@ -73,11 +102,24 @@ fn number(figure: Option<f64>) -> String {
     figure.map_or_else(String::new, |figure| figure.to_string())
 }
 
-/// A row per image, with its score on the model's own scale.
-fn images(file: &mut dyn Write, reports: &[CategoryReport]) -> io::Result<()> {
+/// A row per image, with its score on the model's own scale, and whether that makes it anomalous;
+/// without a calibration, nothing does.
+fn images(
+    file: &mut dyn Write,
+    reports: &[CategoryReport],
+    calibration: Option<&Calibration>,
+) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record([
-        "dataset", "category", "image", "label", "defect", "score", "max", "aupimo",
+        "dataset",
+        "category",
+        "image",
+        "label",
+        "defect",
+        "score",
+        "max",
+        "aupimo",
+        "anomalous",
     ])?;
     for report in reports {
         for image in &report.images {
@@ -86,6 +128,7 @@ fn images(file: &mut dyn Write, reports: &[CategoryReport]) -> io::Result<()> {
             } else {
                 "normal"
             };
+            let decision = calibration.map(|it| image.score >= it.score_threshold);
             writer.write_record([
                 report.result.dataset.as_str(),
                 &report.result.row.name,
@@ -95,6 +138,7 @@ fn images(file: &mut dyn Write, reports: &[CategoryReport]) -> io::Result<()> {
                 &image.score.to_string(),
                 &image.max.to_string(),
                 &number(image.aupimo),
+                &decision.map_or_else(String::new, |is_anomalous| is_anomalous.to_string()),
             ])?;
         }
     }
@@ -112,10 +156,12 @@ fn markdown(results: &Results) -> String {
     let keys = table::COLUMNS
         .iter()
         .map(|(key, _)| table::title(key).to_owned());
+    let rates = table::calibrated_columns(results);
+    let keys = keys.chain(rates.iter().map(|column| column.title.to_owned()));
     let head = ["category", "images"].map(str::to_owned);
     let mut text = line(head.into_iter().chain(keys).collect());
     text += "|---|";
-    text += &"--:|".repeat(1 + table::COLUMNS.len());
+    text += &"--:|".repeat(1 + table::COLUMNS.len() + rates.len());
     text.push('\n');
     for row in table::rows(results) {
         let is_defect = row.first().is_some_and(|name| name.starts_with("  "));

@@ -1,7 +1,9 @@
 //! report.html: everything that was found on one page.
 
 use serde_json::Value;
-use vcp_evaluate::{Case, CategoryReport, CurvePoint, Figures, Results, Row, Undefined};
+use vcp_evaluate::{
+    Calibrated, Case, CategoryReport, CurvePoint, Figures, Results, Row, Undefined,
+};
 use vcp_report::{Category, Cell, Column, Curve, Format, Report};
 
 use super::{Run, cases, plan, table};
@@ -28,10 +30,10 @@ pub(super) fn write(
     let categories = run.plan.categories.iter().zip(reports);
     let page = Report {
         title: names.join(", "),
-        created: String::new(),
+        created: format!("{} (UTC)", crate::calibrate::today()),
         model: model(run),
         protocol: lines(&results.protocol),
-        columns: columns(),
+        columns: columns(results),
         rows: rows(results),
         categories: categories
             .map(|(category, report)| section(run, results, category, report))
@@ -81,6 +83,11 @@ fn lines(value: &Value) -> Vec<(String, String)> {
             .map(Value::to_string)
             .collect::<Vec<_>>()
             .join(", "),
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| format!("{} {}", key.replace('_', " "), unquoted(value)))
+            .collect::<Vec<_>>()
+            .join("; "),
         other => other.to_string(),
     };
     let Some(entries) = value.as_object() else {
@@ -92,35 +99,56 @@ fn lines(value: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-fn columns() -> Vec<Column> {
+fn unquoted(value: &Value) -> String {
+    let text = value.as_str().map(str::to_owned);
+    text.unwrap_or_else(|| value.to_string())
+}
+
+fn columns(results: &Results) -> Vec<Column> {
     let images = Column {
         key: "images".to_owned(),
         label: "images".to_owned(),
         help: String::new(),
         format: Format::Count,
     };
-    let figures = Figures::COLUMNS.iter().map(|column| Column {
-        key: column.key.to_owned(),
-        label: column.title.to_owned(),
-        help: column.help.to_owned(),
-        format: if column.is_percent {
-            Format::Percent
-        } else {
-            Format::Number
-        },
-    });
+    let calibrated = table::calibrated_columns(results).iter();
+    let figures = Figures::COLUMNS
+        .iter()
+        .chain(calibrated)
+        .map(|column| Column {
+            key: column.key.to_owned(),
+            label: column.title.to_owned(),
+            help: column.help.to_owned(),
+            format: if column.is_percent {
+                Format::Percent
+            } else {
+                Format::Number
+            },
+        });
     std::iter::once(images).chain(figures).collect()
 }
 
 fn rows(results: &Results) -> Vec<vcp_report::Row> {
     let plain = |row: &Row, name: String| vcp_report::Row {
         category: name,
-        values: cells(row.images, &row.figures, &row.undefined),
+        values: cells(
+            results,
+            row.images,
+            &row.figures,
+            &row.undefined,
+            row.calibrated.as_ref(),
+        ),
         ..vcp_report::Row::default()
     };
     let mean = |name: String, mean: &vcp_evaluate::MeanRow| vcp_report::Row {
         category: name,
-        values: cells(mean.images, &mean.figures, &mean.undefined),
+        values: cells(
+            results,
+            mean.images,
+            &mean.figures,
+            &mean.undefined,
+            mean.calibrated.as_ref(),
+        ),
         is_mean: true,
         defects: Vec::new(),
     };
@@ -141,14 +169,28 @@ fn rows(results: &Results) -> Vec<vcp_report::Row> {
     rows
 }
 
-fn cells(images: usize, figures: &Figures, undefined: &Undefined) -> Vec<Cell> {
+fn cells(
+    results: &Results,
+    images: usize,
+    figures: &Figures,
+    undefined: &Undefined,
+    calibrated: Option<&Calibrated>,
+) -> Vec<Cell> {
     let cell = |key: &str| match figures.get(key) {
         Some(figure) => Cell::Number(figure),
         None => Cell::Undefined(undefined.get(key).cloned().unwrap_or_default()),
     };
     let figures = Figures::COLUMNS.iter().map(|column| cell(column.key));
+    let rates = table::calibrated_columns(results).iter().map(|column| {
+        let rate = calibrated.and_then(|calibrated| calibrated.get(column.key));
+        rate.map_or_else(
+            || Cell::Undefined("no such images".to_owned()),
+            Cell::Number,
+        )
+    });
     std::iter::once(Cell::Number(images as f64))
         .chain(figures)
+        .chain(rates)
         .collect()
 }
 
@@ -174,7 +216,7 @@ fn section(
         anomalous_scores: scores(true),
         score_threshold: result.row.figures.image_threshold,
         pixel_threshold: result.row.figures.threshold,
-        color_range: Some((0.0, 1.0)),
+        color_range: Some(cases::color_range(result, &run.options.protocol)),
         worst_false_positives: drawn(run, category, report, &report.false_alarms)?,
         worst_misses: drawn(run, category, report, &report.misses)?,
     })

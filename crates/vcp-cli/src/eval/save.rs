@@ -49,8 +49,7 @@ pub(super) fn save(
     Ok(())
 }
 
-/// The official four panels. Colours span the category's maps, so that they compare between its
-/// images.
+/// The official four panels.
 fn strip(
     options: &Options,
     image: &Observed,
@@ -69,7 +68,8 @@ fn strip(
     )?;
     // Without anomalous pixels there is no best threshold, and nothing is shown as a defect.
     let threshold = result.row.figures.threshold.unwrap_or(f64::INFINITY);
-    let picture = vcp_report::strip(&case, threshold, (0.0, 1.0))?;
+    let range = cases::color_range(result, &options.protocol);
+    let picture = vcp_report::strip(&case, threshold, range)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }

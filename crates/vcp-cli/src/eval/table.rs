@@ -1,7 +1,7 @@
 //! The official table, for people.
 
 use serde_json::{Value, json};
-use vcp_evaluate::{CategoryResult, Figures, MeanRow, Results, Row};
+use vcp_evaluate::{Calibrated, CategoryResult, Column, Figures, MeanRow, Results, Row};
 
 use crate::console;
 
@@ -20,11 +20,20 @@ pub(super) const COLUMNS: [(&str, &str); 10] = [
     ("aupimo", "AUPIMO"),
 ];
 
+/// What else the table shows of a calibrated model: how images come out at its threshold.
+pub(super) fn calibrated_columns(results: &Results) -> &'static [Column] {
+    match results.mean.calibrated {
+        Some(_) => &Calibrated::COLUMNS[..Calibrated::IMAGE_COLUMNS],
+        None => &[],
+    }
+}
+
 /// The table, and beneath it everything that a reader has to know of its figures.
 pub(super) fn text(results: &Results) -> String {
     let headings: Vec<&str> = ["category", "images"]
         .into_iter()
         .chain(COLUMNS.iter().map(|(_, heading)| *heading))
+        .chain(calibrated_columns(results).iter().map(|it| it.title))
         .collect();
     let mut text = console::table(&headings, rows(results));
     text += "Percent, but for the number of images; – stands for what is undefined.\n";
@@ -38,21 +47,35 @@ pub(super) fn text(results: &Results) -> String {
 /// Every line of the table: name, images, figures.
 pub(super) fn rows(results: &Results) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
+    let row = |name: &str, images: usize, figures: &Figures, calibrated: Option<&Calibrated>| {
+        let figures = COLUMNS.iter().map(|(key, _)| percent(figures.get(key)));
+        let rates = calibrated_columns(results)
+            .iter()
+            .map(|column| percent(calibrated.and_then(|it| it.get(column.key))));
+        let row: Vec<String> = [console::printable(name), images.to_string()]
+            .into_iter()
+            .chain(figures)
+            .chain(rates)
+            .collect();
+        row
+    };
+    let of = |name: &str, it: &Row| row(name, it.images, &it.figures, it.calibrated.as_ref());
+    let mean = |name: &str, it: &MeanRow| row(name, it.images, &it.figures, it.calibrated.as_ref());
     for category in &results.categories {
         let name = name(results, category);
-        rows.push(row(&name, category.row.images, &category.row.figures));
+        rows.push(of(&name, &category.row));
         for defect in &category.defects {
             let name = format!("  {}", defect.name);
-            rows.push(row(&name, defect.images, &defect.figures));
+            rows.push(of(&name, defect));
         }
     }
     if results.datasets.len() > 1 {
         for dataset in &results.datasets {
             let name = format!("mean of {}", dataset.name);
-            rows.push(row(&name, dataset.mean.images, &dataset.mean.figures));
+            rows.push(mean(&name, &dataset.mean));
         }
     }
-    rows.push(row("mean", results.mean.images, &results.mean.figures));
+    rows.push(mean("mean", &results.mean));
     rows
 }
 
@@ -63,14 +86,6 @@ pub(super) fn name(results: &Results, category: &CategoryResult) -> String {
     } else {
         category.row.name.clone()
     }
-}
-
-fn row(name: &str, images: usize, figures: &Figures) -> Vec<String> {
-    let figures = COLUMNS.iter().map(|(key, _)| percent(figures.get(key)));
-    [console::printable(name), images.to_string()]
-        .into_iter()
-        .chain(figures)
-        .collect()
 }
 
 /// Two decimals, as papers print it.
@@ -93,6 +108,7 @@ pub(super) fn remarks(results: &Results) -> Vec<String> {
             "Both AUPRO end at a false-positive rate of {limit}, not of 0.3 as usual."
         ));
     }
+    remarks.extend(calibration(results));
     for category in &results.categories {
         let name = name(results, category);
         remarks.extend(undefined(&name, &category.row));
@@ -123,6 +139,20 @@ pub(super) fn remarks(results: &Results) -> Vec<String> {
     }
     remarks.extend(left_out(&results.mean));
     remarks
+}
+
+/// What the columns of a calibrated model are about.
+fn calibration(results: &Results) -> Option<String> {
+    let calibrated = results.mean.calibrated.as_ref()?;
+    let facts = results.protocol.get("calibration")?;
+    let text = |key: &str| facts.get(key).and_then(Value::as_str).unwrap_or_default();
+    Some(format!(
+        "False alarms and detected images are those with a score of at least {}, the model's \
+         calibration ({}; {}).",
+        calibrated.score_threshold,
+        text("data"),
+        text("date")
+    ))
 }
 
 /// One sentence for all figures that are missing for the same reason.

@@ -60,6 +60,13 @@ impl Made {
                 truth: &self.truths[at],
                 score: self.scores[at],
                 range: range(&self.maps[at]),
+                marked: protocol.calibration.as_ref().and_then(|calibration| {
+                    Marked::of(
+                        &self.maps[at],
+                        &self.truths[at],
+                        calibration.pixel_threshold,
+                    )
+                }),
             })
             .collect();
         let map = |at: usize| Ok(self.maps[at].clone());
@@ -272,4 +279,50 @@ fn figures_equal_the_official_ones() {
             );
         }
     }
+}
+
+/// Thresholds found beforehand are reported beside the official figures and change none of them.
+#[test]
+fn a_calibration_changes_no_official_figure() {
+    let made = Made::new(&TYPES);
+    let calibration = vcp_checkpoint::Calibration {
+        version: vcp_checkpoint::Calibration::VERSION,
+        pixel_threshold: 0.5,
+        // That of one of the images, which reaches it.
+        score_threshold: made.scores[2],
+        range: (0.25, 0.75),
+        data: "made up".to_owned(),
+        date: "2026-01-01".to_owned(),
+        images: 10,
+    };
+    let official = made.judge(&by_defect());
+    let mut found = made.judge(&Protocol {
+        calibration: Some(calibration),
+        ..by_defect()
+    });
+    let calibrated = found.row.calibrated.take().unwrap();
+    assert_eq!(
+        (calibrated.normal_images, calibrated.anomalous_images),
+        (3, 4)
+    );
+    let reach = |at: &usize| made.scores[*at] >= made.scores[2];
+    let count = |good: bool| {
+        (0..TYPES.len())
+            .filter(|at| (TYPES[*at] == "good") == good)
+            .filter(reach)
+            .count()
+    };
+    assert_eq!(
+        (calibrated.false_alarms, calibrated.detected),
+        (count(true), count(false))
+    );
+    assert!(calibrated.pixel_iou.is_some());
+    for row in &mut found.defects {
+        assert_eq!(row.calibrated.take().unwrap().anomalous_images, 2);
+    }
+    assert_eq!(found, official);
+    // The scale of the category is not that of the model.
+    let [low, high] = found.map_range.unwrap();
+    assert_eq!(found.scaled_range((low, high)), Some((0.0, 1.0)));
+    assert_eq!(CategoryResult::default().scaled_range((0.0, 1.0)), None);
 }

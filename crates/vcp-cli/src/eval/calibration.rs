@@ -1,0 +1,56 @@
+//! Which calibration an evaluation goes by.
+
+use vcp_checkpoint::Weights;
+use vcp_evaluate::Protocol;
+use vcp_predict::pixels_for_score;
+
+use super::options::Options;
+use crate::calibration_file;
+use crate::console;
+use crate::exit::usage;
+
+/// Gives the protocol the calibration in --calibration, else the model's own. With constants other
+/// than those that `calibrate` works with, values lie elsewhere: the file is refused then, and the
+/// model's own is set aside.
+pub(super) fn settle(options: &mut Options, weights: &mut Weights) -> anyhow::Result<()> {
+    let other = other_constants(&options.protocol, weights.settings().image_size);
+    if let Some(file) = &options.calibration {
+        if let Some(other) = other {
+            return Err(usage(format!(
+                "The calibration {} was found without {other}, so its thresholds mean nothing here; \
+                 leave out --calibration or {other}.",
+                file.display()
+            )));
+        }
+        calibration_file::apply(file, weights)?;
+    }
+    let Some(calibration) = weights.calibration() else {
+        return Ok(());
+    };
+    if let Some(other) = other {
+        if !options.quiet {
+            console::note(&format!(
+                "The model's calibration was found without {other} and is set aside."
+            ));
+        }
+        return Ok(());
+    }
+    options.protocol.calibration = Some(calibration.clone());
+    Ok(())
+}
+
+/// An option that makes other values of the same image than `calibrate` has seen, if there is one.
+fn other_constants(protocol: &Protocol, image_size: usize) -> Option<&'static str> {
+    let usual = Protocol::default();
+    let is_usual_count =
+        |count: std::num::NonZeroUsize| count.get() == pixels_for_score(image_size);
+    if protocol.blend.map(f32::to_bits) != usual.blend.map(f32::to_bits) {
+        Some("--blend")
+    } else if protocol.smoothing.to_bits() != usual.smoothing.to_bits() {
+        Some("--smoothing")
+    } else if !protocol.score_pixels.is_none_or(is_usual_count) {
+        Some("--score-pixels")
+    } else {
+        None
+    }
+}
