@@ -4,7 +4,7 @@
 //! a large photo disappear. [`Predictor::predict_tiled`] cuts the photo into overlapping windows,
 //! looks at each as if it were a photo, and blends the windows' maps.
 //!
-//! What is kept of a window is its [`Logits`](crate::Logits), a few dozen kilobytes. Maps at the photo's
+//! What is kept of a window is its [`Logits`], a few dozen kilobytes. Maps at the photo's
 //! resolution are made from them row by row ([`TiledMap`]), so that memory grows with the photo's
 //! width, not with its area.
 
