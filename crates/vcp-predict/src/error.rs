@@ -21,6 +21,17 @@ pub enum Error {
         /// Side the model works at.
         expected: usize,
     },
+    /// Logits of another model, or damaged ones.
+    #[error(
+        "Logits of {found} values for a tap cannot become a map, since this model's grid has \
+         {expected} patches; take them from the predictor that is to finish them."
+    )]
+    WrongLogits {
+        /// Values of the first tap that does not fit; 0 if a branch has no taps.
+        found: usize,
+        /// Patches of the model's grid.
+        expected: usize,
+    },
     /// The model gave something that is no number.
     #[error(
         "The model's map contains a value that is not a number. The weights are damaged, or \

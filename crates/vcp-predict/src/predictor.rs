@@ -228,8 +228,10 @@ impl Predictor {
     /// Maps and score from an image's logits.
     ///
     /// # Errors
-    /// When the logits are not all numbers.
+    /// When the logits are not all numbers, or do not fit the model's grid.
     pub fn finish(&self, logits: &Logits) -> Result<Prediction, Error> {
+        self.check(&logits.branch1)?;
+        self.check(&logits.branch2)?;
         let branch1 = self.branch_map(&logits.branch1);
         let branch2 = self.branch_map(&logits.branch2);
         let count = self.score_pixels();
@@ -253,6 +255,17 @@ impl Predictor {
             score,
             max,
         })
+    }
+
+    /// Logits may have been kept in a file, so that they are not taken on trust.
+    fn check(&self, branch: &[Vec<f32>]) -> Result<(), Error> {
+        let expected = self.model.grid() * self.model.grid();
+        let wrong = match branch.iter().find(|tap| tap.len() != expected) {
+            Some(tap) => Some(tap.len()),
+            None if branch.is_empty() => Some(0),
+            None => None,
+        };
+        wrong.map_or(Ok(()), |found| Err(Error::WrongLogits { found, expected }))
     }
 
     /// The mean map of a branch, [side, side], from its logits.
