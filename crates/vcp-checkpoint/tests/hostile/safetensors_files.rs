@@ -281,7 +281,7 @@ fn bundles() -> Vec<Case> {
                 "/calibration",
                 json!({"version": 1, "pixel_threshold": 1e300, "score_threshold": 0.5, "range": [0, 1], "data": "", "date": "", "images": 1}),
             ),
-            "calibration is not usable",
+            "number out of range",
         ),
         (
             "missing tensors",
