@@ -1,0 +1,344 @@
+//! The model's operations on the CPU: each finds its kernel.
+
+use super::{Cpu, Linear, Norm, Tensor};
+use crate::attention;
+use crate::elementwise::{self, Function};
+use crate::product::{HEAD, Layout, PackedMatrix};
+use crate::resize;
+use crate::small::{self, Matrices};
+use std::sync::Arc;
+use vcp_checkpoint::{ElementType, Tensor as Stored};
+use vcp_model::{After, Operations, Orientation, Resampling};
+
+/// Operations and name of a product of two tensors.
+fn small_product(a: &Matrices<'_>, inputs: usize, outputs: usize, batch: usize) -> (usize, String) {
+    let rows = a.rows * a.batch.max(batch);
+    (
+        2 * rows * inputs * outputs,
+        format!("small product {rows}x{inputs}x{outputs}"),
+    )
+}
+
+fn row(x: &Tensor, batch: usize, row: usize) -> &[f32] {
+    let [_, rows, channels] = x.shape;
+    &x.values[(batch * rows + row) * channels..][..channels]
+}
+
+impl Operations for Cpu {
+    type Tensor = Tensor;
+    type Linear = Linear;
+    type Norm = Norm;
+
+    fn shape(&self, x: &Tensor) -> [usize; 3] {
+        x.shape
+    }
+
+    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Tensor {
+        let mut buffer = self.pool.take(values.len());
+        buffer.copy_from_slice(values);
+        Tensor::new(shape, buffer)
+    }
+
+    fn values(&self, x: &Tensor) -> Vec<f32> {
+        x.values.to_vec()
+    }
+
+    fn parameter(&self, stored: &Stored<'_>, shape: [usize; 3]) -> Tensor {
+        self.constant(shape, &stored.to_f32())
+    }
+
+    fn linear_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: Option<&Stored<'_>>,
+        orientation: Orientation,
+    ) -> Linear {
+        let [rows, columns] = [weight.shape()[0], weight.shape()[1..].iter().product()];
+        let half = weight.element_type() == ElementType::F16;
+        let bias = bias.map(Stored::to_f32);
+        let pack = |sizes, read: &(dyn Fn(_, &mut [f32]) + Sync)| {
+            self.run(|| {
+                PackedMatrix::pack(self.instruction_set, sizes, half, bias.as_deref(), read)
+            })
+        };
+        let matrix = match orientation {
+            Orientation::OutputsInputs => {
+                pack([rows, columns], &|range, out| weight.read_rows(range, out))
+            }
+            Orientation::InputsOutputs => {
+                let values = weight.to_f32();
+                pack([columns, rows], &|range: std::ops::Range<usize>, out| {
+                    for (output, line) in range.zip(out.chunks_exact_mut(rows)) {
+                        for (input, value) in line.iter_mut().enumerate() {
+                            *value = values[input * columns + output];
+                        }
+                    }
+                })
+            }
+        };
+        Linear { matrix }
+    }
+
+    fn norm_layer(&self, weight: &Stored<'_>, bias: &Stored<'_>, epsilon: f32) -> Norm {
+        let (weight, bias) = (weight.to_f32(), bias.to_f32());
+        assert_eq!(weight.len(), bias.len(), "a weight and a bias per channel");
+        Norm {
+            weight,
+            bias,
+            epsilon,
+        }
+    }
+
+    fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
+        let out = self.multiply(x, None, layer, after, Layout::Rows);
+        Tensor::new([x.shape[0], x.shape[1], layer.matrix.outputs], out)
+    }
+
+    fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
+        assert_eq!(x.shape[2], norm.weight.len(), "channels as the norm has");
+        let mut out = self.pool.take(x.values.len());
+        self.timed(
+            0,
+            || "layer norm".to_owned(),
+            || {
+                elementwise::layer_norm(
+                    self.instruction_set,
+                    &x.values,
+                    &mut out,
+                    norm.normalise(),
+                );
+            },
+        );
+        Tensor::new(x.shape, out)
+    }
+
+    fn norm_linear(
+        &self,
+        x: &Tensor,
+        norm: &Norm,
+        layer: &Linear,
+        after: After<'_, Tensor>,
+    ) -> Tensor {
+        let out = self.multiply(x, Some(norm), layer, after, Layout::Rows);
+        Tensor::new([x.shape[0], x.shape[1], layer.matrix.outputs], out)
+    }
+
+    fn attention(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        heads: usize,
+        causal: bool,
+    ) -> Tensor {
+        let mut out = self.pool.take(query.values.len());
+        attention::plain(
+            query.matrices(),
+            key.matrices(),
+            value.matrices(),
+            heads,
+            causal,
+            &mut out,
+        );
+        Tensor::new(query.shape, out)
+    }
+
+    fn norm_self_attention(
+        &self,
+        x: &Tensor,
+        norm: &Norm,
+        query_key_value: &Linear,
+        heads: usize,
+    ) -> Tensor {
+        let [batch, rows, width] = x.shape;
+        assert_eq!(
+            width,
+            heads * HEAD,
+            "CLIP's heads are 64 wide; the weights were checked"
+        );
+        assert_eq!(
+            query_key_value.matrix.outputs,
+            3 * width,
+            "queries, keys and values as wide as the input"
+        );
+        let layout = Layout::Heads {
+            rows_per_image: rows,
+        };
+        let projected = self.multiply(x, Some(norm), query_key_value, After::Nothing, layout);
+        let name = || format!("attention of {rows} rows, {heads} heads");
+        let out = self.timed(4 * batch * rows * rows * width, name, || {
+            attention::self_attention(
+                self.instruction_set,
+                &self.pool,
+                &projected,
+                batch,
+                heads,
+                rows,
+            )
+        });
+        Tensor::new(x.shape, out)
+    }
+
+    fn l2_normalise(&self, x: &Tensor) -> Tensor {
+        let mut out = self.pool.take(x.values.len());
+        self.timed(
+            0,
+            || "l2 norm".to_owned(),
+            || {
+                elementwise::l2_normalise(self.instruction_set, &x.values, &mut out, x.shape[2]);
+            },
+        );
+        Tensor::new(x.shape, out)
+    }
+
+    fn softmax(&self, x: &Tensor) -> Tensor {
+        let mut out = self.pool.take(x.values.len());
+        out.copy_from_slice(&x.values);
+        self.timed(
+            0,
+            || "softmax".to_owned(),
+            || elementwise::softmax(self.instruction_set, &mut out, x.shape[2]),
+        );
+        Tensor::new(x.shape, out)
+    }
+
+    fn matmul(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let (a, b) = (a.matrices(), b.matrices());
+        assert_eq!(a.columns, b.rows, "as many rows as there are factors");
+        let (operations, name) = small_product(&a, a.columns, b.columns, b.batch);
+        let out = self.timed(
+            operations,
+            || name,
+            || small::plain(self.instruction_set, &self.pool, a, b),
+        );
+        Tensor::new([a.batch.max(b.batch), a.rows, b.columns], out)
+    }
+
+    fn matmul_transposed(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let (a, b) = (a.matrices(), b.matrices());
+        assert_eq!(a.columns, b.columns, "rows of one length");
+        let (operations, name) = small_product(&a, a.columns, b.rows, b.batch);
+        let out = self.timed(
+            operations,
+            || name,
+            || small::transposed(self.instruction_set, &self.pool, a, b),
+        );
+        Tensor::new([a.batch.max(b.batch), a.rows, b.rows], out)
+    }
+
+    fn add(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        self.elementwise(x, y, |x, y| x + y)
+    }
+
+    fn multiply(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        self.elementwise(x, y, |x, y| x * y)
+    }
+
+    fn exp(&self, x: &Tensor) -> Tensor {
+        self.map(x, Function::Exp)
+    }
+
+    fn sigmoid(&self, x: &Tensor) -> Tensor {
+        self.map(x, Function::Sigmoid)
+    }
+
+    fn mean(&self, tensors: &[Tensor]) -> Tensor {
+        let mut out = self.pool.take_zeroed(tensors[0].values.len());
+        for tensor in tensors {
+            for (sum, value) in out.iter_mut().zip(tensor.as_slice()) {
+                *sum += value;
+            }
+        }
+        let factor = 1.0 / tensors.len() as f32;
+        for sum in out.iter_mut() {
+            *sum *= factor;
+        }
+        Tensor::new(tensors[0].shape, out)
+    }
+
+    fn concatenate_rows(&self, parts: &[&Tensor]) -> Tensor {
+        let batch = parts.iter().map(|part| part.shape[0]).max().unwrap_or(0);
+        let rows = parts.iter().map(|part| part.shape[1]).sum();
+        let places: Vec<(&Tensor, usize)> = parts
+            .iter()
+            .flat_map(|part| (0..part.shape[1]).map(|row| (*part, row)))
+            .collect();
+        self.gather([batch, rows, parts[0].shape[2]], |b, r| {
+            let (part, r) = places[r];
+            row(part, b % part.shape[0], r)
+        })
+    }
+
+    fn concatenate_channels(&self, parts: &[&Tensor]) -> Tensor {
+        let [batch, rows, _] = parts[0].shape;
+        let channels = parts.iter().map(|part| part.shape[2]).sum();
+        let mut out = self.pool.take(batch * rows * channels);
+        for (index, line) in out.chunks_exact_mut(channels).enumerate() {
+            let mut at = 0;
+            for part in parts {
+                let width = part.shape[2];
+                line[at..at + width].copy_from_slice(row(part, index / rows, index % rows));
+                at += width;
+            }
+        }
+        Tensor::new([batch, rows, channels], out)
+    }
+
+    fn slice_rows(&self, x: &Tensor, start: usize, count: usize) -> Tensor {
+        self.gather([x.shape[0], count, x.shape[2]], |b, r| row(x, b, start + r))
+    }
+
+    fn slice_channels(&self, x: &Tensor, start: usize, count: usize) -> Tensor {
+        let shape = [x.shape[0], x.shape[1], count];
+        self.gather(shape, |b, r| &row(x, b, r)[start..start + count])
+    }
+
+    fn repeat_batch(&self, x: &Tensor, times: usize) -> Tensor {
+        let [batch, rows, channels] = x.shape;
+        self.gather([batch * times, rows, channels], |b, r| row(x, b % batch, r))
+    }
+
+    fn repeat_each(&self, x: &Tensor, times: usize) -> Tensor {
+        let [batch, rows, channels] = x.shape;
+        self.gather([batch * times, rows, channels], |b, r| row(x, b / times, r))
+    }
+
+    fn reshape(&self, x: &Tensor, shape: [usize; 3]) -> Tensor {
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            x.values.len(),
+            "a shape of the same size"
+        );
+        Tensor {
+            shape,
+            values: Arc::clone(&x.values),
+        }
+    }
+
+    fn patches(&self, images: &Tensor, patch: usize) -> Tensor {
+        let [batch, channels, pixels] = images.shape;
+        let side = pixels.isqrt();
+        let grid = side / patch;
+        let width = channels * patch * patch;
+        let mut out = self.pool.take(batch * grid * grid * width);
+        for (index, square) in out.chunks_exact_mut(width).enumerate() {
+            let (image, place) = (index / (grid * grid), index % (grid * grid));
+            let (top, left) = (place / grid * patch, place % grid * patch);
+            for (line, to) in square.chunks_exact_mut(patch).enumerate() {
+                let plane = row(images, image, line / patch);
+                to.copy_from_slice(&plane[(top + line % patch) * side + left..][..patch]);
+            }
+        }
+        Tensor::new([batch, grid * grid, width], out)
+    }
+
+    fn resize(&self, maps: &Tensor, resampling: &Resampling) -> Tensor {
+        let to = resampling.to();
+        let out = self.timed(
+            0,
+            || "resize".to_owned(),
+            || resize::resize(&self.pool, &maps.values, resampling),
+        );
+        Tensor::new([maps.shape[0], to, to], out)
+    }
+}
