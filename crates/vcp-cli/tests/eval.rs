@@ -719,6 +719,10 @@ fn calibrate(workplace: &Workplace, out: &str) -> Value {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one run of the program, looked at from all sides"
+)]
 fn a_calibration_decides_and_changes_no_official_figure() {
     let workplace = mvtec();
     eval_set(&workplace, "plain", &["--by-defect", "--save", "strips"]).ends_with(0);
