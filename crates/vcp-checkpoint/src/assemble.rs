@@ -8,7 +8,7 @@ use crate::geometry::CLIP_VOCABULARY;
 use crate::names::{TOKEN_EMBEDDING, TensorSpec, VCP, clip_specs, vcp_specs};
 use crate::naming::{Naming, Piece};
 use crate::tensor::{Block, Content, Layout};
-use crate::{Geometry, TensorFile, TowerGeometry};
+use crate::{Geometry, LearnedGeometry, TensorFile, TowerGeometry};
 
 /// Blocks looked for; far beyond any CLIP, and keeps a hostile index from making a list without end.
 const MAX_BLOCKS: usize = 512;
@@ -27,13 +27,7 @@ pub(crate) fn from_parts(
     vcp.complete(checkpoint, &mut geometry);
 
     let mut collector = Collector::default();
-    let mut tensors = collector.collect(
-        clip,
-        0,
-        &clip_specs(&geometry),
-        |spec| naming.pieces(&spec.name),
-        |name| naming.is_ignored(name),
-    );
+    let mut tensors = collect_clip(&mut collector, clip, &naming, &geometry);
     tensors.extend(collector.collect(
         checkpoint,
         1,
@@ -46,6 +40,42 @@ pub(crate) fn from_parts(
         .validate()
         .map_err(|kind| Error::in_file(clip.label(), kind))?;
     Ok((geometry, tensors))
+}
+
+/// CLIP alone. What the learned parts' number says about the geometry comes from `learned`.
+pub(crate) fn from_clip(
+    clip: &TensorFile,
+    learned: LearnedGeometry,
+) -> Result<(Geometry, Tensors), Error> {
+    let naming = Naming::of(clip);
+    let geometry = Geometry {
+        context_vectors: learned.context_vectors,
+        deep_prompts: learned.deep_prompts,
+        tap_count: learned.tap_count,
+        ..clip_geometry(clip, &naming)
+    };
+    let mut collector = Collector::default();
+    let tensors = collect_clip(&mut collector, clip, &naming, &geometry);
+    collector.finish()?;
+    geometry
+        .validate()
+        .map_err(|kind| Error::in_file(clip.label(), kind))?;
+    Ok((geometry, tensors))
+}
+
+fn collect_clip(
+    collector: &mut Collector,
+    clip: &TensorFile,
+    naming: &Naming,
+    geometry: &Geometry,
+) -> Tensors {
+    collector.collect(
+        clip,
+        0,
+        &clip_specs(geometry),
+        |spec| naming.pieces(&spec.name),
+        |name| naming.is_ignored(name),
+    )
 }
 
 /// The tensors of a file that has them under canonical names and whose geometry is known.

@@ -65,6 +65,28 @@ pub struct Geometry {
     pub tap_count: usize,
 }
 
+/// How many learned parts a model has: what CLIP's weights do not tell of a [`Geometry`]. The default
+/// is that of the published checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnedGeometry {
+    /// Context vectors that take the place of `<|class|>` (r).
+    pub context_vectors: usize,
+    /// Deep prompt rows per block (n).
+    pub deep_prompts: usize,
+    /// Tapped vision blocks.
+    pub tap_count: usize,
+}
+
+impl Default for LearnedGeometry {
+    fn default() -> Self {
+        Self {
+            context_vectors: 2,
+            deep_prompts: 1,
+            tap_count: 4,
+        }
+    }
+}
+
 impl Geometry {
     /// OpenAI's ViT-L/14 at 336 pixels, the default of the published checkpoints.
     #[must_use]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use crate::assemble::{self, Tensors};
 use crate::error::{Error, ErrorKind, shorten};
-use crate::generated::{Distribution, Generator};
-use crate::names::tensor_specs;
+use crate::generated::Generator;
+use crate::names::{TensorSpec, tensor_specs, vcp_specs};
 use crate::storage::Storage;
 use crate::tensor::{Block, Content, Layout, Tensor};
 use crate::{Calibration, ElementType, Geometry, Precision, Settings, Source, TensorFile};
-use crate::{bundle, checkpoint_writer, output};
+use crate::{LearnedGeometry, bundle, checkpoint_writer, output, start};
 
 /// CLIP and the learned parts of VCP-CLIP, complete and of consistent shapes.
 #[derive(Debug)]
@@ -82,6 +82,30 @@ impl Weights {
         Ok(weights)
     }
 
+    /// CLIP's weights with learned parts as the official training starts from them, `f32` and a
+    /// function of the seed. They are as many as `learned` says; settings may depend on the geometry.
+    ///
+    /// # Errors
+    /// As [`Weights::open_parts`], and if the geometry is not usable.
+    pub fn start(
+        clip: &Path,
+        learned: LearnedGeometry,
+        settings: impl FnOnce(&Geometry) -> Settings,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let clip = TensorFile::open(clip)?;
+        let (geometry, mut tensors) = assemble::from_clip(&clip, learned)?;
+        tensors.extend(generated(&vcp_specs(&geometry), &geometry, seed, |_| {
+            ElementType::F32
+        }));
+        let settings = settings(&geometry);
+        settings.validate(&geometry).map_err(Error::new)?;
+        let storages = vec![Arc::clone(clip.storage())];
+        let mut weights = Self::new(geometry, settings, storages, tensors);
+        weights.sources = vec![Source::of_file(&clip)];
+        Ok(weights)
+    }
+
     /// Opens a bundle, as [`Weights::write_bundle`] writes it.
     ///
     /// # Errors
@@ -130,27 +154,13 @@ impl Weights {
     pub fn random(geometry: Geometry, settings: Settings, seed: u64) -> Result<Self, Error> {
         geometry.validate().map_err(Error::new)?;
         settings.validate(&geometry).map_err(Error::new)?;
-        let tensors = tensor_specs(&geometry)
-            .into_iter()
-            .map(|spec| {
-                let element_type = if spec.shape.len() >= 2 {
-                    ElementType::F16
-                } else {
-                    ElementType::F32
-                };
-                let distribution = start_distribution(&spec.name, &spec.shape, &geometry);
-                let generator = Generator::new(seed, &spec.name, distribution, element_type);
-                let layout = Layout {
-                    element_type,
-                    blocks: vec![Block {
-                        rows: spec.shape.first().copied().unwrap_or(1),
-                        content: Content::Generated(generator),
-                    }],
-                    shape: spec.shape,
-                };
-                (spec.name, layout)
-            })
-            .collect();
+        let tensors = generated(&tensor_specs(&geometry), &geometry, seed, |shape| {
+            if shape.len() >= 2 {
+                ElementType::F16
+            } else {
+                ElementType::F32
+            }
+        });
         Ok(Self::new(geometry, settings, Vec::new(), tensors))
     }
 
@@ -300,53 +310,26 @@ impl Weights {
     }
 }
 
-/// How a tensor is distributed before training.
-///
-/// CLIP: `initialize_parameters` of `openai/CLIP/clip/model.py`. Learned parts: SPEC section 9.
-fn start_distribution(name: &str, shape: &[usize], geometry: &Geometry) -> Distribution {
-    let fan_in = |inputs: usize| 1.0 / (inputs.max(1) as f32).sqrt();
-    let inputs: usize = shape.iter().skip(1).product();
-    let last = shape.last().copied().unwrap_or(1);
-    let layers = if name.starts_with("clip.visual.") {
-        geometry.vision.layers
-    } else {
-        geometry.text.layers
+/// Tensors whose values are made on reading.
+fn generated(
+    specs: &[TensorSpec],
+    geometry: &Geometry,
+    seed: u64,
+    element_type: impl Fn(&[usize]) -> ElementType,
+) -> Tensors {
+    let tensor = |spec: &TensorSpec| {
+        let element_type = element_type(&spec.shape);
+        let distribution = start::distribution(&spec.name, &spec.shape, geometry);
+        let generator = Generator::new(seed, &spec.name, distribution, element_type);
+        let layout = Layout {
+            element_type,
+            blocks: vec![Block {
+                rows: spec.shape.first().copied().unwrap_or(1),
+                content: Content::Generated(generator),
+            }],
+            shape: spec.shape.clone(),
+        };
+        (spec.name.clone(), layout)
     };
-    let is_norm = name.contains(".ln_") || name.contains("prompt_norm");
-    match name {
-        "clip.logit_scale" | "vcp.New_Lan_Embed.prompt_temp" | "vcp.Zero_try.prompt_temp_l1" => {
-            Distribution::Constant((1.0f32 / 0.07).ln())
-        }
-        "vcp.New_Lan_Embed.prompt_query" => Distribution::Normal {
-            deviation: 1.0,
-            truncated: true,
-        },
-        "vcp.prompt_embeddings" | "vcp.deep_prompt_embeddings" => Distribution::Uniform {
-            centre: 0.0,
-            bound: 1.0,
-        },
-        // Kaiming normal with the fan of the outputs.
-        "vcp.prompt_proj.weight" => Distribution::Normal {
-            deviation: (2.0 / shape[0] as f32).sqrt(),
-            truncated: false,
-        },
-        "clip.token_embedding.weight" => Distribution::spread(0.02),
-        "clip.positional_embedding" => Distribution::spread(0.01),
-        "clip.visual.class_embedding" | "clip.visual.positional_embedding" => {
-            Distribution::spread(fan_in(last))
-        }
-        "clip.visual.proj" | "clip.text_projection" | "vcp.prompt_text_projection" => {
-            Distribution::spread(fan_in(shape[0]))
-        }
-        _ if is_norm && name.ends_with(".weight") => Distribution::Uniform {
-            centre: 1.0,
-            bound: 0.1,
-        },
-        _ if name.ends_with("bias") => Distribution::spread(0.01),
-        // What adds to the residual stream shrinks with depth, so that the stream does not grow.
-        _ if name.ends_with("attn.out_proj.weight") || name.ends_with("mlp.c_proj.weight") => {
-            Distribution::spread(fan_in(inputs) / (2.0 * layers as f32).sqrt())
-        }
-        _ => Distribution::spread(fan_in(inputs)),
-    }
+    specs.iter().map(tensor).collect()
 }
