@@ -100,16 +100,9 @@ fn learned_parts_have_the_official_spread() {
             "{name}"
         );
     }
-    assert!(
-        values(&weights, "vcp.prompt_norm.weight")
-            .iter()
-            .all(|value| *value == 1.0)
-    );
-    assert!(
-        values(&weights, "vcp.prompt_norm.bias")
-            .iter()
-            .all(|value| *value == 0.0)
-    );
+    let width = weights.geometry().text.width;
+    assert_eq!(values(&weights, "vcp.prompt_norm.weight"), vec![1.0; width]);
+    assert_eq!(values(&weights, "vcp.prompt_norm.bias"), vec![0.0; width]);
     let temperature = values(&weights, "vcp.Zero_try.prompt_temp_l1")[0];
     assert!((temperature - (1.0_f32 / 0.07).ln()).abs() < 1e-6);
 }
