@@ -40,18 +40,18 @@ fn check_stages(golden: &Golden, cpu: &Cpu) {
         stage(&format!("tap_{tap}"), rows, Tolerance::Stage);
     }
 
-    let context = model.context.forward(cpu, &features.image_feature);
+    let context = model.decoder.context.forward(cpu, &features.image_feature);
     stage("context", &context, Tolerance::Stage);
-    let text = model.text.forward(cpu, &context);
+    let text = model.decoder.text.forward(cpu, &context);
     stage("text", &text, Tolerance::Stage);
 
     let patches: Vec<_> = features
         .taps
         .iter()
-        .map(|tap| cpu.slice_rows(tap, 1, model.grid() * model.grid()))
+        .map(|tap| cpu.slice_rows(tap, 1, model.decoder.grid() * model.decoder.grid()))
         .collect();
-    let updated = model.post_context.forward(cpu, &patches, &text);
-    let logits = model.decode(cpu, &features);
+    let updated = model.decoder.post_context.forward(cpu, &patches, &text);
+    let logits = model.decoder.forward(cpu, &features);
     for (index, tap) in taps.iter().enumerate() {
         stage(
             &format!("updated_text_{tap}"),
@@ -60,12 +60,20 @@ fn check_stages(golden: &Golden, cpu: &Cpu) {
         );
         let branches = [("branch1", &logits.branch1), ("branch2", &logits.branch2)];
         for (name, branch) in branches {
-            let map = model.probability(cpu, &branch[index]);
+            let map = model.decoder.probability(cpu, &branch[index]);
             stage(&format!("{name}_{tap}"), &map, Tolerance::Map);
         }
     }
-    stage("map1", &model.map(cpu, &logits.branch1), Tolerance::Map);
-    stage("map2", &model.map(cpu, &logits.branch2), Tolerance::Map);
+    stage(
+        "map1",
+        &model.decoder.map(cpu, &logits.branch1),
+        Tolerance::Map,
+    );
+    stage(
+        "map2",
+        &model.decoder.map(cpu, &logits.branch2),
+        Tolerance::Map,
+    );
 }
 
 #[test]
@@ -80,7 +88,7 @@ fn every_stage() {
 /// Maps of both branches, all in one list.
 fn maps(cpu: &Cpu, model: &Model<Cpu>, images: &Tensor) -> Vec<f32> {
     let logits = model.forward(cpu, images);
-    let [first, second] = [&logits.branch1, &logits.branch2].map(|b| model.map(cpu, b));
+    let [first, second] = [&logits.branch1, &logits.branch2].map(|b| model.decoder.map(cpu, b));
     [first.as_slice(), second.as_slice()].concat()
 }
 

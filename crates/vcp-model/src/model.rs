@@ -13,6 +13,12 @@ use vcp_checkpoint::Weights;
 pub struct Model<O: Operations> {
     /// CLIP's vision transformer.
     pub vision: VisionTower<O>,
+    /// All that comes after it.
+    pub decoder: Decoder<O>,
+}
+
+/// All that comes after the vision tower: all that the official training changes, and CLIP's text tower.
+pub struct Decoder<O: Operations> {
     /// Pre-VCP.
     pub context: VisualContext<O>,
     /// CLIP's text transformer with the deep prompts.
@@ -41,9 +47,26 @@ impl<O: Operations> Model<O> {
     /// # Errors
     /// A template that cannot be used, or a tensor that cannot be read.
     pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
-        let grid = weights.settings().image_size / weights.geometry().patch_size;
         Ok(Self {
             vision: VisionTower::load(ops, weights)?,
+            decoder: Decoder::load(ops, weights)?,
+        })
+    }
+
+    /// Normalised images [batch, 3, side·side] → logits on the grid.
+    pub fn forward(&self, ops: &O, images: &O::Tensor) -> GridLogits<O::Tensor> {
+        self.decoder.forward(ops, &self.vision.forward(ops, images))
+    }
+}
+
+impl<O: Operations> Decoder<O> {
+    /// As [`Model::load`], without the vision tower.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+        let grid = weights.settings().image_size / weights.geometry().patch_size;
+        Ok(Self {
             context: VisualContext::load(ops, weights)?,
             text: TextTower::load(ops, weights)?,
             baseline: BaselineBranch::load(ops, weights)?,
@@ -59,14 +82,8 @@ impl<O: Operations> Model<O> {
         self.grid
     }
 
-    /// Normalised images [batch, 3, side·side] → logits on the grid.
-    pub fn forward(&self, ops: &O, images: &O::Tensor) -> GridLogits<O::Tensor> {
-        let features = self.vision.forward(ops, images);
-        self.decode(ops, &features)
-    }
-
-    /// All that comes after the vision tower.
-    pub fn decode(&self, ops: &O, features: &VisionFeatures<O::Tensor>) -> GridLogits<O::Tensor> {
+    /// What the vision tower saw → logits on the grid.
+    pub fn forward(&self, ops: &O, features: &VisionFeatures<O::Tensor>) -> GridLogits<O::Tensor> {
         let context = self.context.forward(ops, &features.image_feature);
         let text = self.text.forward(ops, &context);
         let patches: Vec<_> = features

@@ -194,7 +194,7 @@ type Groups<T> = (Vec<Group<T>>, Vec<f32>);
 
 fn load_groups<O: Operations>(ops: &O, weights: &Weights) -> Result<Groups<O::Tensor>, Error> {
     let (geometry, settings) = (weights.geometry(), weights.settings());
-    let tokenizer = Tokenizer::new();
+    let tokenizer = Tokenizer::shared();
     let sides = [&settings.normal_templates, &settings.anomalous_templates];
     let mut by_length: BTreeMap<(usize, usize), Vec<(usize, Tokens)>> = BTreeMap::new();
     for (side, templates) in sides.iter().enumerate() {
@@ -210,7 +210,7 @@ fn load_groups<O: Operations>(ops: &O, weights: &Weights) -> Result<Groups<O::Te
                     limit: LONGEST_TEMPLATE,
                 });
             }
-            let tokens = split_template(&tokenizer, template)?;
+            let tokens = split_template(tokenizer, template)?;
             let rows = tokens.before.len() + geometry.context_vectors + tokens.after.len();
             if rows > geometry.context_length {
                 return Err(Error::TooLong {

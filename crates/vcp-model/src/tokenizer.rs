@@ -6,6 +6,7 @@ use flate2::read::GzDecoder;
 use regex::Regex;
 use std::collections::HashMap;
 use std::io::Read as _;
+use std::sync::LazyLock;
 
 /// Id of the mark that starts every text.
 pub const START: u32 = 49406;
@@ -40,6 +41,13 @@ impl Default for Tokenizer {
 }
 
 impl Tokenizer {
+    /// The one tokenizer, made when it is first asked for, which takes some milliseconds.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Tokenizer> = LazyLock::new(Tokenizer::new);
+        &SHARED
+    }
+
     /// Unpacks the merge list that is part of the program.
     ///
     /// # Panics

@@ -34,17 +34,9 @@ impl<O: Operations> VisionTower<O> {
         let (geometry, settings) = (weights.geometry(), weights.settings());
         let width = geometry.vision.width;
         let grid = settings.image_size / geometry.patch_size;
-        let table = weights.tensor("clip.visual.positional_embedding")?.to_f32();
-        let (class_position, square) = table.split_at(width);
-        let positions = Resampling::cubic_antialiased(geometry.native_grid, grid)
-            .apply_to_square(square, width);
-        let class_row: Vec<f32> = weights
-            .tensor("clip.visual.class_embedding")?
-            .to_f32()
-            .iter()
-            .zip(class_position)
-            .map(|(embedding, position)| embedding + position)
-            .collect();
+        let (class_position, positions) = positions(ops, weights, grid)?;
+        let class_embedding = weights.tensor("clip.visual.class_embedding")?;
+        let class_embedding = ops.parameter(&class_embedding, [1, 1, width]);
         Ok(Self {
             patch_size: geometry.patch_size,
             taps: settings.taps.clone(),
@@ -53,8 +45,8 @@ impl<O: Operations> VisionTower<O> {
                 None,
                 Orientation::OutputsInputs,
             ),
-            class_row: ops.constant([1, 1, width], &class_row),
-            positions: ops.constant([1, grid * grid, width], &positions),
+            class_row: ops.add(&class_embedding, &class_position),
+            positions,
             norm_before: block::norm(ops, weights, "clip.visual.ln_pre", CLIP_EPSILON)?,
             blocks: (0..geometry.vision.layers)
                 .map(|i| {
@@ -89,4 +81,30 @@ impl<O: Operations> VisionTower<O> {
             taps,
         }
     }
+}
+
+/// Position of the class row, [1, 1, width], and of the patches, [1, grid², width].
+fn positions<O: Operations>(
+    ops: &O,
+    weights: &Weights,
+    grid: usize,
+) -> Result<(O::Tensor, O::Tensor), Error> {
+    let width = weights.geometry().vision.width;
+    let native = weights.geometry().native_grid;
+    let table = weights.tensor("clip.visual.positional_embedding")?;
+    // Used as it is, the table is a parameter like any other, and learns with them.
+    if grid == native {
+        let table = ops.parameter(&table, [1, 1 + grid * grid, width]);
+        return Ok((
+            ops.slice_rows(&table, 0, 1),
+            ops.slice_rows(&table, 1, grid * grid),
+        ));
+    }
+    let table = table.to_f32();
+    let (class_position, square) = table.split_at(width);
+    let resampled = Resampling::cubic_antialiased(native, grid).apply_to_square(square, width);
+    Ok((
+        ops.constant([1, 1, width], class_position),
+        ops.constant([1, grid * grid, width], &resampled),
+    ))
 }

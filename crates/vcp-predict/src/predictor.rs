@@ -96,7 +96,7 @@ impl Predictor {
     /// When the model cannot be made of these weights.
     pub fn on(cpu: Cpu, weights: &Weights, options: &PredictorOptions) -> Result<Self, Error> {
         let model = Model::load(&cpu, weights)?;
-        let rows = model.grid() * model.grid() + 1;
+        let rows = model.decoder.grid() * model.decoder.grid() + 1;
         let side = weights.settings().image_size;
         let tower_operations = tower_operations(weights.geometry(), rows as u64);
         Ok(Self {
@@ -209,8 +209,10 @@ impl Predictor {
     /// The second part of [`Predictor::logits`]: prompts, texts and branches.
     #[must_use]
     pub fn decode(&self, features: &VisionFeatures<Tensor>) -> Vec<Logits> {
-        let grids = self.cpu.run(|| self.model.decode(&self.cpu, features));
-        let size = self.model.grid() * self.model.grid();
+        let grids = self
+            .cpu
+            .run(|| self.model.decoder.forward(&self.cpu, features));
+        let size = self.model.decoder.grid() * self.model.decoder.grid();
         let pick = |branch: &[Tensor], index: usize| {
             branch
                 .iter()
@@ -259,7 +261,7 @@ impl Predictor {
 
     /// Logits may have been kept in a file, so that they are not taken on trust.
     fn check(&self, branch: &[Vec<f32>]) -> Result<(), Error> {
-        let expected = self.model.grid() * self.model.grid();
+        let expected = self.model.decoder.grid() * self.model.decoder.grid();
         let wrong = match branch.iter().find(|tap| tap.len() != expected) {
             Some(tap) => Some(tap.len()),
             None if branch.is_empty() => Some(0),
@@ -270,13 +272,13 @@ impl Predictor {
 
     /// The mean map of a branch, [side, side], from its logits.
     pub(crate) fn branch_map(&self, branch: &[Vec<f32>]) -> Vec<f32> {
-        let grid = self.model.grid();
+        let grid = self.model.decoder.grid();
         let taps: Vec<_> = branch
             .iter()
             .map(|tap| self.cpu.constant([1, grid, grid], tap))
             .collect();
         self.cpu
-            .run(|| self.model.map(&self.cpu, &taps))
+            .run(|| self.model.decoder.map(&self.cpu, &taps))
             .as_slice()
             .to_vec()
     }

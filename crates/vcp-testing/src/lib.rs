@@ -25,7 +25,10 @@ pub struct Golden {
     pub folder: PathBuf,
     /// Image size, taps and templates.
     pub settings: Settings,
+    /// Learning rates of five steps of training: of the temperatures, and of everything else.
+    pub learning_rates: (f32, f32),
     stages: HashMap<String, Stage>,
+    training: PathBuf,
     _unpacked: Option<TempDir>,
 }
 
@@ -107,11 +110,14 @@ impl Golden {
             ..Settings::default()
         };
         let stages = read_safetensors(&source.join("stages.safetensors"));
+        let rate = |key: &str| config[key].as_f64().unwrap() as f32;
         Self {
             name,
             folder,
             settings,
+            learning_rates: (rate("temperature_learning_rate"), rate("learning_rate")),
             stages,
+            training: source.join("training.safetensors"),
             _unpacked: unpacked,
         }
     }
@@ -121,6 +127,12 @@ impl Golden {
     pub fn weights(&self) -> Weights {
         let [clip, checkpoint] = ["clip.pt", "vcp.pth"].map(|file| self.folder.join(file));
         Weights::open_parts(&clip, &checkpoint, self.settings.clone()).unwrap()
+    }
+
+    /// The masks, losses and gradients of five steps of training, and the parameters after them.
+    #[must_use]
+    pub fn training(&self) -> HashMap<String, Stage> {
+        read_safetensors(&self.training)
     }
 
     /// One stored array.

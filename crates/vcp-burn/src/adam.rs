@@ -1,0 +1,135 @@
+//! The optimiser: Adam (Kingma and Ba, 2015), with decoupled weight decay on request (Loshchilov and
+//! Hutter, 2019).
+
+use std::collections::BTreeMap;
+
+use burn_tensor::Tensor;
+
+use crate::burn::{Burn, Gradients, read};
+use crate::parameters::leaf;
+
+/// Constants of the optimiser.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamOptions {
+    /// How slowly the means of gradients and of their squares follow.
+    pub betas: (f32, f32),
+    /// Added to the root of the mean square.
+    pub epsilon: f32,
+    /// Share of a matrix, times its learning rate, that is taken off it in every step. Vectors are
+    /// left alone.
+    pub weight_decay: f32,
+}
+
+impl Default for AdamOptions {
+    /// The official training's: 0.5 and 0.999, 1e-8, no decay.
+    fn default() -> Self {
+        Self {
+            betas: (0.5, 0.999),
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+/// The optimiser and what it remembers.
+pub struct Adam {
+    options: AdamOptions,
+    steps: u32,
+    moments: BTreeMap<String, Moments>,
+}
+
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+}
+
+/// What the optimiser remembers, in memory: enough to go on as if it had not been interrupted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AdamState {
+    /// Steps made.
+    pub steps: u32,
+    /// Mean of gradients and of squared gradients, by canonical name.
+    pub moments: BTreeMap<String, (Vec<f32>, Vec<f32>)>,
+}
+
+impl Adam {
+    /// An optimiser that has seen nothing.
+    #[must_use]
+    pub fn new(options: AdamOptions) -> Self {
+        Self {
+            options,
+            steps: 0,
+            moments: BTreeMap::new(),
+        }
+    }
+
+    /// Changes every parameter that has a gradient. `learning_rate` is asked for each name, `is_matrix`
+    /// whether weight decay is for it.
+    pub fn step(
+        &mut self,
+        burn: &Burn,
+        gradients: &Gradients,
+        learning_rate: impl Fn(&str) -> f32,
+        is_matrix: impl Fn(&str) -> bool,
+    ) {
+        self.steps += 1;
+        let AdamOptions {
+            betas: (beta1, beta2),
+            epsilon,
+            weight_decay,
+        } = self.options;
+        let power = |beta: f32| (1.0 - f64::from(beta).powi(self.steps.cast_signed())) as f32;
+        let (correction1, correction2) = (power(beta1), power(beta2));
+        let mut parameters = burn.parameters();
+        for (name, parameter) in parameters.trained_mut() {
+            let Some(gradient) = gradients.get(name) else {
+                continue;
+            };
+            let zeros = || Moments {
+                first: gradient.zeros_like(),
+                second: gradient.zeros_like(),
+            };
+            let Moments { first, second } = self.moments.remove(name).unwrap_or_else(zeros);
+            let first = first * beta1 + gradient.clone() * (1.0 - beta1);
+            let second = second * beta2 + gradient.clone().square() * (1.0 - beta2);
+            let root = (second.clone() / correction2).sqrt() + epsilon;
+            let rate = learning_rate(name);
+            let change = first.clone() / root * (rate / correction1);
+            let mut value = parameter.clone().inner();
+            if weight_decay > 0.0 && is_matrix(name) {
+                value = value * (1.0 - rate * weight_decay);
+            }
+            *parameter = Tensor::from_inner(value - change).require_grad();
+            self.moments
+                .insert(name.to_owned(), Moments { first, second });
+        }
+    }
+
+    /// What it remembers.
+    #[must_use]
+    pub fn state(&self) -> AdamState {
+        let moments = self.moments.iter().map(|(name, moments)| {
+            let values = (read(moments.first.clone()), read(moments.second.clone()));
+            (name.clone(), values)
+        });
+        AdamState {
+            steps: self.steps,
+            moments: moments.collect(),
+        }
+    }
+
+    /// An optimiser that goes on from what another remembered, on the device of `burn`.
+    #[must_use]
+    pub fn from_state(options: AdamOptions, state: AdamState, burn: &Burn) -> Self {
+        let moments = state.moments.into_iter().map(|(name, (first, second))| {
+            let [first, second] =
+                [first, second].map(|values| leaf(values, burn.device(), false).inner());
+            (name, Moments { first, second })
+        });
+        Self {
+            options,
+            steps: state.steps,
+            moments: moments.collect(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Burn as a device.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn_tensor::{Device, Tensor};
+use vcp_checkpoint::Tensor as Stored;
+
+use crate::parameters::{Parameters, leaf};
+
+/// A device of Burn with the parameters of one model on it.
+pub struct Burn {
+    device: Device,
+    is_trained: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    parameters: Mutex<Parameters>,
+}
+
+/// What a loss changes by, per trained parameter.
+pub struct Gradients {
+    by_name: BTreeMap<String, Tensor<1>>,
+}
+
+impl Burn {
+    /// For running a model: nothing is trained.
+    #[must_use]
+    pub fn new(device: Device) -> Self {
+        Self {
+            device,
+            is_trained: Box::new(|_| false),
+            parameters: Mutex::default(),
+        }
+    }
+
+    /// For training: gradients are kept for the parameters whose canonical names `is_trained` says so
+    /// of.
+    #[must_use]
+    pub fn training(
+        device: Device,
+        is_trained: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            device: device.autodiff(),
+            is_trained: Box::new(is_trained),
+            parameters: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn parameters(&self) -> MutexGuard<'_, Parameters> {
+        // Nothing panics between two changes that belong together.
+        self.parameters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn flat_parameter(&self, stored: &Stored<'_>) -> Tensor<1> {
+        self.parameters()
+            .get(stored, &self.device, &*self.is_trained)
+    }
+
+    /// Gradients of a loss, a tensor of one value. Parameters that it does not depend on have none.
+    #[must_use]
+    pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
+        let mut gradients = loss.backward();
+        let parameters = self.parameters();
+        let by_name = parameters.trained().filter_map(|(name, leaf)| {
+            let gradient = leaf.grad_remove(&mut gradients)?;
+            Some((name.to_owned(), gradient))
+        });
+        Gradients {
+            by_name: by_name.collect(),
+        }
+    }
+
+    /// The trained parameters' values in row-major order, by canonical name.
+    #[must_use]
+    pub fn trained_values(&self) -> BTreeMap<String, Vec<f32>> {
+        let parameters = self.parameters();
+        let values = parameters
+            .trained()
+            .map(|(name, leaf)| (name.to_owned(), read(leaf.clone().detach())));
+        values.collect()
+    }
+
+    /// Sets trained parameters that a model was loaded with. Returns the names that are not among them
+    /// or have another length; those are left alone.
+    #[must_use]
+    pub fn set_trained_values(&self, mut values: BTreeMap<String, Vec<f32>>) -> Vec<String> {
+        let mut parameters = self.parameters();
+        for (name, tensor) in parameters.trained_mut() {
+            if let Some(new) = values.remove(name) {
+                if new.len() == tensor.dims()[0] {
+                    *tensor = leaf(new, &self.device, true);
+                } else {
+                    values.insert(name.to_owned(), new);
+                }
+            }
+        }
+        values.into_keys().collect()
+    }
+}
+
+impl Gradients {
+    /// The gradient of the parameter of this canonical name, flat.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
+        self.by_name.get(name)
+    }
+
+    /// As [`Gradients::get`], in memory.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Option<Vec<f32>> {
+        self.get(name).map(|gradient| read(gradient.clone()))
+    }
+
+    /// Canonical names of the parameters that the loss depends on.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// The Euclidean length of all gradients together.
+    #[must_use]
+    pub fn norm(&self) -> f32 {
+        let squares = self.by_name.values().map(|gradient| {
+            let square = gradient.clone().square().sum();
+            f64::from(read(square).first().copied().unwrap_or(0.0))
+        });
+        squares.sum::<f64>().sqrt() as f32
+    }
+
+    /// Multiplies every gradient.
+    pub fn scale(&mut self, factor: f32) {
+        for gradient in self.by_name.values_mut() {
+            *gradient = gradient.clone() * factor;
+        }
+    }
+}
+
+/// All values in row-major order.
+pub(crate) fn read<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data()
+        .try_into_vec()
+        .expect("all tensors of this crate hold f32")
+}

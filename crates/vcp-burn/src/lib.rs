@@ -1,0 +1,16 @@
+//! The operations of [`vcp_model`] on Burn: with gradients, and on whatever device Burn knows.
+//!
+//! [`Burn`] keeps the parameters of a model under their names. A model that is loaded on it takes its
+//! tensors from there, so that after a step of [`Adam`] loading it again, which copies nothing, gives
+//! the model with the new values. [`losses`] says what a step is to make smaller.
+
+mod adam;
+mod burn;
+pub mod losses;
+mod operations;
+mod parameters;
+
+pub use adam::{Adam, AdamOptions, AdamState};
+pub use burn::{Burn, Gradients};
+pub use burn_tensor::{Device, Tensor};
+pub use operations::{Linear, Norm};

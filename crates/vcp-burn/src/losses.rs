@@ -1,0 +1,128 @@
+//! What training makes smaller (SPEC section 9; the official code's `loss.py`).
+
+use burn_tensor::{Tensor, activation};
+use vcp_model::{Decoder, GridLogits};
+
+use crate::Burn;
+
+/// Keeps the one-hot target off 0 and 1, and the logarithm off 0.
+const SMOOTHING: f32 = 1e-5;
+
+/// Weights of the parts of a loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossWeights {
+    /// Of the focal loss on pixels.
+    pub focal: f32,
+    /// Of the dice loss on pixels.
+    pub dice: f32,
+    /// Of the cross-entropy on patches. The official training has none; without it a network with
+    /// random weights does not begin to learn.
+    pub grid: f32,
+    /// How much more a defect counts than its absence in the cross-entropy on patches.
+    pub defect: f32,
+}
+
+impl Default for LossWeights {
+    /// The official training's.
+    fn default() -> Self {
+        Self {
+            focal: 1.0,
+            dice: 1.0,
+            grid: 0.0,
+            defect: 4.0,
+        }
+    }
+}
+
+/// A loss and what each branch has in it. Each a tensor of one value.
+pub struct Losses {
+    /// To be made smaller.
+    pub total: Tensor<1>,
+    /// Sum over the taps of branch 1.
+    pub branch1: Tensor<1>,
+    /// Sum over the taps of branch 2.
+    pub branch2: Tensor<1>,
+}
+
+/// The loss over all taps of both branches. `truth` is 1 where there is a defect, 0 elsewhere:
+/// [batch, side, side].
+pub fn losses(
+    burn: &Burn,
+    decoder: &Decoder<Burn>,
+    logits: &GridLogits<Tensor<3>>,
+    truth: &Tensor<3>,
+    weights: LossWeights,
+) -> Losses {
+    let share = share_of_patches(truth, decoder.grid());
+    let branch = |taps: &[Tensor<3>]| {
+        let parts = taps.iter().flat_map(|logits| {
+            let mut parts = Vec::with_capacity(3);
+            if weights.focal != 0.0 || weights.dice != 0.0 {
+                let probability = decoder.probability(burn, logits);
+                if weights.focal != 0.0 {
+                    parts.push(focal(&probability, truth) * weights.focal);
+                }
+                if weights.dice != 0.0 {
+                    parts.push(dice(&probability, truth) * weights.dice);
+                }
+            }
+            if weights.grid != 0.0 {
+                parts.push(grid_cross_entropy(logits, &share, weights.defect) * weights.grid);
+            }
+            parts
+        });
+        let zero = || Tensor::zeros([1], burn.device());
+        parts.reduce(|sum, part| sum + part).unwrap_or_else(zero)
+    };
+    let (branch1, branch2) = (branch(&logits.branch1), branch(&logits.branch2));
+    Losses {
+        total: branch1.clone() + branch2.clone(),
+        branch1,
+        branch2,
+    }
+}
+
+/// Focal loss of probabilities of a defect with γ = 2: the mean of −(1 − pₜ)²·ln pₜ, where pₜ is the
+/// probability of what is true.
+#[must_use]
+pub fn focal(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
+    let defect = truth.clone().clamp(SMOOTHING, 1.0 - SMOOTHING);
+    let normal = (-truth.clone() + 1.0).clamp(SMOOTHING, 1.0 - SMOOTHING);
+    let of_true = probability.clone() * defect + (-probability.clone() + 1.0) * normal + SMOOTHING;
+    let missing = -of_true.clone() + 1.0;
+    -(missing.square() * of_true.log()).mean()
+}
+
+/// Dice loss of probabilities of a defect: 1 minus the mean over the batch of
+/// (2·Σpg + 1) / (Σp + Σg + 1).
+#[must_use]
+pub fn dice(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
+    let [batch, rows, columns] = truth.dims();
+    let sum = |x: Tensor<3>| x.reshape([batch, rows * columns]).sum_dim(1);
+    let both = sum(probability.clone() * truth.clone());
+    let each = sum(probability.clone()) + sum(truth.clone());
+    -((both * 2.0 + 1.0) / (each + 1.0)).mean() + 1.0
+}
+
+/// Cross-entropy of logits on the patch grid against the share of each patch that is defective, in
+/// which a defect counts `defect` times.
+#[must_use]
+pub fn grid_cross_entropy(logits: &Tensor<3>, share: &Tensor<3>, defect: f32) -> Tensor<1> {
+    // ln σ(x) and ln (1 − σ(x)), without overflow.
+    let is = activation::log_sigmoid(logits.clone());
+    let is_not = activation::log_sigmoid(-logits.clone());
+    let normal = -share.clone() + 1.0;
+    -(share.clone() * defect * is + normal * is_not).mean()
+}
+
+/// [batch, side, side] → the mean of every patch, [batch, grid, grid].
+fn share_of_patches(truth: &Tensor<3>, grid: usize) -> Tensor<3> {
+    let [batch, side, _] = truth.dims();
+    let patch = side / grid;
+    truth
+        .clone()
+        .reshape([batch, grid, patch, grid, patch])
+        .mean_dim(4)
+        .mean_dim(2)
+        .reshape([batch, grid, grid])
+}

@@ -1,0 +1,246 @@
+//! Every stage, loss, gradient and step of training against the numbers of the official code.
+
+#![allow(clippy::float_cmp, clippy::unwrap_used, reason = "tests")]
+
+use std::collections::HashMap;
+
+use vcp_burn::losses::{LossWeights, Losses, losses};
+use vcp_burn::{Adam, AdamOptions, Burn, Device, Tensor};
+use vcp_model::{Decoder, Model, Operations as _, VisionFeatures};
+use vcp_testing::{Golden, Stage, Tolerance, assert_close, goldens};
+
+/// The devices that this build knows and that `VCP_CLIP_GPU=1` asks for.
+fn device() -> Device {
+    #[cfg(feature = "wgpu")]
+    if std::env::var_os("VCP_CLIP_GPU").is_some() {
+        return Device::wgpu(burn_tensor::DeviceKind::DefaultDevice);
+    }
+    Device::flex()
+}
+
+fn images(burn: &Burn, golden: &Golden) -> Tensor<3> {
+    let image = golden.stage("image");
+    let (batch, side) = (image.shape[0], image.shape[2]);
+    burn.constant([batch, 3, side * side], &image.values)
+}
+
+fn check_stages(golden: &Golden, burn: &Burn) {
+    let weights = golden.weights();
+    let model = Model::load(burn, &weights).unwrap();
+    let stage = |name: &str, found: &Tensor<3>, tolerance| {
+        let what = format!("{}: {name}", golden.name);
+        assert_close(
+            &what,
+            &burn.values(found),
+            &golden.stage(name).values,
+            tolerance,
+        );
+    };
+    let features = model.vision.forward(burn, &images(burn, golden));
+    stage("image_feature", &features.image_feature, Tolerance::Stage);
+    let taps = &weights.settings().taps;
+    for (tap, rows) in taps.iter().zip(&features.taps) {
+        stage(&format!("tap_{tap}"), rows, Tolerance::Stage);
+    }
+    let context = model.decoder.context.forward(burn, &features.image_feature);
+    stage("context", &context, Tolerance::Stage);
+    let text = model.decoder.text.forward(burn, &context);
+    stage("text", &text, Tolerance::Stage);
+    let logits = model.decoder.forward(burn, &features);
+    for (index, tap) in taps.iter().enumerate() {
+        for (name, branch) in [("branch1", &logits.branch1), ("branch2", &logits.branch2)] {
+            let map = model.decoder.probability(burn, &branch[index]);
+            stage(&format!("{name}_{tap}"), &map, Tolerance::Map);
+        }
+    }
+    for (name, branch) in [("map1", &logits.branch1), ("map2", &logits.branch2)] {
+        stage(name, &model.decoder.map(burn, branch), Tolerance::Map);
+    }
+}
+
+#[test]
+fn every_stage() {
+    for golden in goldens() {
+        check_stages(&golden, &Burn::new(device()));
+        check_stages(&golden, &Burn::training(device(), |_| true));
+    }
+}
+
+/// The official training: only what is not CLIP's changes.
+fn official() -> Burn {
+    Burn::training(device(), |name| name.starts_with("vcp."))
+}
+
+/// What the vision tower sees is the same in every step.
+fn features(burn: &Burn, golden: &Golden) -> VisionFeatures<Tensor<3>> {
+    let frozen = Burn::new(device());
+    let model = Model::load(&frozen, &golden.weights()).unwrap();
+    let features = model.vision.forward(&frozen, &images(&frozen, golden));
+    let there = |x: &Tensor<3>| burn.constant(frozen.shape(x), &frozen.values(x));
+    VisionFeatures {
+        image_feature: there(&features.image_feature),
+        taps: features.taps.iter().map(there).collect(),
+    }
+}
+
+fn truth(burn: &Burn, training: &HashMap<String, Stage>) -> Tensor<3> {
+    let truth = &training["gt"];
+    burn.constant(
+        [truth.shape[0], truth.shape[1], truth.shape[2]],
+        &truth.values,
+    )
+}
+
+/// ‖found − expected‖ / ‖reference‖.
+fn distance(found: &[f32], expected: &[f32], reference: impl Iterator<Item = f64>) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let squares = found.iter().zip(expected);
+    let difference: f64 = squares
+        .map(|(found, expected)| (f64::from(*found) - f64::from(*expected)).powi(2))
+        .sum();
+    let size: f64 = reference.map(|value| value * value).sum();
+    (difference / size).sqrt()
+}
+
+/// Zero in exact arithmetic: softmax and layer norm do not see them.
+const WITHOUT_EFFECT: [&str; 2] = [
+    "Zero_try.k_proj_pre_1.bias",
+    "New_Lan_Embed.prompt_linear1.fc.bias",
+];
+
+fn step(
+    burn: &Burn,
+    golden: &Golden,
+    features: &VisionFeatures<Tensor<3>>,
+    truth: &Tensor<3>,
+) -> Losses {
+    let decoder = Decoder::load(burn, &golden.weights()).unwrap();
+    let logits = decoder.forward(burn, features);
+    losses(burn, &decoder, &logits, truth, LossWeights::default())
+}
+
+#[test]
+fn every_gradient() {
+    for golden in goldens() {
+        let training = golden.training();
+        let burn = official();
+        let (features, truth) = (features(&burn, &golden), truth(&burn, &training));
+        let gradients = burn.gradients(&step(&burn, &golden, &features, &truth).total);
+        let expected = training
+            .iter()
+            .filter_map(|(name, stage)| Some((name.strip_prefix("grad.")?, stage)));
+        let mut compared = 0;
+        for (name, expected) in expected {
+            let values = gradients.values(&format!("vcp.{name}"));
+            if WITHOUT_EFFECT.contains(&name) {
+                let largest = values
+                    .iter()
+                    .flatten()
+                    .fold(0.0_f32, |most, value| most.max(value.abs()));
+                assert!(largest < 1e-5, "{}: {name}: {largest}", golden.name);
+                continue;
+            }
+            let Some(values) = values else {
+                // The official optimiser knows it, but nothing reads it.
+                assert_eq!(name, "prompt_text_projection", "{}", golden.name);
+                assert!(expected.values.iter().all(|value| *value == 0.0));
+                continue;
+            };
+            let size = expected.values.iter().map(|value| f64::from(*value));
+            let distance = distance(&values, &expected.values, size);
+            assert!(distance < 1e-4, "{}: {name}: {distance:.1e}", golden.name);
+            compared += 1;
+        }
+        assert!(compared >= 15, "{}: only {compared} gradients", golden.name);
+        assert!(gradients.names().all(|name| name.starts_with("vcp.")));
+    }
+}
+
+#[test]
+fn five_steps() {
+    for golden in goldens() {
+        let training = golden.training();
+        let burn = official();
+        let (features, truth) = (features(&burn, &golden), truth(&burn, &training));
+        let (of_temperatures, of_others) = golden.learning_rates;
+        let mut adam = Adam::new(AdamOptions::default());
+        for expected in training["losses"].values.chunks_exact(3) {
+            let losses = step(&burn, &golden, &features, &truth);
+            let found = [&losses.total, &losses.branch1, &losses.branch2];
+            for (found, expected) in found.into_iter().zip(expected) {
+                let found: Vec<f32> = found.clone().into_data().try_into_vec().unwrap();
+                let error = ((found[0] - expected) / expected).abs();
+                assert!(
+                    error < 1e-5,
+                    "{}: {} instead of {expected}",
+                    golden.name,
+                    found[0]
+                );
+            }
+            let gradients = burn.gradients(&losses.total);
+            let rate = |name: &str| {
+                if name.contains("prompt_temp") {
+                    of_temperatures
+                } else {
+                    of_others
+                }
+            };
+            adam.step(&burn, &gradients, rate, |_| true);
+        }
+        let (before, after) = (golden.weights(), burn.trained_values());
+        let expected = training
+            .iter()
+            .filter_map(|(name, stage)| Some((name.strip_prefix("after.")?, stage)));
+        let mut compared = 0;
+        for (name, expected) in expected.filter(|(name, _)| !WITHOUT_EFFECT.contains(name)) {
+            let name = format!("vcp.{name}");
+            let before = before.tensor(&name).unwrap().to_f32();
+            let Some(after) = after.get(&name) else {
+                assert!(
+                    before == expected.values,
+                    "{}: {name} is not trained",
+                    golden.name
+                );
+                continue;
+            };
+            let change = before.iter().zip(&expected.values);
+            let change = change.map(|(before, after)| f64::from(*after) - f64::from(*before));
+            let distance = distance(after, &expected.values, change);
+            assert!(distance < 1e-2, "{}: {name}: {distance:.1e}", golden.name);
+            compared += 1;
+        }
+        assert!(compared >= 15, "{}: only {compared} tensors", golden.name);
+    }
+}
+
+/// What the optimiser remembers, and the parameters, can be put away and taken out again.
+#[test]
+fn an_interrupted_training_goes_on_as_if_it_had_not_been() {
+    let golden = vcp_testing::mini();
+    let training = golden.training();
+    let make = |burn: &Burn, adam: &mut Adam| {
+        let (features, truth) = (features(burn, &golden), truth(burn, &training));
+        let losses = step(burn, &golden, &features, &truth);
+        adam.step(burn, &burn.gradients(&losses.total), |_| 1e-3, |_| true);
+    };
+    let options = AdamOptions {
+        weight_decay: 0.1,
+        ..AdamOptions::default()
+    };
+    let (burn, mut adam) = (official(), Adam::new(options));
+    make(&burn, &mut adam);
+    make(&burn, &mut adam);
+    let (values, state) = (burn.trained_values(), adam.state());
+    make(&burn, &mut adam);
+
+    let other = official();
+    drop(Decoder::load(&other, &golden.weights()).unwrap());
+    let mut extended = values.clone();
+    extended.insert("vcp.nothing".to_owned(), vec![1.0]);
+    assert_eq!(other.set_trained_values(extended), ["vcp.nothing"]);
+    assert!(other.trained_values() == values);
+    let mut again = Adam::from_state(options, state, &other);
+    make(&other, &mut again);
+    assert!(other.trained_values() == burn.trained_values());
+    assert!(again.state() == adam.state());
+}
