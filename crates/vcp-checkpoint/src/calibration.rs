@@ -25,6 +25,19 @@ pub struct Calibration {
     pub date: String,
     /// Number of images it was found on.
     pub images: u64,
+    /// Whether these were turned as their metadata say. Images that were turned, or were not, look
+    /// otherwise to the model. Not stored where they were, as by default.
+    #[serde(default = "applied", skip_serializing_if = "is_applied")]
+    pub apply_orientation: bool,
+}
+
+fn applied() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_applied(value: &bool) -> bool {
+    *value
 }
 
 impl Calibration {

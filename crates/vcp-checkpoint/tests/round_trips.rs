@@ -21,6 +21,7 @@ fn calibration() -> Calibration {
         data: "200 photos of biscuits".to_owned(),
         date: "2026-01-31".to_owned(),
         images: 200,
+        apply_orientation: false,
     }
 }
 

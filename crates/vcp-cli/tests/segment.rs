@@ -465,16 +465,18 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
         data: "nothing".to_owned(),
         date: "2026-01-01".to_owned(),
         images: 1,
+        apply_orientation: true,
     };
     calibrated.set_calibration(Some(calibration)).unwrap();
     calibrated
         .write_bundle(&workplace.path("it.safetensors"), Precision::AsStored)
         .unwrap();
     let both = ["--score-threshold", "0.1", "--pixel-threshold", "0.2"];
-    let cases: [(&str, &[&str], [f64; 2], usize); 7] = [
+    let cases: [(&str, &[&str], [f64; 2], usize); 8] = [
         ("it.safetensors", &[], [0.75, 0.25], 0),
         ("it.safetensors", &both[..2], [0.1, 0.25], 0),
-        ("it.safetensors", &["--image-size", "84"], [0.5, 0.5], 1),
+        ("it.safetensors", &["--image-size", "84"], [0.5, 0.5], 0),
+        ("it.safetensors", &["--no-orientation"], [0.5, 0.5], 0),
         // What the bundle says anyway is no change.
         ("it.safetensors", &["--image-size", "70"], [0.75, 0.25], 0),
         ("random", &both, [0.1, 0.2], 0),
@@ -499,6 +501,29 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
         let found = outcome.stderr.matches("is not calibrated").count();
         assert_eq!(found, notes, "{model} {arguments:?} {outcome:?}");
     }
+    let with_bundle = |arguments: &[&str]| {
+        workplace.run(
+            &[
+                &["segment", "--model", "it.safetensors", "a.png"],
+                arguments,
+            ]
+            .concat(),
+        )
+    };
+    for (arguments, why) in [
+        (&["--image-size", "84"][..], "with another image size"),
+        (&["--activation", "quickgelu"], "with another activation"),
+        (&["--template-normal", "<|class|>"], "with other templates"),
+        (&["--no-orientation"], "without --no-orientation"),
+    ] {
+        let said = format!("calibration was found {why} and is set aside, so 0.5 stands in");
+        with_bundle(arguments).ends_with(0).says(&said);
+        let quiet = with_bundle(&[arguments, &["--quiet"]].concat()).ends_with(0);
+        assert_eq!(quiet.stderr, "", "{arguments:?}");
+    }
+    with_bundle(&[&both[..], &["--no-orientation"]].concat())
+        .ends_with(0)
+        .says("and is set aside.");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `vcp-clip segment --tile`: large photos in windows.
+//! `--tile` of `vcp-clip segment` and `vcp-clip eval`: large photos in windows.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use support::cli::Workplace;
+use support::cli::{Outcome, Workplace, bundle};
+use support::data::{category, scaled_category};
 use support::photos;
 
 /// The whole of an array of f32 and its shape.
@@ -180,6 +181,8 @@ fn hostile_values_are_wrong_usage() {
     let workplace = Workplace::with_photos(&["a.png"]);
     for arguments in [
         &["--tile", "0"][..],
+        &["--tile", "1"],
+        &["--tile", "15"],
         &["--tile", "-5"],
         &["--tile", "1.5"],
         &["--tile", "99999999999999999999999"],
@@ -202,10 +205,10 @@ fn hostile_values_are_wrong_usage() {
     // How many tiles there are shows with the photo.
     photos::write(&workplace.path("b.png"), 120, 120, 1);
     let outcome = workplace
-        .segment(&["b.png", "a.png", "--tile", "1", "--overlap", "0"])
+        .segment(&["b.png", "a.png", "--tile", "16", "--overlap", "0.95"])
         .ends_with(1);
     let message = outcome.lines()[0]["error"].as_str().unwrap().to_owned();
-    assert!(message.contains("14400"), "{message}");
+    assert!(message.contains("11025"), "{message}");
     assert!(outcome.lines()[1]["score"].is_number());
 }
 
@@ -215,7 +218,7 @@ fn tiles_of_single_pixels_and_lines() {
     for (name, width, height) in [("dot.bmp", 1, 1), ("row.bmp", 83, 1), ("column.bmp", 1, 83)] {
         photos::write(&workplace.path(name), width, height, 1);
     }
-    for tile in ["1", "2", "17", "100"] {
+    for tile in ["16", "17", "100"] {
         let outcome = workplace
             .segment(&[
                 "dot.bmp",
@@ -229,4 +232,149 @@ fn tiles_of_single_pixels_and_lines() {
             .ends_with(0);
         assert_eq!(outcome.lines().len(), 3);
     }
+}
+
+fn eval(workplace: &Workplace, out: &str, further: &[&str]) -> Outcome {
+    let usual = ["eval", "--dataset", "mvtec", "--root", "set", "--out", out];
+    let mut command = workplace.command(usual);
+    command.args(["--aupimo-bounds", "1e-3,1e-1"]).args(further);
+    Outcome::of(command.arg("--model").arg(bundle()).output().unwrap())
+}
+
+fn results(workplace: &Workplace, out: &str) -> Value {
+    let path = workplace.path(out).join("results.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Photos of 40 by 30 pixels in one category, of 120 by 90 in another.
+fn small_and_large() -> Workplace {
+    let workplace = Workplace::new();
+    category(&workplace, "bolt", 2, &["bent"]);
+    scaled_category(&workplace, "plate", 2, &["bent"], 3);
+    workplace
+}
+
+#[test]
+fn tiles_change_figures_of_large_photos_only() {
+    let workplace = small_and_large();
+    eval(&workplace, "whole", &[]).ends_with(0);
+    let tiled = ["--tile", "48", "--overlap", "0.3", "--global-weight", "0.5"];
+    let further = [&tiled[..], &["--save", "strips"]].concat();
+    eval(&workplace, "tiled", &further).ends_with(0);
+    let (whole, tiled) = (results(&workplace, "whole"), results(&workplace, "tiled"));
+    assert_eq!(whole["categories"][0], tiled["categories"][0]);
+    let of = |results: &Value, key: &str| results["categories"][1][key].clone();
+    for key in ["pixel_auroc", "pixel_ap", "map_range", "score_range"] {
+        assert_ne!(of(&whole, key), of(&tiled, key), "{key}");
+    }
+    assert_eq!(tiled["protocol"]["tiling"]["tile"], 48);
+    assert_eq!(tiled["protocol"]["tiling"]["global_weight"], 0.5);
+    assert!(whole["protocol"].get("tiling").is_none());
+
+    // Scores are those of segment.
+    let segmented = workplace
+        .segment(&[
+            "set/plate/test",
+            "--tile",
+            "48",
+            "--overlap",
+            "0.3",
+            "--global-weight",
+            "0.5",
+        ])
+        .ends_with(0)
+        .lines();
+    let rows = fs::read_to_string(workplace.path("tiled/images.csv")).unwrap();
+    assert_eq!(segmented.len(), 4);
+    for line in &segmented {
+        let path = line["path"].as_str().unwrap().replace('\\', "/");
+        let place = path.strip_prefix("set/").unwrap();
+        let row = rows.lines().find(|row| row.contains(place)).unwrap();
+        let score: f64 = row.split(',').nth(5).unwrap().parse().unwrap();
+        let segmented = line["score"].as_f64().unwrap();
+        assert_eq!(
+            (score as f32).to_bits(),
+            (segmented as f32).to_bits(),
+            "{place}"
+        );
+    }
+    assert_eq!(workplace.files("tiled/strips").len(), 8);
+}
+
+#[test]
+fn a_tiled_evaluation_goes_on_where_it_stopped() {
+    let workplace = small_and_large();
+    let tiled = ["--tile", "48"];
+    eval(&workplace, "out", &tiled).ends_with(0);
+    let first = results(&workplace, "out");
+    let page = fs::read(workplace.path("out/report.html")).unwrap();
+    fs::remove_file(workplace.path("out/categories/mvtec-bolt.json")).unwrap();
+    eval(&workplace, "out", &tiled)
+        .ends_with(0)
+        .says("1 of 2 categories were finished by an earlier run");
+    assert_eq!(results(&workplace, "out"), first);
+    assert!(fs::read(workplace.path("out/report.html")).unwrap() == page);
+    // What was found with other windows does not count.
+    for other in [
+        &[][..],
+        &["--tile", "50"],
+        &["--tile", "48", "--overlap", "0.5"],
+    ] {
+        eval(&workplace, "out", other)
+            .ends_with(0)
+            .says("with another protocol");
+    }
+    let kinds = ["--tile", "48", "--save", "npy"];
+    eval(&workplace, "refused", &kinds)
+        .ends_with(2)
+        .says("Leave out --save npy");
+    eval(&workplace, "refused", &["--overlap", "0.5"])
+        .ends_with(2)
+        .says("--tile");
+    assert!(!workplace.path("refused").exists());
+}
+
+#[test]
+fn a_calibration_of_whole_photos_is_not_used_with_tiles() {
+    let workplace = small_and_large();
+    let calibrate = |out: &str| {
+        let arguments = [
+            "calibrate",
+            "--dataset",
+            "mvtec",
+            "--root",
+            "set",
+            "--split",
+            "test",
+        ];
+        let mut command = workplace.command(arguments);
+        command.args(["--out", out, "--model"]).arg(bundle());
+        Outcome::of(command.output().unwrap()).ends_with(0);
+    };
+    calibrate("it.json");
+    calibrate("it.safetensors");
+    let photo = "set/plate/test/good/000.png";
+    workplace
+        .segment(&[photo, "--tile", "48", "--calibration", "it.json"])
+        .ends_with(2)
+        .says("it.json was found without --tile");
+    let outcome = workplace
+        .run(&[
+            "segment",
+            photo,
+            "--tile",
+            "48",
+            "--model",
+            "./it.safetensors",
+        ])
+        .ends_with(0)
+        .says("The model's calibration was found without --tile and is set aside");
+    assert!(!outcome.stderr.contains("is not calibrated"), "{outcome:?}");
+    let line = &outcome.lines()[0];
+    assert_eq!(line["score_threshold"], 0.5);
+    assert_eq!(line["pixel_threshold"], 0.5);
+    let outcome = workplace
+        .run(&["segment", photo, "--model", "./it.safetensors"])
+        .ends_with(0);
+    assert_ne!(outcome.lines()[0]["score_threshold"], 0.5);
 }

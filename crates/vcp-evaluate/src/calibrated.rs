@@ -208,6 +208,7 @@ mod tests {
             data: String::new(),
             date: String::new(),
             images: 10,
+            apply_orientation: true,
         }
     }
 

@@ -7,6 +7,7 @@ use vcp_dataset::Label;
 
 use crate::calibrated::Calibrated;
 use crate::figures::{Figures, Undefined};
+use crate::image::Seen;
 use crate::scaling::Scaling;
 
 /// How many of the worst false alarms, and how many of the worst misses, are kept of a category.
@@ -179,24 +180,46 @@ impl From<&vcp_metrics::CurvePoint> for CurvePoint {
     }
 }
 
-/// An image worth showing, with its logits, from which its maps are made again.
+/// An image worth showing, with what its map is made again from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Case {
     /// Its place in [`CategoryReport::images`].
     pub image: usize,
-    /// Logits of branch 1, a grid for each tap.
+    /// Logits of branch 1, a grid for each tap; empty if there is a map.
     pub branch1: Vec<Vec<f32>>,
     /// Logits of branch 2.
     pub branch2: Vec<Vec<f32>>,
+    /// The map itself, of an image that was looked at in windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<Vec<f32>>,
 }
 
 impl Case {
-    /// What the predictor makes maps of.
+    pub(crate) fn new(image: usize, seen: &Seen) -> Self {
+        let (logits, map) = match seen {
+            Seen::Logits(logits) => (Some(logits.clone()), None),
+            Seen::Map(map) => (None, Some(map.clone())),
+        };
+        let (branch1, branch2) = logits
+            .map(|it| (it.branch1, it.branch2))
+            .unwrap_or_default();
+        Self {
+            image,
+            branch1,
+            branch2,
+            map,
+        }
+    }
+
+    /// What its maps are made of.
     #[must_use]
-    pub fn logits(&self) -> vcp_predict::Logits {
-        vcp_predict::Logits {
-            branch1: self.branch1.clone(),
-            branch2: self.branch2.clone(),
+    pub fn seen(&self) -> Seen {
+        match &self.map {
+            Some(map) => Seen::Map(map.clone()),
+            None => Seen::Logits(vcp_predict::Logits {
+                branch1: self.branch1.clone(),
+                branch2: self.branch2.clone(),
+            }),
         }
     }
 }

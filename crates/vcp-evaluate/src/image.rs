@@ -1,25 +1,37 @@
 //! One image: what has to be read, and what the model sees in it.
 
+use std::ops::ControlFlow;
+
 use vcp_dataset::{Label, MaskSource, Sample};
+use vcp_image::Photo;
+use vcp_predict::tiling::{MapKind, Tiling};
 use vcp_predict::{Logits, Predictor, Prepared};
 
 use crate::calibrated::Marked;
 use crate::error::Error;
 use crate::protocol::Protocol;
+use crate::resample::resampled;
 use crate::truth::Truth;
 
 /// An image and its truth, read from the disk.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    prepared: Prepared,
+    input: Input,
     truth: Truth,
+}
+
+/// An image before the model.
+#[derive(Clone, Debug)]
+enum Input {
+    Whole(Prepared),
+    Tiled(Photo, Tiling),
 }
 
 /// What is kept of an image: enough to make its maps again.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// On the patch grid.
-    pub logits: Logits,
+    /// What its maps are made of.
+    pub seen: Seen,
     /// Where the defects are.
     pub truth: Truth,
     /// The image score before scaling, 0 to 1.
@@ -28,6 +40,29 @@ pub struct Look {
     pub range: [f32; 2],
     /// Pixels at the threshold of the protocol's calibration, if it has one and their truth is known.
     pub marked: Option<Marked>,
+}
+
+/// What the maps of an image are made of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// Logits on the patch grid, of an image that was looked at whole.
+    Logits(Logits),
+    /// The blended map of an image that was looked at in windows, from the photo's resolution brought
+    /// to the model's image size. The logits of many windows would take more memory.
+    Map(Vec<f32>),
+}
+
+impl Seen {
+    /// The blended map before scaling, [side, side].
+    ///
+    /// # Errors
+    /// When the logits are not all numbers.
+    pub fn map(&self, predictor: &Predictor) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Logits(logits) => Ok(predictor.finish(logits)?.blended),
+            Self::Map(map) => Ok(map.clone()),
+        }
+    }
 }
 
 /// Reads an image and its mask and brings both to the model's size: the image as everywhere, the
@@ -46,38 +81,59 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
             Truth::of_mask(&mask, predictor.image_size())
         }
     };
-    Ok(Loaded {
-        prepared: predictor.prepare(&photo),
-        truth,
-    })
+    // A photo of one window gives what it gives whole, to the bit.
+    let is_cut = |tiling: &Tiling| {
+        tiling.global_weight() < 1.0 && photo.width().max(photo.height()) > tiling.tile()
+    };
+    let input = match protocol.tiling.filter(is_cut) {
+        Some(tiling) => Input::Tiled(photo, tiling),
+        None => Input::Whole(predictor.prepare(&photo)),
+    };
+    Ok(Loaded { input, truth })
 }
 
-/// Asks the model.
+/// Asks the model. Where an image is looked at in windows, `watch` learns after every few of them how
+/// many of how many are done, and may end the work.
 ///
 /// # Errors
-/// When the model gives something that is no number.
-pub fn look(loaded: Loaded, predictor: &Predictor, protocol: &Protocol) -> Result<Look, Error> {
-    let Loaded { prepared, truth } = loaded;
-    let mut logits = predictor.logits(&[prepared])?;
-    // One image in, one out.
-    let logits = logits.pop().unwrap_or(Logits {
-        branch1: Vec::new(),
-        branch2: Vec::new(),
-    });
-    let prediction = predictor.finish(&logits)?;
-    let smallest = prediction
-        .blended
-        .iter()
-        .copied()
-        .fold(f32::INFINITY, f32::min);
+/// When the model gives something that is no number, an image makes too many windows, or `watch`
+/// breaks off ([`vcp_predict::Error::Stopped`]).
+pub fn look(
+    loaded: Loaded,
+    predictor: &Predictor,
+    protocol: &Protocol,
+    watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Look, Error> {
+    let Loaded { input, truth } = loaded;
+    let (seen, map, score) = match input {
+        Input::Whole(prepared) => {
+            let mut logits = predictor.logits(&[prepared])?;
+            // One image in, one out.
+            let logits = logits.pop().unwrap_or(Logits {
+                branch1: Vec::new(),
+                branch2: Vec::new(),
+            });
+            let prediction = predictor.finish(&logits)?;
+            let seen = Seen::Logits(logits);
+            (seen, prediction.blended, prediction.score)
+        }
+        Input::Tiled(photo, tiling) => {
+            let prediction = predictor.predict_tiled(&mut &photo, &tiling, watch)?;
+            let map = prediction.map(predictor, MapKind::Blended);
+            let map = resampled(&map, predictor.image_size());
+            (Seen::Map(map.clone()), map, prediction.score)
+        }
+    };
     let calibration = protocol.calibration.as_ref();
+    let marked =
+        calibration.and_then(|calibration| Marked::of(&map, &truth, calibration.pixel_threshold));
+    let smallest = map.iter().copied().fold(f32::INFINITY, f32::min);
+    let largest = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     Ok(Look {
-        marked: calibration.and_then(|calibration| {
-            Marked::of(&prediction.blended, &truth, calibration.pixel_threshold)
-        }),
-        logits,
+        seen,
         truth,
-        score: prediction.score,
-        range: [smallest, prediction.max],
+        score,
+        range: [smallest, largest],
+        marked,
     })
 }

@@ -51,9 +51,8 @@ pub fn judge(
         })
         .collect();
     let side = predictor.image_size();
-    let map = |index: usize| -> Result<Vec<f32>, Error> {
-        Ok(predictor.finish(&observed[index].look.logits)?.blended)
-    };
+    let map =
+        |index: usize| -> Result<Vec<f32>, Error> { observed[index].look.seen.map(predictor) };
     // On the model's threads, so that --threads holds for metrics as well.
     let judged = predictor
         .cpu()
@@ -94,14 +93,7 @@ pub fn judge(
             }
         });
         order.truncate(CASES);
-        let case = |image: usize| {
-            let logits = observed[image].look.logits.clone();
-            Case {
-                image,
-                branch1: logits.branch1,
-                branch2: logits.branch2,
-            }
-        };
+        let case = |image: usize| Case::new(image, &observed[image].look.seen);
         order.into_iter().map(case).collect()
     };
     Ok(CategoryReport {

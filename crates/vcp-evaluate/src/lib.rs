@@ -4,7 +4,8 @@
 //! [`look`] asks the model; both may run ahead on other threads. [`judge()`] turns what was seen into
 //! a [`CategoryReport`]: maps are scaled to 0..1 over the category, as the official code does it,
 //! and compared with the masks at the model's image size. Of an image only the logits on the patch
-//! grid and one bit per pixel are kept; maps are made again when figures need them.
+//! grid and one bit per pixel are kept; maps are made again when figures need them. (Of an image that
+//! is looked at in windows, the map is kept.)
 //!
 //! [`Results::of`] puts the categories together as they are written to `results.json`;
 //! [`Store`] keeps finished categories so that an interrupted run goes on where it stopped;
@@ -21,6 +22,7 @@ mod image;
 mod judge;
 mod model;
 mod protocol;
+mod resample;
 mod results;
 mod scaling;
 mod store;
@@ -33,7 +35,7 @@ pub use category::{
 pub use comparison::{ComparedRow, Comparison, SettingChange};
 pub use error::Error;
 pub use figures::{Column, Figures, Undefined};
-pub use image::{Loaded, Look, load, look};
+pub use image::{Loaded, Look, Seen, load, look};
 pub use judge::{Observed, judge};
 pub use model::{ModelDescription, SourceDescription};
 pub use protocol::Protocol;

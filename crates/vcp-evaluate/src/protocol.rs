@@ -8,6 +8,7 @@ use vcp_checkpoint::Calibration;
 use vcp_image::DecodeOptions;
 use vcp_metrics::PixelOptions;
 use vcp_predict::PredictorOptions;
+use vcp_predict::tiling::Tiling;
 
 /// Everything about an evaluation but the model and the data. The defaults are the official code's,
 /// and for AUPIMO its authors'.
@@ -36,6 +37,13 @@ pub struct Protocol {
     pub streaming: bool,
     /// Whether each type of defect is also judged alone, against all normal images.
     pub by_defect: bool,
+    /// How images are cut into windows, if they are. Their maps are then brought from the photo's
+    /// resolution to the model's image size.
+    #[serde(
+        serialize_with = "plain_tiling",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub tiling: Option<Tiling>,
     /// The split that is evaluated, in words.
     pub split: String,
     /// Most images of a category, spread evenly over its list; all if `None`.
@@ -64,6 +72,7 @@ impl Default for Protocol {
             max_pixels: DecodeOptions::default().max_pixels,
             streaming: false,
             by_defect: false,
+            tiling: None,
             split: "test".to_owned(),
             limit: None,
             calibration: None,
@@ -142,6 +151,19 @@ fn shortest_calibration<S: Serializer>(
             "data": it.data,
             "date": it.date,
             "images": it.images,
+            "apply_orientation": it.apply_orientation,
+        })
+    });
+    value.serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde's form")]
+fn plain_tiling<S: Serializer>(tiling: &Option<Tiling>, serializer: S) -> Result<S::Ok, S::Error> {
+    let value = tiling.map(|it| {
+        json!({
+            "tile": it.tile(),
+            "overlap": it.overlap(),
+            "global_weight": readable(it.global_weight()),
         })
     });
     value.serialize(serializer)

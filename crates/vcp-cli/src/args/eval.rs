@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format};
+use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format, TilingArgs};
 
 /// Evaluate a model on data sets as they were downloaded, by the official protocol.
 ///
@@ -100,6 +100,9 @@ pub(crate) struct EvalArgs {
     /// undefined where that cannot be promised.
     #[arg(long, help_heading = "Protocol")]
     pub(crate) streaming: bool,
+
+    #[command(flatten)]
+    pub(crate) tiling: TilingArgs,
 
     /// Judge each type of defect alone too, against all normal images.
     #[arg(long, help_heading = "Results")]

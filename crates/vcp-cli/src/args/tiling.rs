@@ -9,7 +9,7 @@ use crate::exit::{OrUsage, usage};
 #[derive(Debug, Args)]
 pub(crate) struct TilingArgs {
     /// Look at photos in windows of this many pixels a side instead of whole, so that small defects
-    /// of large photos are found; the image size of the model (518) shows it every pixel.
+    /// of large photos are found; the image size of the model (518) shows it every pixel. At least 16.
     #[arg(long, value_name = "PIXELS", help_heading = "Large photos")]
     pub(crate) tile: Option<usize>,
 
@@ -33,6 +33,10 @@ pub(crate) struct TilingArgs {
     pub(crate) global_weight: Option<f32>,
 }
 
+/// The smallest windows: on fewer pixels a side there is nothing to see, but as many windows as
+/// pixels to look at.
+const SMALLEST_TILE: usize = 16;
+
 impl TilingArgs {
     /// The windows; none if photos are looked at whole.
     ///
@@ -48,6 +52,12 @@ impl TilingArgs {
             }
             return Ok(None);
         };
+        if tile < SMALLEST_TILE {
+            return Err(usage(format!(
+                "--tile {tile} is too small: windows have at least {SMALLEST_TILE} pixels a side, and \
+                 the image size of the model (518) shows it every pixel."
+            )));
+        }
         let (overlap, global) = (self.overlap, self.global_weight);
         Tiling::new(tile, overlap.unwrap_or(OVERLAP), global.unwrap_or(0.0))
             .or_usage()

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
         data: description(&words, &found),
         date: listing::today(),
         images: found.used() as u64,
+        apply_orientation: options.decode.apply_orientation,
     };
     weights.set_calibration(Some(calibration.clone()))?;
     let document = Document::new(calibration, &thresholds, &found, &weights);

@@ -11,8 +11,12 @@ use crate::exit::usage;
 
 /// Gives the protocol the calibration in --calibration, else the model's own. With constants other
 /// than those that `calibrate` works with, values lie elsewhere: the file is refused then, and the
-/// model's own is set aside.
-pub(super) fn settle(options: &mut Options, weights: &mut Weights) -> anyhow::Result<()> {
+/// model's own is set aside. `set_aside` says with what that was found if it has been already.
+pub(super) fn settle(
+    options: &mut Options,
+    weights: &mut Weights,
+    set_aside: Option<&'static str>,
+) -> anyhow::Result<()> {
     let other = other_constants(&options.protocol, weights.settings().image_size);
     if let Some(file) = &options.calibration {
         if let Some(other) = other {
@@ -25,6 +29,13 @@ pub(super) fn settle(options: &mut Options, weights: &mut Weights) -> anyhow::Re
         calibration_file::apply(file, weights)?;
     }
     let Some(calibration) = weights.calibration() else {
+        if let Some(other) = set_aside
+            && !options.quiet
+        {
+            console::note(&format!(
+                "The model's calibration was found {other} and is set aside."
+            ));
+        }
         return Ok(());
     };
     if let Some(other) = other {
@@ -44,7 +55,9 @@ fn other_constants(protocol: &Protocol, image_size: usize) -> Option<&'static st
     let usual = Protocol::default();
     let is_usual_count =
         |count: std::num::NonZeroUsize| count.get() == pixels_for_score(image_size);
-    if protocol.blend.map(f32::to_bits) != usual.blend.map(f32::to_bits) {
+    if protocol.tiling.is_some() {
+        Some("--tile")
+    } else if protocol.blend.map(f32::to_bits) != usual.blend.map(f32::to_bits) {
         Some("--blend")
     } else if protocol.smoothing.to_bits() != usual.smoothing.to_bits() {
         Some("--smoothing")

@@ -10,13 +10,14 @@ mod plan;
 mod save;
 mod table;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vcp_checkpoint::Weights;
 use vcp_dataset::Sample;
 use vcp_evaluate::{
-    CategoryReport, Failure, Loaded, Look, ModelDescription, Observed, Results, Store, judge, load,
-    look,
+    CategoryReport, Error, Failure, Loaded, Look, ModelDescription, Observed, Results, Store,
+    judge, load, look,
 };
 use vcp_predict::Predictor;
 
@@ -35,8 +36,8 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     }
     let mut options = Options::new(arguments)?;
     let plan = Plan::new(options.datasets.read()?, &options)?;
-    let mut weights = options.choice.open()?;
-    calibration::settle(&mut options, &mut weights)?;
+    let (mut weights, set_aside) = options.choice.open_saying()?;
+    calibration::settle(&mut options, &mut weights, set_aside)?;
     options.create_folder()?;
     let stop = Stop::on_signals()?;
     let run = Run::new(options, plan, &weights)?;
@@ -137,7 +138,11 @@ impl Run {
         Ok(all)
     }
 
-    fn start(&self, todo: Vec<(usize, Sample)>, stop: &Stop) -> anyhow::Result<Pipeline<Seen>> {
+    fn start(
+        &self,
+        todo: Vec<(usize, Sample)>,
+        stop: &Stop,
+    ) -> anyhow::Result<Pipeline<Option<Seen>>> {
         type Read = (usize, Sample, Result<Loaded, String>);
         let decode = {
             let (predictor, protocol) =
@@ -151,12 +156,30 @@ impl Run {
             }
         };
         let (predictor, protocol) = (Arc::clone(&self.predictor), self.options.protocol.clone());
-        let compute = move |(category, sample, loaded): Read| Seen {
-            category,
-            outcome: loaded.and_then(|loaded| {
-                look(loaded, &predictor, &protocol).map_err(|error| whole_message(&error.into()))
-            }),
-            sample,
+        let compute = {
+            let stop = stop.clone();
+            move |(category, sample, loaded): Read| {
+                // An image in windows may take hours: it is not finished when the user has had enough.
+                let mut watch = |_, _| {
+                    if stop.is_requested() {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                };
+                let outcome = match loaded {
+                    Err(error) => Err(error),
+                    Ok(loaded) => match look(loaded, &predictor, &protocol, &mut watch) {
+                        Err(Error::Predict(vcp_predict::Error::Stopped)) => return None,
+                        outcome => outcome.map_err(|error| whole_message(&error.into())),
+                    },
+                };
+                Some(Seen {
+                    category,
+                    sample,
+                    outcome,
+                })
+            }
         };
         Pipeline::of(todo.into_iter(), decode, compute, stop)
     }
@@ -165,7 +188,7 @@ impl Run {
     fn category(
         &self,
         index: usize,
-        pipeline: &Pipeline<Seen>,
+        pipeline: &Pipeline<Option<Seen>>,
         progress: &Progress,
     ) -> anyhow::Result<Option<CategoryReport>> {
         let category = &self.plan.categories[index];
@@ -173,7 +196,7 @@ impl Run {
         let mut places = Vec::with_capacity(category.samples.len());
         let mut failures = Vec::new();
         for place in &category.places {
-            let Some(seen) = pipeline.next() else {
+            let Some(seen) = pipeline.next().flatten() else {
                 return Ok(None);
             };
             debug_assert_eq!(seen.category, index, "images come in order");

@@ -76,6 +76,7 @@ impl Options {
             max_pixels: arguments.data.max_pixels,
             streaming: arguments.streaming,
             by_defect: arguments.by_defect,
+            tiling: arguments.tiling.tiling()?,
             split: split.map_or("all", Split::as_str).to_owned(),
             limit: arguments.limit,
             // What the model says about it is not known yet.
@@ -83,6 +84,12 @@ impl Options {
         };
         protocol.check().or_usage()?;
         let mut save = arguments.save;
+        if protocol.tiling.is_some() && save.contains(&EvalSave::Npy) {
+            return Err(usage(
+                "With --tile, maps have the photo's resolution: `vcp-clip segment --tile … --save npy` \
+                 writes them. Leave out --save npy here.",
+            ));
+        }
         save.sort_unstable();
         save.dedup();
         Ok(Self {

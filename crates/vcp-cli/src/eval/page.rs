@@ -284,12 +284,12 @@ fn drawn(
         let Some(sample) = samples.find(|sample| sample.id == record.id) else {
             continue;
         };
-        let prediction = run.predictor.finish(&case.logits())?;
+        let map = case.seen().map(&run.predictor)?;
         let drawn = cases::case(
             sample,
             &report.result,
-            prediction.blended,
-            prediction.side,
+            map,
+            run.predictor.image_size(),
             record.score,
             &options,
         );

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use vcp_evaluate::{CategoryReport, Observed};
-use vcp_predict::{Prediction, Predictor};
+use vcp_evaluate::{CategoryReport, Observed, Seen};
+use vcp_predict::Predictor;
 
 use super::cases;
 use super::options::Options;
@@ -23,10 +23,14 @@ pub(super) fn save(
         return Ok(());
     }
     for (image, place) in observed.iter().zip(places) {
-        let prediction = predictor.finish(&image.look.logits)?;
         for kind in &options.save {
             match kind {
                 EvalSave::Npy => {
+                    // The options allow it only for images that are looked at whole.
+                    let Seen::Logits(logits) = &image.look.seen else {
+                        continue;
+                    };
+                    let prediction = predictor.finish(logits)?;
                     let base = options.out.join("maps").join(place);
                     for (suffix, values) in [
                         (".map.npy", &prediction.blended),
@@ -40,7 +44,7 @@ pub(super) fn save(
                 }
                 EvalSave::Strips => {
                     let path = with_suffix(&options.out.join("strips").join(place), ".png");
-                    strip(options, image, report, &prediction, &path)
+                    strip(options, predictor, image, report, &path)
                         .with_context(|| format!("{} cannot be drawn", path.display()))?;
                 }
             }
@@ -52,18 +56,18 @@ pub(super) fn save(
 /// The official four panels.
 fn strip(
     options: &Options,
+    predictor: &Predictor,
     image: &Observed,
     report: &CategoryReport,
-    prediction: &Prediction,
     path: &Path,
 ) -> anyhow::Result<()> {
     let result = &report.result;
     let case = cases::case(
         &image.sample,
         result,
-        prediction.blended.clone(),
-        prediction.side,
-        prediction.score,
+        image.look.seen.map(predictor)?,
+        predictor.image_size(),
+        image.look.score,
         &options.protocol.decode_options(),
     )?;
     // Without anomalous pixels there is no best threshold, and nothing is shown as a defect.

@@ -101,7 +101,13 @@ impl Choice {
     /// When a file cannot be used or the settings do not fit it; both count as wrong usage, since
     /// nothing can be begun.
     pub(crate) fn open(&self) -> anyhow::Result<Weights> {
-        match &self.files {
+        Ok(self.open_saying()?.0)
+    }
+
+    /// As [`Choice::open`], and with what the model's calibration was found if that is not how the
+    /// model is used now, so that it was set aside: "with another image size".
+    pub(crate) fn open_saying(&self) -> anyhow::Result<(Weights, Option<&'static str>)> {
+        let weights = match &self.files {
             Files::Parts { clip, checkpoint } => {
                 let settings =
                     |geometry: &Geometry| self.changes.apply(Settings::for_geometry(geometry));
@@ -116,15 +122,32 @@ impl Choice {
             Files::Bundle(bundle) => {
                 let weights = Weights::open_bundle(bundle).or_usage()?;
                 let settings = self.changes.apply(weights.settings().clone());
-                if settings == *weights.settings() {
-                    return Ok(weights);
-                }
+                let Some(other) = difference(weights.settings(), &settings) else {
+                    return Ok((weights, None));
+                };
                 let mut weights = weights.with_settings(settings).or_usage()?;
                 // It was found with other settings and says nothing about these.
+                let is_calibrated = weights.calibration().is_some();
                 weights.set_calibration(None).or_usage()?;
-                Ok(weights)
+                return Ok((weights, is_calibrated.then_some(other)));
             }
-        }
+        };
+        Ok((weights?, None))
+    }
+}
+
+/// In which way other settings differ from these, if they do.
+pub(crate) fn difference(one: &Settings, other: &Settings) -> Option<&'static str> {
+    if one == other {
+        None
+    } else if one.image_size != other.image_size {
+        Some("with another image size")
+    } else if one.taps != other.taps {
+        Some("with other taps")
+    } else if one.activation != other.activation {
+        Some("with another activation")
+    } else {
+        Some("with other templates")
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use vcp_checkpoint::Calibration;
+use vcp_checkpoint::{Calibration, Weights};
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::{Format, SegmentArgs};
@@ -32,12 +32,10 @@ pub(crate) use save::PICTURE_SUFFIXES;
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let options = Options::new(arguments)?;
     let inputs = Inputs::gather(&options.inputs, &options.scan)?;
-    let mut weights = options.choice.open()?;
-    if let Some(file) = &options.calibration {
-        calibration_file::apply(file, &mut weights)?;
-    }
+    let (mut weights, set_aside) = options.choice.open_saying()?;
+    let set_aside = settle_calibration(&options, &mut weights, set_aside)?;
     options.create_folder()?;
-    let scale = Scale::new(&options, weights.calibration());
+    let scale = Scale::new(&options, weights.calibration(), set_aside);
     let stop = Stop::on_signals()?;
     let predictor = Predictor::new(
         &weights,
@@ -72,6 +70,42 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     tally.exit(&options, interrupted)
 }
 
+/// Gives the model the calibration in --calibration, and takes away one that was found in another
+/// way than photos are looked at now. `set_aside` says with what the model's own was found if that
+/// has been taken away already; what is given back says the same.
+fn settle_calibration(
+    options: &Options,
+    weights: &mut Weights,
+    set_aside: Option<&'static str>,
+) -> anyhow::Result<Option<&'static str>> {
+    if let Some(file) = &options.calibration {
+        calibration_file::apply(file, weights)?;
+    }
+    let Some(calibration) = weights.calibration() else {
+        return Ok(set_aside);
+    };
+    let turns = options.decode.apply_orientation;
+    let other = if options.tiling.is_some() {
+        "without --tile"
+    } else if calibration.apply_orientation && !turns {
+        "without --no-orientation"
+    } else if !calibration.apply_orientation && turns {
+        "with --no-orientation"
+    } else {
+        return Ok(None);
+    };
+    if let Some(file) = &options.calibration {
+        return Err(usage(format!(
+            "The calibration {} was found {other}, so its thresholds mean nothing here; look at \
+             photos in the same way, or leave out --calibration and set --score-threshold and \
+             --pixel-threshold.",
+            file.display()
+        )));
+    }
+    weights.set_calibration(None).or_usage()?;
+    Ok(Some(other))
+}
+
 /// What the model's values are measured against.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
@@ -87,7 +121,12 @@ impl Scale {
     const UNCALIBRATED: f32 = 0.5;
 
     /// What was asked for, else what the model was calibrated to, else one half and all of 0 to 1.
-    fn new(options: &Options, calibration: Option<&Calibration>) -> Self {
+    /// `set_aside` says with what a calibration was found that cannot be used.
+    fn new(
+        options: &Options,
+        calibration: Option<&Calibration>,
+        set_aside: Option<&'static str>,
+    ) -> Self {
         let score = options
             .score_threshold
             .or(calibration.map(|it| it.score_threshold));
@@ -95,12 +134,20 @@ impl Scale {
             .pixel_threshold
             .or(calibration.map(|it| it.pixel_threshold));
         let range = options.range.or(calibration.map(|it| it.range));
-        if (score.is_none() || pixel.is_none()) && !options.quiet {
-            console::note(
-                "This model is not calibrated, so 0.5 stands in for a threshold that is not given; \
-                 find what suits your photos with `vcp-clip calibrate`, or set --score-threshold and \
-                 --pixel-threshold.",
-            );
+        let is_missing = score.is_none() || pixel.is_none();
+        if !options.quiet && (is_missing || set_aside.is_some()) {
+            let mut note = match set_aside {
+                Some(other) => {
+                    format!("The model's calibration was found {other} and is set aside")
+                }
+                None => "This model is not calibrated".to_owned(),
+            };
+            if is_missing {
+                note += ", so 0.5 stands in for a threshold that is not given; find what suits your \
+                         photos with `vcp-clip calibrate`, or set --score-threshold and \
+                         --pixel-threshold";
+            }
+            console::note(&(note + "."));
         }
         Self {
             score: score.unwrap_or(Self::UNCALIBRATED),

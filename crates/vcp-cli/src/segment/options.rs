@@ -54,6 +54,7 @@ impl Options {
                 Some(Saving { folder, kinds })
             }
         };
+        let tiling = arguments.tiling.tiling()?;
         Ok(Self {
             inputs: arguments.inputs,
             scan: ScanOptions {
@@ -70,7 +71,7 @@ impl Options {
                 apply_orientation: !arguments.no_orientation,
                 max_pixels: arguments.max_pixels,
             },
-            tiling: arguments.tiling.tiling()?,
+            tiling,
             threads: arguments.threads,
             format: arguments.format,
             fail_on_anomaly: arguments.fail_on_anomaly,
