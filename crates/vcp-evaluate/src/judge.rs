@@ -114,8 +114,8 @@ fn empty_masks(observed: &[Observed], side: usize) -> Vec<String> {
         .map(|Observed { sample, .. }| {
             let mask = sample.mask.path().unwrap_or(&sample.image);
             format!(
-                "{} is anomalous, but its mask {} has no defect at {side} pixels a side; pixel \
-                 figures take it as normal.",
+                "{} is anomalous, but its mask {} has no defect at {side} pixels a side; its \
+                 pixels count as normal ones, and AUPIMO leaves it out.",
                 sample.image.display(),
                 mask.display()
             )

@@ -105,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         collector.add(&ImageMap {
             map: &map,
-            mask: Some(&mask),
+            mask: mask.iter().any(|&pixel| pixel != 0).then_some(&mask[..]),
             width,
             height,
         })?;

@@ -36,6 +36,7 @@ struct ImagePixels {
     region_weights: Vec<f64>,
     smallest: u32,
     largest: u32,
+    is_normal: bool,
 }
 
 impl ImagePixels {
@@ -79,11 +80,8 @@ impl ImagePixels {
                 .collect(),
             smallest,
             largest,
+            is_normal: image.mask.is_none(),
         })
-    }
-
-    fn is_normal(&self) -> bool {
-        self.anomalous.is_empty()
     }
 }
 
@@ -249,7 +247,7 @@ impl<'a> Walk<'a> {
         overlaps.finish(recalls);
         let ranking = scan.finish();
         let f1 = ranking.f1;
-        let normal_images = images.iter().filter(|image| image.is_normal()).count();
+        let normal_images = images.iter().filter(|image| image.is_normal).count();
         let (aupimo, by_image) = self.rates.finish(images, &coverages);
         let report = PixelReport {
             images: images.len(),
@@ -361,11 +359,12 @@ impl Rates {
         let normals: Vec<&ImagePixels> = images
             .iter()
             .copied()
-            .filter(|image| image.is_normal())
+            .filter(|image| image.is_normal)
             .collect();
         let levels = Self::levels(bounds[1], &normals);
+        let nothing_to_find = images.iter().all(|image| image.anomalous.is_empty());
         let defined = match levels.first() {
-            _ if normals.len() == images.len() => Err(Undefined::NoAnomalousPixels),
+            _ if nothing_to_find => Err(Undefined::NoAnomalousPixels),
             None => Err(Undefined::NoNormalImages),
             Some(&(_, smallest)) => range.check_smallest(smallest),
         };

@@ -73,12 +73,19 @@ impl ImageReport {
             Undefined::NoNormalPixels => Undefined::NoNormalImages,
             other => other,
         };
-        let f1 = ranking.f1.map_err(of_images);
+        // Without normal images every ranking is perfect, which says nothing.
+        let some_normal = if anomalous_images > 0 && totals.negatives == 0 {
+            Err(Undefined::NoNormalImages)
+        } else {
+            Ok(())
+        };
+        let f1 = some_normal.and(ranking.f1.map_err(of_images));
+        let average_precision = some_normal.and(ranking.average_precision.map_err(of_images));
         Ok(Self {
             images: scores.len(),
             anomalous_images,
             auroc: ranking.auroc.map_err(of_images),
-            average_precision: ranking.average_precision.map_err(of_images),
+            average_precision,
             f1_max: f1.map(|best| Figure::exact(best.f1)),
             threshold: f1.map(|best| Figure::exact(f64::from(best.threshold))),
             curve: ranking.curve,

@@ -4,7 +4,8 @@
 //! For every anomalous image the recall of its own anomalous pixels is averaged over the thresholds
 //! at which the *normal images* have a false-positive rate from 1e-5 to 1e-4, evenly in the
 //! logarithm of that rate. The rate is the mean over the normal images of each image's share of
-//! pixels that reach the threshold; normal pixels of anomalous images play no part.
+//! pixels that reach the threshold; normal pixels of anomalous images play no part. Nor does an
+//! anomalous image without anomalous pixels: it has no recall, and is not normal.
 //!
 //! Every value of the data is a threshold here. The authors' code and anomalib sample thresholds
 //! evenly (300,000 of them) and take the nearest ones for the bounds; they come to this figure as

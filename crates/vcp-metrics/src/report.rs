@@ -9,7 +9,8 @@ use crate::outcome::Outcome;
 pub struct ImageMap<'a> {
     /// Anomaly of every pixel, [height, width] in row-major order; more is more anomalous.
     pub map: &'a [f32],
-    /// Anomalous pixels are those that are not 0; `None` for a normal image.
+    /// Anomalous pixels are those that are not 0; `None` for a normal image. An image with a mask is
+    /// anomalous even if none of its pixels are.
     pub mask: Option<&'a [u8]>,
     /// Columns.
     pub width: usize,
@@ -135,7 +136,7 @@ impl PixelOptions {
 pub struct PixelReport {
     /// Images looked at.
     pub images: usize,
-    /// Of these, images without anomalous pixels.
+    /// Of these, normal ones: images without a mask.
     pub normal_images: usize,
     /// Pixels of all images.
     pub pixels: u64,

@@ -97,7 +97,7 @@ impl Category {
             .zip(masks)
             .map(|(map, mask)| ImageMap {
                 map,
-                mask: Some(mask),
+                mask: mask.iter().any(|&pixel| pixel != 0).then_some(mask),
                 width: self.side,
                 height: self.side,
             })

@@ -339,8 +339,53 @@ fn image_figures_of_one_class_are_undefined() {
         assert_eq!(figure, Err(Undefined::NoAnomalousImages), "{name}");
     }
     let anomalous = ImageReport::new(&[0.1, 0.2], &[true; 2]).unwrap();
-    assert_eq!(anomalous.auroc, Err(Undefined::NoNormalImages));
-    assert_eq!(anomalous.f1_max.unwrap().value, 1.0);
+    for (name, figure) in anomalous.figures() {
+        assert_eq!(figure, Err(Undefined::NoNormalImages), "{name}");
+    }
+}
+
+/// AUPIMO asks what is normal, not what has no anomalous pixels.
+#[test]
+fn an_anomalous_image_with_an_empty_mask_is_not_normal() {
+    let options = PixelOptions {
+        aupimo_bounds: [0.25, 0.75],
+        ..PixelOptions::default()
+    };
+    let reports = |mask: Option<&[u8]>| {
+        let marked = ImageMap {
+            map: &[0.9, 0.6, 0.3, 0.1],
+            mask: Some(&[1, 1, 1, 0]),
+            width: 4,
+            height: 1,
+        };
+        let normal = ImageMap {
+            map: &[0.5, 0.2, 0.2, 0.0],
+            mask: None,
+            ..marked
+        };
+        let doubtful = ImageMap {
+            map: &[0.8, 0.7, 0.4, 0.4],
+            mask,
+            ..marked
+        };
+        let mut exact = Collector::new(options).unwrap();
+        let mut counted = StreamingCollector::new(options).unwrap();
+        for image in [&marked, &normal, &doubtful] {
+            exact.add(image).unwrap();
+            counted.add(image).unwrap();
+        }
+        [exact.report(), counted.report()]
+    };
+    let (anomalous, normal) = (reports(Some(&[0; 4])), reports(None));
+    for (anomalous, normal) in anomalous.iter().zip(&normal) {
+        assert_eq!((anomalous.normal_images, normal.normal_images), (1, 2));
+        // Its pixels are normal ones for all other figures.
+        assert_eq!(anomalous.average_precision, normal.average_precision);
+        assert_ne!(anomalous.aupimo.unwrap(), normal.aupimo.unwrap());
+    }
+    assert_eq!(anomalous[0].aupimo_by_image[1..], [None, None]);
+    // Of the normal image alone, a quarter reaches 0.5, and three quarters 0.2.
+    assert!((anomalous[0].aupimo.unwrap().value - anomalous[1].aupimo.unwrap().value).abs() < 1e-12);
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct StreamingCollector {
     bins: Vec<Bin>,
     images: usize,
     normal_images: usize,
+    /// Images with anomalous pixels.
+    marked_images: usize,
     totals: Totals,
 }
 
@@ -71,6 +73,7 @@ impl StreamingCollector {
             bins: vec![Bin::EMPTY; binning.bins()],
             images: 0,
             normal_images: 0,
+            marked_images: 0,
             totals: Totals {
                 positives: 0,
                 negatives: 0,
@@ -100,7 +103,7 @@ impl StreamingCollector {
             .map(|mask| regions::find(mask, image.width))
             .unwrap_or_default();
         let area = regions.area();
-        let normal_weight = if area == 0 {
+        let normal_weight = if image.mask.is_none() {
             1.0 / map.len() as f64
         } else {
             0.0
@@ -124,7 +127,8 @@ impl StreamingCollector {
             }
         }
         self.images += 1;
-        self.normal_images += usize::from(area == 0);
+        self.normal_images += usize::from(image.mask.is_none());
+        self.marked_images += usize::from(area > 0);
         self.totals.positives += area;
         self.totals.negatives += map.len() as u64 - area;
         self.totals.regions += regions.areas.len() as u64;

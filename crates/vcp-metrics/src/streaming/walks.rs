@@ -138,7 +138,7 @@ impl<'a> PerImage<'a> {
     }
 
     pub(super) fn finish(self) -> Outcome {
-        let anomalous = self.collector.images - self.collector.normal_images;
+        let anomalous = self.collector.marked_images;
         if anomalous == 0 {
             return Err(Undefined::NoAnomalousPixels);
         }

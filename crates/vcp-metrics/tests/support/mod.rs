@@ -19,7 +19,7 @@ impl Image {
     pub(crate) fn as_map(&self) -> ImageMap<'_> {
         ImageMap {
             map: &self.map,
-            mask: Some(&self.mask),
+            mask: (!self.is_normal()).then_some(&self.mask[..]),
             width: self.width,
             height: self.height,
         }
