@@ -602,3 +602,44 @@ fn changed_settings_stay_in_the_bundle_with_their_calibration() {
         threshold.to_bits()
     );
 }
+
+#[test]
+fn photos_are_turned_as_they_were_when_calibrating() {
+    let workplace = Workplace::new();
+    folder(&workplace, "good", 12, 0);
+    for (further, out, recorded, refused) in [
+        (&[][..], "turned", Value::Null, "without --no-orientation"),
+        (
+            &["--no-orientation"],
+            "stored",
+            Value::Bool(false),
+            "with --no-orientation",
+        ),
+    ] {
+        let file = format!("{out}.json");
+        let arguments = [&["good", "--out", &file], further].concat();
+        let outcome = calibrate(&workplace, &arguments).ends_with(0);
+        assert_eq!(
+            document(&outcome)["calibration"]["apply_orientation"],
+            recorded
+        );
+        let bundle = format!("./{out}.safetensors");
+        let arguments = [&["good", "--out", &bundle], further].concat();
+        calibrate(&workplace, &arguments).ends_with(0);
+        let otherwise: &[&str] = if further.is_empty() {
+            &["--no-orientation"]
+        } else {
+            &[]
+        };
+        let with_file = ["good/00.png", "--calibration", &file];
+        let segment = |how: &[&str]| workplace.segment(&[&with_file, how].concat());
+        segment(further).ends_with(0);
+        segment(otherwise)
+            .ends_with(2)
+            .says(&format!("{file} was found {refused}"));
+        let with_bundle = ["segment", "good/00.png", "--model", &bundle];
+        let segment = |how: &[&str]| workplace.run(&[&with_bundle, how].concat()).ends_with(0);
+        assert!(!segment(further).stderr.contains("set aside"));
+        segment(otherwise).says(&format!("was found {refused} and is set aside"));
+    }
+}

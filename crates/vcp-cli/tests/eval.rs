@@ -313,6 +313,43 @@ fn finished_categories_are_not_evaluated_again() {
 }
 
 #[test]
+fn a_damaged_record_counts_for_nothing() {
+    let workplace = mvtec();
+    eval_set(&workplace, "out", &[]).ends_with(0);
+    let whole = results(&workplace, "out");
+    let first = workplace.path("out/categories/mvtec-bolt.json");
+    let record = fs::read_to_string(&first).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let damages: [(&str, Value); 12] = [
+        ("/report/misses/0/branch1", json!([])),
+        ("/report/misses/0/branch1/0", json!([0.5])),
+        ("/report/misses/0/branch2/1/3", json!(1e300)),
+        ("/report/misses/0/image", json!(1000)),
+        ("/report/misses/0/map", json!([0.5, 0.5])),
+        ("/report/false_alarms", json!([])),
+        ("/report/images", json!([])),
+        ("/report/images/2/id", json!("bolt/test/bent/001.png")),
+        ("/report/images/2/score", json!(1e300)),
+        ("/report/result/map_range", json!([0.7, 0.6])),
+        ("/report/result/score_range", Value::Null),
+        ("/report/result/name", json!("nut")),
+    ];
+    for (place, value) in damages {
+        let mut damaged = record.clone();
+        match damaged.pointer_mut(place) {
+            Some(found) => *found = value,
+            // A map, which images that were looked at whole do not have.
+            None => damaged["report"]["misses"][0]["map"] = value,
+        }
+        fs::write(&first, damaged.to_string()).unwrap();
+        eval_set(&workplace, "out", &[])
+            .ends_with(0)
+            .says("1 of 2 categories were finished by an earlier run");
+        assert_eq!(results(&workplace, "out"), whole, "{place}");
+    }
+}
+
+#[test]
 fn another_constant_or_image_starts_anew_and_says_so() {
     let workplace = mvtec();
     eval_set(&workplace, "out", &[]).ends_with(0);
@@ -532,6 +569,22 @@ fn strips_have_four_panels() {
 #[test]
 fn wrong_usage_is_explained_before_any_work() {
     let workplace = mvtec();
+    let usual = ["--dataset", "mvtec", "--root", "set", "--out", "o"];
+    for blend in [
+        "3e38",
+        "3e38,3e38",
+        "3e38,0",
+        "-1,2",
+        "0,0",
+        "NaN,1",
+        "1,2,3",
+        "-1",
+        "inf,1",
+    ] {
+        eval(&workplace, &[&usual[..], &["--blend", blend]].concat())
+            .ends_with(2)
+            .says("--blend takes two shares A,B");
+    }
     let cases: [(&[&str], &str); 9] = [
         (&["--out", "o"], "No data set is given"),
         (
@@ -880,6 +933,9 @@ fn a_bundle_brings_its_calibration() {
         .ends_with(2)
         .says(&format!("was found without {option}"));
     }
+    with_bundle("smaller", &["--image-size", "84"])
+        .ends_with(0)
+        .says("The model's calibration was found with another image size and is set aside.");
     // Finished categories were judged without thresholds.
     with_bundle("other", &[])
         .ends_with(0)

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use vcp_dataset::Label;
+use vcp_dataset::{Label, Sample};
+use vcp_predict::Predictor;
 
 use crate::calibrated::Calibrated;
 use crate::figures::{Figures, Undefined};
@@ -128,6 +129,53 @@ pub struct CategoryReport {
     pub false_alarms: Vec<Case>,
     /// Anomalous images with the smallest scores, the worst first.
     pub misses: Vec<Case>,
+}
+
+impl CategoryReport {
+    /// Whether this can be a report on these images by this model: records on a disk may have been
+    /// damaged, or changed by hand. Makes the maps of the images worth showing.
+    #[must_use]
+    pub fn fits(&self, samples: &[Sample], predictor: &Predictor) -> bool {
+        let failures = &self.result.failures;
+        let is_failed = |sample: &&Sample| {
+            let path = sample.image.display().to_string();
+            failures.iter().any(|failure| failure.path == path)
+        };
+        let used: Vec<&Sample> = samples.iter().filter(|sample| !is_failed(sample)).collect();
+        let same_images = used.len() == self.images.len()
+            && self.result.row.images == self.images.len()
+            && used.iter().zip(&self.images).all(|(sample, image)| {
+                sample.id == image.id
+                    && ImageRecord::label(sample.label) == image.anomalous
+                    && image.score.is_finite()
+                    && image.max.is_finite()
+            });
+        let is_range =
+            |range: &[f32; 2]| range[0] <= range[1] && range.iter().all(|value| value.is_finite());
+        let ranges = [self.result.map_range, self.result.score_range];
+        same_images
+            && ranges.iter().all(|range| match range {
+                Some(range) => is_range(range),
+                None => self.images.is_empty(),
+            })
+            && self.are_worth_showing(&self.false_alarms, false, predictor)
+            && self.are_worth_showing(&self.misses, true, predictor)
+    }
+
+    fn are_worth_showing(&self, cases: &[Case], anomalous: bool, predictor: &Predictor) -> bool {
+        let pixels = predictor.image_size().pow(2);
+        let kind = self.images.iter();
+        let kind = kind.filter(|image| image.anomalous == anomalous).count();
+        cases.len() == kind.min(CASES)
+            && cases.iter().all(|case| {
+                let image = self.images.get(case.image);
+                let map = case.seen().map(predictor);
+                image.is_some_and(|image| image.anomalous == anomalous)
+                    && map.is_ok_and(|map| {
+                        map.len() == pixels && map.iter().all(|value| value.is_finite())
+                    })
+            })
+    }
 }
 
 /// One image.

@@ -17,7 +17,7 @@ use crate::results::{read_bounded, write_whole};
 /// Longest record of a category that is read.
 const MAX_BYTES: u64 = 1 << 30;
 /// Changes whenever records of earlier versions must not be used any more.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A folder of finished categories, for one model and protocol.
 #[derive(Clone, Debug)]
@@ -65,9 +65,17 @@ impl Store {
     }
 
     /// Looks for a category. `listing` is [`digest_of_listing`] of its images, `saved` names what
-    /// has to have been written for each image. A record that cannot be read counts as none.
+    /// has to have been written for each image, and `fits` is asked whether the report can be used
+    /// ([`CategoryReport::fits`]). A record that cannot be read or used counts as none.
     #[must_use]
-    pub fn find(&self, dataset: &str, category: &str, listing: &str, saved: &[String]) -> Found {
+    pub fn find(
+        &self,
+        dataset: &str,
+        category: &str,
+        listing: &str,
+        saved: &[String],
+        fits: impl FnOnce(&CategoryReport) -> bool,
+    ) -> Found {
         let Ok(Some(bytes)) = read_bounded(&self.path(dataset, category), MAX_BYTES) else {
             return Found::Nothing;
         };
@@ -84,10 +92,15 @@ impl Store {
         ];
         let other = same.iter().filter(|(_, is_same)| !is_same);
         let other: Vec<&'static str> = other.map(|&(name, _)| name).collect();
-        if other.is_empty() {
-            Found::Finished(Box::new(record.report))
+        if !other.is_empty() {
+            return Found::Other(other);
+        }
+        let report = record.report;
+        let is_named = report.result.row.name == category && report.result.dataset == dataset;
+        if is_named && fits(&report) {
+            Found::Finished(Box::new(report))
         } else {
-            Found::Other(other)
+            Found::Nothing
         }
     }
 

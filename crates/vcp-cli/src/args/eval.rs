@@ -45,6 +45,7 @@ pub(crate) struct EvalArgs {
         value_name = "A,B",
         value_delimiter = ',',
         default_value = "0.2,0.8",
+        allow_hyphen_values = true,
         help_heading = "Protocol"
     )]
     pub(crate) blend: Vec<f32>,

@@ -84,7 +84,9 @@ impl Run {
 
     /// Every category's report, in order; nothing if the work was interrupted.
     fn evaluate(&self, stop: &Stop) -> anyhow::Result<Option<Vec<CategoryReport>>> {
-        let mut reports = self.plan.finished(&self.store, &self.options);
+        let mut reports = self
+            .plan
+            .finished(&self.store, &self.options, &self.predictor);
         let finished = reports.iter().flatten().count();
         if finished > 0 && !self.options.quiet {
             console::note(&format!(

@@ -11,6 +11,10 @@ use crate::data::Datasets;
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
 
+/// The largest share of a branch. Figures see only the proportion of the two, and with large ones
+/// maps would hold no numbers any more.
+const MOST_SHARE: f32 = 1000.0;
+
 /// The validated options.
 pub(super) struct Options {
     pub(super) datasets: Datasets,
@@ -45,18 +49,21 @@ impl Options {
         let Some(out) = arguments.out else {
             return Err(usage("Say where the results are to go with --out DIR."));
         };
-        let [first, second] = arguments.blend[..] else {
-            return Err(usage(
-                "--blend takes two shares A,B, of branch 1 and branch 2.",
-            ));
+        let is_share = |share: &f32| (0.0..=MOST_SHARE).contains(share);
+        let blend = match arguments.blend[..] {
+            [first, second] if is_share(&first) && is_share(&second) && first + second > 0.0 => {
+                [first, second]
+            }
+            _ => {
+                let found: Vec<String> = arguments.blend.iter().map(f32::to_string).collect();
+                return Err(usage(format!(
+                    "--blend takes two shares A,B, of branch 1 and of branch 2: numbers from 0 to \
+                     {MOST_SHARE} that are not both 0, not {}.",
+                    found.join(",")
+                )));
+            }
         };
-        let usable = |value: f32| value.is_finite() && value >= 0.0;
-        if !usable(first) || !usable(second) || first + second <= 0.0 {
-            return Err(usage(format!(
-                "--blend takes two shares that are not below 0 nor both 0, not {first},{second}."
-            )));
-        }
-        if !usable(arguments.smoothing) || arguments.smoothing > 1000.0 {
+        if !(0.0..=1000.0).contains(&arguments.smoothing) {
             return Err(usage(format!(
                 "--smoothing takes a number from 0 to 1000, not {}.",
                 arguments.smoothing
@@ -66,7 +73,7 @@ impl Options {
             return Err(usage("--aupimo-bounds takes two rates LO,HI."));
         };
         let protocol = Protocol {
-            blend: [first, second],
+            blend,
             smoothing: arguments.smoothing,
             score_pixels: arguments.score_pixels,
             aupro_limit: arguments.aupro_limit,

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use vcp_dataset::{Dataset, Problem, Sample};
 use vcp_evaluate::{CategoryReport, DatasetDescription, Found, Store, digest_of_listing};
+use vcp_predict::Predictor;
 
 use super::options::Options;
 use crate::args::EvalSave;
@@ -109,7 +110,12 @@ impl Plan {
     }
 
     /// What an earlier run has finished, category by category. Says so where it cannot be used.
-    pub(super) fn finished(&self, store: &Store, options: &Options) -> Vec<Option<CategoryReport>> {
+    pub(super) fn finished(
+        &self,
+        store: &Store,
+        options: &Options,
+        predictor: &Predictor,
+    ) -> Vec<Option<CategoryReport>> {
         let saved = saved_kinds(&options.save);
         let mut others: Vec<(String, Vec<&'static str>)> = Vec::new();
         let finished = self
@@ -120,7 +126,8 @@ impl Plan {
                     return None;
                 }
                 let (dataset, name) = (&category.dataset, &category.name);
-                match store.find(dataset, name, &category.listing, &saved) {
+                let fits = |report: &CategoryReport| report.fits(&category.samples, predictor);
+                match store.find(dataset, name, &category.listing, &saved, fits) {
                     Found::Finished(report) => Some(*report),
                     Found::Other(what) => {
                         others.push((category.title(), what));
