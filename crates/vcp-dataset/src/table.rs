@@ -31,6 +31,14 @@ impl Table {
             reason: error.to_string(),
         };
         let header = reader.headers().map_err(invalid)?.clone();
+        if header.is_empty() {
+            return Err(Error::Invalid {
+                path: path.to_owned(),
+                line: None,
+                reason: "it is empty, where a line with the names of the columns was expected"
+                    .to_owned(),
+            });
+        }
         let mut rows = Vec::new();
         let (mut line, mut counted) = (1, 0);
         for row in reader.records() {

@@ -286,6 +286,18 @@ photos/e.png is named a second time in manifest.csv (line 12)."
     }
 
     #[test]
+    fn an_empty_list_is_called_empty() {
+        for text in ["", "\n\n", "\u{feff}"] {
+            let fixture = build();
+            fixture.text("manifest.csv", text);
+            let manifest = layout("manifest").unwrap();
+            let error = manifest.read(fixture.root(), &Options::default());
+            let message = error.unwrap_err().to_string();
+            assert!(message.contains("it is empty"), "{message}");
+        }
+    }
+
+    #[test]
     fn json_lines() {
         let fixture = build();
         fixture.text(
@@ -341,7 +353,7 @@ photos/e.png is named a second time in manifest.csv (line 12)."
         for (list, expected) in [
             ("photo,mask\n1.png,\n", "no column 'image'"),
             ("image\n\"open\n", ""),
-            ("", "no column 'image'"),
+            ("", "it is empty"),
         ] {
             let fixture = build();
             fixture.text("manifest.csv", list);
