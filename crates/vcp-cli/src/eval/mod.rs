@@ -26,7 +26,7 @@ use crate::console;
 use crate::exit::{Exit, OrUsage, whole_message};
 use crate::interrupt::Stop;
 use crate::pipeline::{Pipeline, guarded};
-use crate::progress::Progress;
+use crate::progress::{Progress, Windows};
 use options::Options;
 use plan::Plan;
 
@@ -103,7 +103,7 @@ impl Run {
             })
             .collect();
         let progress = Progress::new(Some(todo.len()), self.options.quiet);
-        let pipeline = self.start(todo, stop)?;
+        let pipeline = self.start(todo, progress.windows(), stop)?;
         for (category, report) in reports.iter_mut().enumerate() {
             if report.is_some() {
                 continue;
@@ -143,6 +143,7 @@ impl Run {
     fn start(
         &self,
         todo: Vec<(usize, Sample)>,
+        windows: Windows,
         stop: &Stop,
     ) -> anyhow::Result<Pipeline<Option<Seen>>> {
         type Read = (usize, Sample, Result<Loaded, String>);
@@ -162,7 +163,8 @@ impl Run {
             let stop = stop.clone();
             move |(category, sample, loaded): Read| {
                 // An image in windows may take hours: it is not finished when the user has had enough.
-                let mut watch = |_, _| {
+                let mut watch = |done, all| {
+                    windows.show(done, all);
                     if stop.is_requested() {
                         ControlFlow::Break(())
                     } else {

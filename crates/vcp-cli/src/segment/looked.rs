@@ -14,6 +14,7 @@ use crate::exit::whole_message;
 use crate::inputs::Inputs;
 use crate::interrupt::Stop;
 use crate::pipeline::{Item, Pipeline, Segmented, decode_found};
+use crate::progress::Windows;
 
 /// A photo and what the model makes of it.
 pub(super) enum Looked {
@@ -94,12 +95,15 @@ impl Looking {
         predictor: Predictor,
         inputs: Inputs,
         options: &Options,
+        windows: Windows,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let decode = options.decode.clone();
         match options.tiling {
             None => Pipeline::start(predictor, inputs, decode, stop).map(Self::Whole),
-            Some(tiling) => tiled(predictor, inputs, decode, tiling, stop).map(Self::Tiled),
+            Some(tiling) => {
+                tiled(predictor, inputs, decode, tiling, windows, stop).map(Self::Tiled)
+            }
         }
     }
 
@@ -131,6 +135,7 @@ fn tiled(
     inputs: Inputs,
     options: DecodeOptions,
     tiling: Tiling,
+    windows: Windows,
     stop: &Stop,
 ) -> anyhow::Result<Pipeline<Option<Item<Looked>>>> {
     let predictor = Arc::new(predictor);
@@ -144,7 +149,8 @@ fn tiled(
         move |item: Item<PhotoFile>| {
             let begun = Instant::now();
             // A photo may take hours: it is not finished when the user has had enough.
-            let mut watch = |_, _| {
+            let mut watch = |done, all| {
+                windows.show(done, all);
                 if stop.is_requested() {
                     ControlFlow::Break(())
                 } else {

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut printer = Printer::new(options.format);
     let mut tally = Tally::default();
     let mut names = ResultNames::default();
-    let looking = Looking::start(predictor, inputs, &options, &stop)?;
+    let looking = Looking::start(predictor, inputs, &options, progress.windows(), &stop)?;
     while let Some(item) = looking.next() {
         let result = finish(item, &options, scale, &mut names);
         tally.count(&result);
