@@ -1,0 +1,26 @@
+//! Training: what the official recipe does (SPEC section 9), and what it takes to begin from random
+//! weights.
+//!
+//! [`Examples`] gives images with the truth about them, always the same ones for the same epoch and
+//! place; [`Batches`] prepares them ahead on other threads; [`Trainer`] makes steps. A [`Trainer`]'s
+//! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
+//! one that was never interrupted.
+
+mod batches;
+mod dataset;
+mod error;
+mod examples;
+mod random;
+mod recipe;
+mod run;
+mod state;
+mod trainer;
+
+pub use batches::{Batch, Batches};
+pub use dataset::DatasetExamples;
+pub use error::Error;
+pub use examples::{Example, Examples, Mixture};
+pub use recipe::{LossWeights, Recipe, Schedule, Scope};
+pub use run::{Event, run};
+pub use state::{Position, State};
+pub use trainer::{StepReport, Trainer};

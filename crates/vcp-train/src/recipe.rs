@@ -1,0 +1,170 @@
+//! How to train.
+
+use serde::{Deserialize, Serialize};
+use vcp_burn::AdamOptions;
+
+use crate::Error;
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// What the official training trains: all that is not CLIP's. The vision tower runs without
+    /// gradients.
+    Learned,
+    /// Every parameter, CLIP's too.
+    Everything,
+}
+
+/// How the learning rate goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// After warming up, down to a fiftieth along half a cosine.
+    Cosine,
+}
+
+/// Weights of the parts of the loss; see [`vcp_burn::losses::LossWeights`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LossWeights {
+    /// Of the focal loss.
+    pub focal: f32,
+    /// Of the dice loss.
+    pub dice: f32,
+    /// Of the cross-entropy on the patch grid.
+    pub grid: f32,
+    /// How much more a defect counts in it.
+    pub defect: f32,
+}
+
+/// Everything that a training depends on but the model it starts from, the data and the device. The
+/// defaults are the official ones for VisA.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// What is trained.
+    pub scope: Scope,
+    /// Times that all examples are seen.
+    pub epochs: usize,
+    /// Examples in a step.
+    pub batch_size: usize,
+    /// Of all but the temperatures.
+    pub learning_rate: f32,
+    /// Of both temperatures; 0 leaves them as they are.
+    pub temperature_learning_rate: f32,
+    /// How it goes.
+    pub schedule: Schedule,
+    /// Steps in which it rises from 0.
+    pub warm_up: u64,
+    /// Adam's.
+    pub beta1: f32,
+    /// Adam's.
+    pub beta2: f32,
+    /// Adam's.
+    pub epsilon: f32,
+    /// Share of a matrix taken off it per step, times the learning rate.
+    pub weight_decay: f32,
+    /// Gradients longer than this, all together, are shortened to it.
+    pub clip_norm: Option<f32>,
+    /// Weights of the loss's parts.
+    pub loss: LossWeights,
+    /// From which the order of examples, augmentation and start values follow.
+    pub seed: u64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        let adam = AdamOptions::default();
+        let loss = vcp_burn::losses::LossWeights::default();
+        Self {
+            scope: Scope::Learned,
+            epochs: 10,
+            batch_size: 32,
+            learning_rate: 4e-5,
+            temperature_learning_rate: 0.01,
+            schedule: Schedule::Constant,
+            warm_up: 0,
+            beta1: adam.betas.0,
+            beta2: adam.betas.1,
+            epsilon: adam.epsilon,
+            weight_decay: adam.weight_decay,
+            clip_norm: None,
+            loss: LossWeights {
+                focal: loss.focal,
+                dice: loss.dice,
+                grid: loss.grid,
+                defect: loss.defect,
+            },
+            seed: 333,
+        }
+    }
+}
+
+impl Recipe {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with a sentence about the first such value.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |sentence: String| Err(Error::Recipe(sentence));
+        if self.epochs == 0 || self.batch_size == 0 {
+            return refuse(
+                "A training takes at least one epoch, and a batch one image.".to_owned(),
+            );
+        }
+        let positive = [
+            ("learning rate", self.learning_rate),
+            (
+                "temperatures' learning rate",
+                self.temperature_learning_rate,
+            ),
+            ("weight decay", self.weight_decay),
+            ("weight of the focal loss", self.loss.focal),
+            ("weight of the dice loss", self.loss.dice),
+            ("weight of the loss on the grid", self.loss.grid),
+            ("weight of defects", self.loss.defect),
+        ];
+        for (name, value) in positive {
+            if !(value.is_finite() && value >= 0.0) {
+                return refuse(format!("The {name} is {value}; expected a number from 0."));
+            }
+        }
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&value) {
+                return refuse(format!(
+                    "Adam's {name} is {value}; expected 0 or more and less than 1."
+                ));
+            }
+        }
+        if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
+            let found = self.epsilon;
+            return refuse(format!(
+                "Adam's epsilon is {found}; expected a number above 0."
+            ));
+        }
+        if self.clip_norm.is_some_and(|norm| !(norm > 0.0)) {
+            return refuse("The norm at which gradients are clipped has to be above 0.".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The share of the learning rate that step number `step` of `steps` is made with.
+    #[must_use]
+    pub fn share(&self, step: u64, steps: u64) -> f32 {
+        if step < self.warm_up {
+            return (step + 1) as f32 / self.warm_up as f32;
+        }
+        match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => {
+                const LAST: f32 = 0.02;
+                let done = (step - self.warm_up) as f32;
+                let all = steps.saturating_sub(self.warm_up).max(1) as f32;
+                let cosine = (std::f32::consts::PI * (done / all).min(1.0)).cos();
+                LAST + (1.0 - LAST) * 0.5 * (1.0 + cosine)
+            }
+        }
+    }
+}

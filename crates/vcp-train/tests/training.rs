@@ -1,0 +1,242 @@
+//! Small trainings: that they learn, and that an interrupted one ends as an unbroken one.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use vcp_burn::Device;
+use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
+use vcp_predict::PredictorOptions;
+use vcp_train::{
+    Batch, Batches, Error, Event, Example, Examples, LossWeights, Position, Recipe, Scope, State,
+    Trainer, run,
+};
+
+const SIDE: usize = 32;
+
+/// Noise with a bright square somewhere.
+struct Squares(usize);
+
+impl Examples for Squares {
+    fn count(&self) -> usize {
+        self.0
+    }
+
+    fn example(&self, epoch: usize, index: usize) -> Result<Example, Error> {
+        let mut state = (epoch * 1000 + index + 1) as u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1_u64 << 24) as f32
+        };
+        let [left, top] = [(); 2].map(|()| (random() * 24.0) as usize);
+        let is_inside = |at: usize| {
+            let (x, y) = (at % SIDE, at / SIDE);
+            (left..left + 8).contains(&x) && (top..top + 8).contains(&y)
+        };
+        let truth = (0..SIDE * SIDE).map(|at| f32::from(u8::from(is_inside(at))));
+        let pixels = (0..3 * SIDE * SIDE).map(|at| {
+            random() - 0.5
+                + if is_inside(at % (SIDE * SIDE)) {
+                    1.5
+                } else {
+                    0.0
+                }
+        });
+        Ok(Example {
+            name: format!("{epoch}-{index}"),
+            pixels: pixels.collect(),
+            truth: truth.collect(),
+        })
+    }
+}
+
+fn weights() -> Weights {
+    let geometry = Geometry {
+        embedding_width: 64,
+        vision: TowerGeometry::new(2, 64),
+        patch_size: 4,
+        native_grid: SIDE / 4,
+        text: TowerGeometry::new(1, 64),
+        context_length: 16,
+        tap_count: 2,
+        ..Geometry::vit_b_16()
+    };
+    let settings = Settings {
+        image_size: SIDE,
+        ..Settings::for_geometry(&geometry)
+    };
+    Weights::random(geometry, settings, 5).unwrap()
+}
+
+fn recipe(scope: Scope) -> Recipe {
+    Recipe {
+        scope,
+        epochs: 2,
+        batch_size: 3,
+        learning_rate: 1e-3,
+        loss: LossWeights {
+            grid: 1.0,
+            ..Recipe::default().loss
+        },
+        clip_norm: Some(5.0),
+        ..Recipe::default()
+    }
+}
+
+fn trainer(recipe: &Recipe, examples: &dyn Examples) -> Trainer {
+    let options = PredictorOptions::default();
+    Trainer::new(
+        weights(),
+        recipe.clone(),
+        examples.count(),
+        Device::flex(),
+        &options,
+    )
+    .unwrap()
+}
+
+/// Trains until `steps` steps have been made in all.
+fn train(
+    recipe: &Recipe,
+    examples: &Arc<dyn Examples>,
+    state: &Path,
+    steps: u64,
+    threads: usize,
+) -> BTreeMap<String, Vec<f32>> {
+    let mut trainer = trainer(recipe, &**examples);
+    if state.exists() {
+        trainer.resume(State::read(state).unwrap()).unwrap();
+    }
+    run(&mut trainer, examples, state, 0, threads, |_, event| {
+        Ok::<_, Error>(match event {
+            Event::Step(report) if report.step >= steps => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    })
+    .unwrap();
+    trainer.state().values
+}
+
+#[test]
+fn an_interrupted_training_ends_as_an_unbroken_one() {
+    for scope in [Scope::Learned, Scope::Everything] {
+        let (recipe, examples): (_, Arc<dyn Examples>) = (recipe(scope), Arc::new(Squares(8)));
+        let folder = tempfile::tempdir().unwrap();
+        let unbroken = train(&recipe, &examples, &folder.path().join("unbroken"), 99, 1);
+        let state = folder.path().join("broken");
+        // In an epoch, at its end, and after it.
+        for steps in [1, 3, 4, 99] {
+            let _ = train(&recipe, &examples, &state, steps, 2);
+        }
+        let end = State::read(&state).unwrap();
+        assert_eq!(end.position, Position { epoch: 2, batch: 0 });
+        assert_eq!(end.steps, 6);
+        assert!(end.values == unbroken, "{scope:?}");
+        let start = trainer(&recipe, &*examples).state().values;
+        assert!(end.values != start);
+        let mut prefixes: Vec<_> = end.values.keys().map(|name| &name[..4]).collect();
+        prefixes.dedup();
+        assert_eq!(
+            prefixes,
+            if scope == Scope::Everything {
+                vec!["clip", "vcp."]
+            } else {
+                vec!["vcp."]
+            }
+        );
+    }
+}
+
+#[test]
+fn it_learns() {
+    let examples: Arc<dyn Examples> = Arc::new(Squares(16));
+    let recipe = Recipe {
+        epochs: 8,
+        batch_size: 4,
+        ..recipe(Scope::Everything)
+    };
+    let mut trainer = trainer(&recipe, &*examples);
+    let mut losses = Vec::new();
+    let folder = tempfile::tempdir().unwrap();
+    run(
+        &mut trainer,
+        &examples,
+        &folder.path().join("state"),
+        0,
+        1,
+        |_, event| {
+            if let Event::Step(report) = event {
+                losses.push(report.loss);
+            }
+            Ok::<_, Error>(ControlFlow::Continue(()))
+        },
+    )
+    .unwrap();
+    assert_eq!(losses.len(), 32);
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+    let (first, last) = (mean(&losses[..4]), mean(&losses[28..]));
+    assert!(last < 0.75 * first, "{first} to {last}");
+}
+
+#[test]
+fn batches_do_not_depend_on_the_number_of_threads() {
+    let examples: Arc<dyn Examples> = Arc::new(Squares(7));
+    let from = Position { epoch: 0, batch: 1 };
+    let take = |threads| -> Vec<Batch> {
+        let batches = Batches::start(&examples, 3, from, threads).unwrap();
+        batches.take(6).map(Result::unwrap).collect()
+    };
+    let alone = take(1);
+    assert!(alone == take(3));
+    let sizes: Vec<_> = alone.iter().map(|batch| batch.names.len()).collect();
+    assert_eq!(sizes, [3, 1, 3, 3, 1, 3]);
+    assert_eq!(alone[2].names[0], "1-0");
+}
+
+#[test]
+fn states_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let recipe = recipe(Scope::Learned);
+    let mut state = trainer(&recipe, &Squares(3)).state();
+    state.write(&path).unwrap();
+    assert!(State::read(&path).unwrap() == state);
+
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 7, 100, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        assert!(
+            matches!(State::read(&path), Err(Error::State { .. })),
+            "{length}"
+        );
+    }
+    let (name, _) = state.values.pop_first().unwrap();
+    let error = trainer(&recipe, &Squares(3)).resume(state).unwrap_err();
+    assert!(error.to_string().contains(&name), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_the_images() {
+    let recipe = recipe(Scope::Learned);
+    let mut trainer = trainer(&recipe, &Squares(3));
+    let before = trainer.state();
+    let mut batch = Batches::start(
+        &(Arc::new(Squares(3)) as Arc<dyn Examples>),
+        3,
+        Position::default(),
+        1,
+    )
+    .unwrap()
+    .next()
+    .unwrap()
+    .unwrap();
+    batch.pixels[5] = f32::NAN;
+    let error = trainer.step(&batch).unwrap_err();
+    assert!(error.to_string().contains("0-0, 0-1, 0-2"), "{error}");
+    assert!(trainer.state() == before);
+}
