@@ -44,56 +44,83 @@ impl Ellipse {
 /// Coordinates this large or larger are not positions in any image, and their arithmetic overflows.
 pub(crate) const LARGEST: f64 = 1e9;
 
-/// Sets the pixels of a mask to 255 whose centres lie in the polygon (even-odd rule); (0, 0) is the
-/// top left corner of the image, so that centres have odd halves. A polygon too thin to hold any
-/// centre marks the pixels of its corners instead, since somebody drew it to mark something.
+/// Sets the pixels of a mask to 255 that lie in the polygon (even-odd rule) or on its outline, as labelme
+/// makes masks: the corners are cut to whole pixels, (0, 0) being the top left pixel, and where an edge
+/// crosses a row, the nearest pixel belongs to the polygon. So even the thinnest polygon marks a pixel.
+///
+/// labelme leaves this to `ImageDraw.polygon(…, outline=1, fill=1)` of Pillow, which fills the same
+/// pixels and, at corners between two flat edges, sometimes a few more to connect them.
 ///
 /// The coordinates have to be smaller than [`LARGEST`].
 pub(crate) fn fill_polygon(points: &[[f64; 2]], mask: &mut [u8], width: usize) {
-    let height = mask.len() / width;
-    // Each edge flips the state of all pixels to the right of it. Only where they begin is noted,
-    // so that a polygon costs its edges' heights and one pass, however wild it is.
-    let mut flips = vec![false; mask.len()];
+    let corner = |&[x, y]: &[f64; 2]| (x as i64, y as i64);
     let ends = points.iter().cycle().skip(1);
-    for (&[x0, y0], &[x1, y1]) in points.iter().zip(ends) {
-        let ([x0, y0], [x1, y1]) = if y0 < y1 {
-            ([x0, y0], [x1, y1])
-        } else {
-            ([x1, y1], [x0, y0])
-        };
-        // Rows whose centre y + 0.5 lies in [y0, y1); casts cut at zero.
-        let first = (y0 - 0.5).ceil() as usize;
-        let end = ((y1 - 0.5).ceil() as usize).min(height);
-        for y in first..end {
-            let x = x0 + (y as f64 + 0.5 - y0) * (x1 - x0) / (y1 - y0);
-            let begin = (x - 0.5).ceil() as usize;
-            if begin < width {
-                flips[y * width + begin] ^= true;
-            }
+    let edges = points.iter().zip(ends);
+    let edges: Vec<Edge> = edges
+        .map(|(from, to)| Edge::new(corner(from), corner(to)))
+        .collect();
+    let (mut crossings, mut spans) = (Vec::new(), Vec::new());
+    for (y, row) in mask.chunks_exact_mut(width).enumerate() {
+        crossings.clear();
+        spans.clear();
+        for edge in &edges {
+            edge.meet(y as i64, &mut crossings, &mut spans);
         }
-    }
-    let mut any = false;
-    for (flips, row) in flips.chunks_exact(width).zip(mask.chunks_exact_mut(width)) {
-        let mut inside = false;
-        for (&flip, pixel) in flips.iter().zip(row) {
-            inside ^= flip;
-            if inside {
-                *pixel = 255;
-                any = true;
-            }
-        }
-    }
-    if !any {
-        for &[x, y] in points {
-            if x >= 0.0 && y >= 0.0 && (x as usize) < width && (y as usize) < height {
-                mask[y as usize * width + x as usize] = 255;
+        crossings.sort_unstable_by(f64::total_cmp);
+        let pairs = crossings.chunks_exact(2);
+        spans.extend(pairs.map(|pair| {
+            (
+                (pair[0] + 0.5).floor() as i64,
+                (pair[1] - 0.5).ceil() as i64,
+            )
+        }));
+        spans.sort_unstable();
+        // However many spans there are, each pixel is set once.
+        let mut done = 0;
+        for &(first, last) in &spans {
+            let end = (last + 1).clamp(0, width as i64) as usize;
+            let first = (first.max(0) as usize).max(done);
+            if first < end {
+                row[first..end].fill(255);
+                done = end;
             }
         }
     }
 }
 
-/// Sets the pixels of a mask to 255 whose centres lie in the circle, with coordinates as in
-/// [`fill_polygon`].
+/// An edge of a polygon between two pixels, the upper one first.
+struct Edge {
+    upper: (i64, i64),
+    lower: (i64, i64),
+}
+
+impl Edge {
+    fn new(one: (i64, i64), other: (i64, i64)) -> Self {
+        let (upper, lower) = if one.1 <= other.1 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        Self { upper, lower }
+    }
+
+    /// Adds where the inside of the polygon begins or ends in a row, and the pixels of the row that
+    /// belong to the polygon whatever the other edges do: those of a flat edge, and the lower end,
+    /// since that is no beginning or end of the inside.
+    fn meet(&self, y: i64, crossings: &mut Vec<f64>, spans: &mut Vec<(i64, i64)>) {
+        let ((x0, y0), (x1, y1)) = (self.upper, self.lower);
+        if y == y1 {
+            let first = if y0 == y1 { x0.min(x1) } else { x1 };
+            let last = if y0 == y1 { x0.max(x1) } else { x1 };
+            spans.push((first, last));
+        } else if (y0..y1).contains(&y) {
+            crossings.push(x0 as f64 + ((y - y0) * (x1 - x0)) as f64 / (y1 - y0) as f64);
+        }
+    }
+}
+
+/// Sets the pixels of a mask to 255 whose centres lie in the circle; (0, 0) is the top left corner of the
+/// image, so that centres have odd halves. labelme's circles, which Pillow draws, are up to a pixel wider.
 pub(crate) fn fill_circle([x, y]: [f64; 2], radius: f64, mask: &mut [u8], width: usize) {
     let circle = Ellipse {
         x: x - 0.5,
@@ -118,21 +145,9 @@ mod tests {
         mask
     }
 
-    /// The even-odd rule as it is defined: a ray to the right crosses an odd number of edges.
-    fn is_inside(points: &[[f64; 2]], x: f64, y: f64) -> bool {
-        let mut crossings = 0;
-        for (index, &[x0, y0]) in points.iter().enumerate() {
-            let [x1, y1] = points[(index + 1) % points.len()];
-            if (y0 <= y) != (y1 <= y) && x0 + (y - y0) * (x1 - x0) / (y1 - y0) > x {
-                crossings += 1;
-            }
-        }
-        crossings % 2 == 1
-    }
-
     #[test]
-    fn a_square_covers_the_pixels_in_it() {
-        let mask = polygon(&[[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]], 5, 4);
+    fn a_square_covers_its_corners() {
+        let mask = polygon(&[[1.0, 1.0], [3.9, 1.0], [3.9, 2.0], [1.0, 2.0]], 5, 4);
         #[rustfmt::skip]
         assert_eq!(mask, [
             0,   0,   0,   0, 0,
@@ -142,18 +157,140 @@ mod tests {
         ]);
     }
 
+    /// What is inside by the even-odd rule as it is defined (a ray to the right crosses an odd number
+    /// of edges), or no farther than half a pixel to the side of where an edge crosses the row.
+    fn belongs(points: &[[i64; 2]], x: i64, y: i64) -> bool {
+        let mut crossings = 0;
+        let mut is_on_edge = false;
+        for (index, &[x0, y0]) in points.iter().enumerate() {
+            let [x1, y1] = points[(index + 1) % points.len()];
+            if y0 == y1 {
+                is_on_edge |= y == y0 && (x0.min(x1)..=x0.max(x1)).contains(&x);
+                continue;
+            }
+            let at = x0 as f64 + ((y - y0) * (x1 - x0)) as f64 / (y1 - y0) as f64;
+            if (y0.min(y1)..=y0.max(y1)).contains(&y) {
+                is_on_edge |= (at - x as f64).abs() < 0.5;
+            }
+            if (y0 <= y) != (y1 <= y) && at > x as f64 {
+                crossings += 1;
+            }
+        }
+        is_on_edge || crossings % 2 == 1
+    }
+
     #[test]
-    fn shapes_without_any_pixel_centre_mark_their_corners() {
-        let mask = polygon(&[[1.6, 1.6], [1.9, 1.6], [1.9, 1.9]], 3, 3);
-        assert_eq!(mask.iter().position(|&pixel| pixel == 255), Some(4));
-        assert_eq!(defect_pixels(&mask), 1);
-        // Outside of the image there is nothing to mark.
-        assert!(
-            polygon(&[[-9.0, 1.0], [7.0, 9.0]], 3, 3)
-                .iter()
-                .all(|&pixel| pixel == 0)
-        );
-        assert!(polygon(&[], 3, 3).iter().all(|&pixel| pixel == 0));
+    fn polygons_are_those_of_pillow() {
+        // Made with Pillow 11.3: ImageDraw.Draw(mask).polygon(points, outline=1, fill=1).
+        let cases: [(&[[f64; 2]], [&str; 8]); 6] = [
+            (
+                &[[1.6, 1.6], [8.9, 2.6], [3.2, 7.9]],
+                [
+                    "...........",
+                    ".#.........",
+                    ".########..",
+                    "..######...",
+                    "..#####....",
+                    "..####.....",
+                    "...##......",
+                    "...#.......",
+                ],
+            ),
+            (
+                &[[1.0, 1.0], [8.5, 0.4], [5.0, 4.2], [9.9, 7.7], [2.3, 6.1]],
+                [
+                    "........#..",
+                    ".#######...",
+                    ".######....",
+                    ".######....",
+                    "..####.....",
+                    "..#####....",
+                    "..#######..",
+                    ".........#.",
+                ],
+            ),
+            (
+                &[[-3.5, 2.5], [4.2, -2.0], [14.0, 5.0], [4.0, 12.0]],
+                [
+                    ".#######...",
+                    "#########..",
+                    "###########",
+                    "###########",
+                    "###########",
+                    "###########",
+                    "###########",
+                    ".##########",
+                ],
+            ),
+            (
+                &[
+                    [1.0, 1.0],
+                    [8.0, 1.0],
+                    [8.0, 6.0],
+                    [1.0, 6.0],
+                    [1.0, 1.0],
+                    [3.0, 3.0],
+                    [3.0, 5.0],
+                    [6.0, 5.0],
+                    [6.0, 3.0],
+                    [3.0, 3.0],
+                ],
+                [
+                    "...........",
+                    ".########..",
+                    ".########..",
+                    ".########..",
+                    ".###..###..",
+                    ".########..",
+                    ".########..",
+                    "...........",
+                ],
+            ),
+            (
+                &[[2.2, 2.2], [2.9, 2.2], [2.9, 2.9]],
+                [
+                    "...........",
+                    "...........",
+                    "..#........",
+                    "...........",
+                    "...........",
+                    "...........",
+                    "...........",
+                    "...........",
+                ],
+            ),
+            (
+                &[[1.5, 5.5], [9.5, 5.5], [4.0, 5.9]],
+                [
+                    "...........",
+                    "...........",
+                    "...........",
+                    "...........",
+                    "...........",
+                    ".#########.",
+                    "...........",
+                    "...........",
+                ],
+            ),
+        ];
+        for (points, expected) in cases {
+            let mask = polygon(points, 11, 8);
+            let row = |row: &[u8]| -> String {
+                let pixels = row
+                    .iter()
+                    .map(|&pixel| if pixel == 255 { '#' } else { '.' });
+                pixels.collect()
+            };
+            let rows: Vec<String> = mask.chunks_exact(11).map(row).collect();
+            assert_eq!(rows, expected, "{points:?}");
+        }
+    }
+
+    #[test]
+    fn outside_of_the_image_there_is_nothing_to_mark() {
+        for points in [&[[-9.0, 1.0], [7.0, 9.0]][..], &[[5.0, 5.0]], &[]] {
+            assert!(polygon(points, 3, 3).iter().all(|&pixel| pixel == 0));
+        }
     }
 
     #[test]
@@ -182,17 +319,15 @@ mod tests {
     proptest! {
         #[test]
         fn polygons_equal_their_definition(
-            points in prop::collection::vec((-5.0..20.0, -5.0..20.0).prop_map(|(x, y)| [x, y]), 3..9),
+            points in prop::collection::vec((-5..20_i64, -5..20_i64).prop_map(|(x, y)| [x, y]), 3..9),
         ) {
             let (width, height) = (13, 11);
-            let expected: Vec<u8> = (0..width * height)
-                .map(|index| {
-                    let (x, y) = ((index % width) as f64 + 0.5, (index / width) as f64 + 0.5);
-                    if is_inside(&points, x, y) { 255 } else { 0 }
-                })
-                .collect();
-            prop_assume!(expected.contains(&255));
-            prop_assert_eq!(polygon(&points, width, height), expected);
+            let corners: Vec<[f64; 2]> = points.iter().map(|point| point.map(|at| at as f64)).collect();
+            let mask = polygon(&corners, width, height);
+            for (index, &pixel) in mask.iter().enumerate() {
+                let (x, y) = ((index % width) as i64, (index / width) as i64);
+                prop_assert_eq!(pixel == 255, belongs(&points, x, y), "{}, {}", x, y);
+            }
         }
 
         #[test]

@@ -250,8 +250,8 @@ mod tests {
 
         let options = DecodeOptions::default();
         let mask = dataset.samples[0].load_mask(8, 6, &options).unwrap();
-        assert_eq!(mask.row(1), [0, 255, 255, 255, 0, 0, 0, 0]);
-        assert_eq!(defect_pixels(mask.pixels()), 6);
+        assert_eq!(mask.row(1), [0, 255, 255, 255, 255, 0, 0, 0]);
+        assert_eq!(defect_pixels(mask.pixels()), 12);
         // Its annotation is for an image of another width.
         assert!(matches!(
             dataset.samples[2].load_mask(8, 6, &options),
@@ -261,7 +261,7 @@ mod tests {
             })
         ));
         let mask = dataset.samples[2].load_mask(9, 6, &options).unwrap();
-        assert_eq!(mask.row(1), [0, 0, 0, 0, 0, 255, 255, 255, 0]);
+        assert_eq!(mask.row(1), [0, 0, 0, 0, 0, 255, 255, 255, 255]);
         assert_eq!(mask.row(4), [0, 255, 0, 0, 0, 0, 0, 0, 0]);
     }
 
