@@ -181,11 +181,14 @@ fn prompt_rows<O: Operations>(
     let deep = weights.tensor("vcp.deep_prompt_embeddings")?;
     let count = deep.shape()[0];
     let first = ops.parameter(&first, [1, n, width]);
-    // One parameter for all later blocks: sliced, so that it also receives its gradient as
-    // one tensor.
-    let deep = ops.parameter(&deep, [1, count * n, width]);
     let mut rows = vec![first];
-    rows.extend((0..count).map(|i| ops.slice_rows(&deep, i * n, n)));
+    // A tower of one block has none of them.
+    if count > 0 {
+        // One parameter for all later blocks: sliced, so that it also receives its gradient as
+        // one tensor.
+        let deep = ops.parameter(&deep, [1, count * n, width]);
+        rows.extend((0..count).map(|i| ops.slice_rows(&deep, i * n, n)));
+    }
     Ok(rows)
 }
 
