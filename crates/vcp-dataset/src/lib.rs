@@ -22,8 +22,10 @@ mod layouts;
 mod mask;
 mod pairing;
 mod problem;
+mod random;
 mod report;
 mod shapes;
+pub mod synthetic;
 mod table;
 #[cfg(test)]
 mod testing;

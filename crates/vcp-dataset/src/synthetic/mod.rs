@@ -1,0 +1,138 @@
+//! Pictures of surfaces and objects that nobody photographed, with defects or without.
+//!
+//! For training from nothing: see [`sample`]. A scene of surfaces, objects, light and a camera is made
+//! first; defects change the scene; the picture is rendered with and without them, and the mask is
+//! where the two visibly differ.
+
+mod defects;
+mod grid;
+mod lighting;
+mod marks;
+mod noise;
+mod objects;
+mod patterns;
+mod scene;
+mod shapes;
+mod surfaces;
+mod textures;
+
+use vcp_image::Photo;
+
+use self::defects::Tools;
+use self::grid::Field;
+use self::scene::Scene;
+use crate::random::Random;
+
+/// The smallest picture [`sample`] makes; smaller sizes get this one.
+pub const SMALLEST: usize = 16;
+
+/// A picture and where its defects are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synthetic {
+    /// The picture: RGB, square.
+    pub image: Photo,
+    /// 255 where a defect shows, 0 elsewhere; row by row, as many pixels as the picture has.
+    pub mask: Vec<u8>,
+    /// What it shows: its surfaces, then its defects (see [`Synthetic::defects`]).
+    pub what: String,
+    /// The kinds of its defects in the order in which they were made; none if it is clean.
+    pub defects: Vec<&'static str>,
+}
+
+impl Synthetic {
+    /// Whether it shows no defect.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.defects.is_empty()
+    }
+}
+
+/// Share of the picture that all defects together may take.
+const MOST_AREA: f32 = 0.17;
+/// Share of the picture below which a defect is dropped.
+const LEAST_AREA: f32 = 0.001;
+/// Change (0 to 1) below which a defect counts as invisible.
+const LEAST_CONTRAST: f32 = 0.035;
+
+/// The picture with this seed, `size` pixels wide and high. Every other picture (in no order) is
+/// clean. Both are made alike up to the defects.
+///
+/// The same seed gives the same picture, at every time and on every number of threads. Neighbouring
+/// seeds have nothing in common. Another size gives another picture.
+#[must_use]
+pub fn sample(seed: u64, size: usize) -> Synthetic {
+    let size = size.max(SMALLEST);
+    // Mixed, so that neighbouring seeds do not give neighbouring streams.
+    let mut random = Random::new(seed ^ 0x7379_6e74_6865_7469).fork();
+    let light = lighting::light(&mut random, size);
+    let camera = lighting::camera(&mut random);
+    let (mut scene, mut what) = if random.chance(0.55) {
+        objects::scene(&mut random, size, light, camera)
+    } else {
+        textures::scene(&mut random, size, light, camera)
+    };
+    let mut picture = scene.rendered();
+    let mut mask = Field::new(size, 0.0);
+    let mut names = Vec::new();
+    if random.chance(0.5) {
+        let wanted = random.pick(&[1, 1, 1, 2, 2, 3, 4]);
+        for _ in 0..wanted * 6 {
+            let mut spoiled = scene.clone();
+            if let Some((name, changed, after)) =
+                spoil(&mut random, &mut spoiled, &picture, mask.mean())
+            {
+                mask.combine(&changed, f32::max);
+                names.push(name);
+                picture = after;
+                scene = spoiled;
+                if names.len() == wanted {
+                    break;
+                }
+            }
+        }
+    }
+    what += if names.is_empty() { ": clean" } else { ": " };
+    what += &names.join(", ");
+    let pixels = scene.developed(&picture);
+    Synthetic {
+        image: photo(size, pixels),
+        mask: mask
+            .cells
+            .iter()
+            .map(|&it| if it > 0.5 { 255 } else { 0 })
+            .collect(),
+        what,
+        defects: names,
+    }
+}
+
+/// Adds a defect, unless it would be invisible, too small or too large.
+fn spoil(
+    random: &mut Random,
+    scene: &mut Scene,
+    before: &grid::Canvas,
+    taken: f32,
+) -> Option<(&'static str, Field, grid::Canvas)> {
+    let kind = defects::choose(random, scene);
+    // A few hardly visible, most plain.
+    let power = match random.below(8) {
+        0 => random.between(0.0, 0.25),
+        1..=4 => random.between(0.25, 0.7),
+        _ => random.between(0.6, 1.0),
+    };
+    let place = (kind.spoil)(&mut Tools { random, power }, scene)?;
+    let after = scene.rendered();
+    let visible = defects::visible(before, &after, &place, scene.camera.noise * 0.5);
+    let fits = visible.area >= LEAST_AREA
+        && visible.area + taken <= MOST_AREA
+        && visible.contrast >= LEAST_CONTRAST + scene.camera.noise * 0.7;
+    fits.then_some((kind.name, visible.mask, after))
+}
+
+fn photo(size: usize, pixels: Vec<u8>) -> Photo {
+    match Photo::from_rgb(size, size, pixels) {
+        Ok(photo) => photo,
+        // There are three bytes for each pixel, and at least one pixel.
+        Err(_) => unreachable!("a rendered picture has size × size × 3 bytes"),
+    }
+}
