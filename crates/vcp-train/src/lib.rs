@@ -14,6 +14,7 @@ mod random;
 mod recipe;
 mod run;
 mod state;
+mod tokens;
 mod trainer;
 
 pub use batches::{Batch, Batches};
@@ -23,4 +24,5 @@ pub use examples::{Example, Examples, Mixture};
 pub use recipe::{LossWeights, Recipe, Schedule, Scope};
 pub use run::{Event, run};
 pub use state::{Position, State};
+pub use tokens::forget_unused_tokens;
 pub use trainer::{StepReport, Trainer};

@@ -70,6 +70,8 @@ pub struct Recipe {
     pub clip_norm: Option<f32>,
     /// Weights of the loss's parts.
     pub loss: LossWeights,
+    /// Share of the steps after which the losses on pixels (focal and dice) join.
+    pub pixels_from: f32,
     /// From which the order of examples, augmentation and start values follow.
     pub seed: u64,
 }
@@ -97,6 +99,7 @@ impl Default for Recipe {
                 grid: loss.grid,
                 defect: loss.defect,
             },
+            pixels_from: 0.0,
             seed: 333,
         }
     }
@@ -131,6 +134,12 @@ impl Recipe {
                 return refuse(format!("The {name} is {value}; expected a number from 0."));
             }
         }
+        if !(0.0..=1.0).contains(&self.pixels_from) {
+            let found = self.pixels_from;
+            return refuse(format!(
+                "Losses on pixels join at {found}; expected a share from 0 to 1."
+            ));
+        }
         for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
             if !(0.0..1.0).contains(&value) {
                 return refuse(format!(
@@ -148,6 +157,19 @@ impl Recipe {
             return refuse("The norm at which gradients are clipped has to be above 0.".to_owned());
         }
         Ok(())
+    }
+
+    /// The loss's parts in step number `step` of `steps`.
+    #[must_use]
+    pub fn loss_at(&self, step: u64, steps: u64) -> LossWeights {
+        if (step as f32) < self.pixels_from * steps as f32 {
+            return LossWeights {
+                focal: 0.0,
+                dice: 0.0,
+                ..self.loss
+            };
+        }
+        self.loss
     }
 
     /// The share of the learning rate that step number `step` of `steps` is made with.

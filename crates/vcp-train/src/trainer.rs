@@ -214,7 +214,7 @@ impl Trainer {
                 (model.decoder, logits)
             }
         };
-        let weights = self.recipe.loss;
+        let weights = self.recipe.loss_at(self.steps, self.all_steps());
         let weights = vcp_burn::losses::LossWeights {
             focal: weights.focal,
             dice: weights.dice,
