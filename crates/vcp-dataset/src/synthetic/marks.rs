@@ -75,7 +75,7 @@ pub(super) fn stamp(
 pub(super) fn add(random: &mut Random, scene: &mut Scene, middle: (f32, f32), radius: f32) {
     let kinds = random.pick(&[0, 0, 1, 1, 2]);
     for _ in 0..kinds {
-        match random.below(7) {
+        match random.below(9) {
             0 => letters(random, scene.surface(), middle, radius),
             1 => inclusions(random, scene.surface(), middle, radius),
             2 => rings(random, scene.surface(), middle, radius),

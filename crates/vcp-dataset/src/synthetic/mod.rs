@@ -116,9 +116,9 @@ fn spoil(
     let kind = defects::choose(random, scene);
     // A few hardly visible, most plain.
     let power = match random.below(8) {
-        0 => random.between(0.0, 0.25),
-        1..=4 => random.between(0.25, 0.7),
-        _ => random.between(0.6, 1.0),
+        0 => random.between(0.05, 0.3),
+        1..=4 => random.between(0.3, 0.75),
+        _ => random.between(0.65, 1.0),
     };
     let place = (kind.spoil)(&mut Tools { random, power }, scene)?;
     let after = scene.rendered();

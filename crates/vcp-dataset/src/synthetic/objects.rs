@@ -5,7 +5,7 @@ use super::marks;
 use super::noise::{clouds, smooth};
 use super::scene::{Camera, Front, Light, Scene};
 use super::shapes::{self, Outline};
-use super::surfaces::{Surface, UNIT, plain_surface, surface};
+use super::surfaces::{self, Surface, UNIT, material, plain_surface};
 use crate::random::Random;
 
 /// Where one object lies.
@@ -34,10 +34,13 @@ pub(super) fn scene(
     };
     let inside = inside(random, size, &outline, &places, rough);
     let cover = inside.map(|depth| step(-0.8, 0.8, depth));
-    let mut surface = surface(random, size);
+    let mut surface = material(random, size);
+    if random.chance(0.4) {
+        surface.quieten(random);
+    }
     shape_edge(random, &mut surface, &inside, unit);
-    let back = if random.chance(0.35) {
-        self::surface(random, size)
+    let back = if random.chance(0.2) {
+        surfaces::surface(random, size)
     } else {
         plain_surface(random, size)
     };

@@ -13,25 +13,54 @@ pub(super) struct Pattern {
 
 type Draw = fn(&mut Random, &Frame, usize) -> Pattern;
 
-pub(super) const PATTERNS: &[(&str, Draw)] = &[
-    ("clouds", cloudy),
-    ("brushed metal", brushed),
-    ("turned metal", turned_metal),
-    ("fluted metal", fluted),
-    ("woven", woven),
-    ("twill", twill),
-    ("dots", dots),
-    ("grid", grid),
-    ("wood", wood),
-    ("plain", plain),
-    ("tiles", tiles),
-    ("stripes", stripes),
-    ("grains", grains),
-    ("speckles", speckles),
-    ("leather", leather),
-    ("concrete", concrete),
-    ("crackle", crackle),
-    ("traces", traces),
+/// A kind of pattern.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) draw: Draw,
+    /// Whether a piece of it out of place can be told from the rest.
+    pub(super) is_regular: bool,
+    /// Whether it is what most things are made of, rather than something printed or built.
+    pub(super) is_material: bool,
+}
+
+const fn regular(name: &'static str, draw: Draw) -> Kind {
+    Kind {
+        name,
+        draw,
+        is_regular: true,
+        is_material: false,
+    }
+}
+
+const fn material(name: &'static str, draw: Draw) -> Kind {
+    Kind {
+        name,
+        draw,
+        is_regular: false,
+        is_material: true,
+    }
+}
+
+pub(super) const PATTERNS: &[Kind] = &[
+    material("clouds", cloudy),
+    material("brushed metal", brushed),
+    regular("turned metal", turned_metal),
+    regular("fluted metal", fluted),
+    regular("woven", woven),
+    regular("twill", twill),
+    regular("dots", dots),
+    regular("grid", grid),
+    material("wood", wood),
+    material("plain", plain),
+    regular("tiles", tiles),
+    regular("stripes", stripes),
+    material("grains", grains),
+    material("speckles", speckles),
+    material("leather", leather),
+    material("concrete", concrete),
+    material("crackle", crackle),
+    regular("traces", traces),
 ];
 
 fn each(size: usize, frame: &Frame, mut tone: impl FnMut(f32, f32) -> f32) -> Field {

@@ -2,13 +2,15 @@
 
 use super::grid::{Canvas, Colour, Field, blend};
 use super::noise::{clouds, smooth};
-use super::patterns::{PATTERNS, Pattern};
+use super::patterns::{Kind, PATTERNS, Pattern};
 use crate::random::Random;
 
 /// A surface before light falls on it.
 #[derive(Clone)]
 pub(super) struct Surface {
     pub(super) name: &'static str,
+    /// Whether a piece of its pattern out of place can be told from the rest.
+    pub(super) is_regular: bool,
     /// Its own colour.
     pub(super) albedo: Canvas,
     /// Its height in pixels of an image of [`UNIT`] pixels.
@@ -88,25 +90,26 @@ impl Palette {
         let dark = (middle - contrast * random.between(0.3, 0.7)).max(0.02);
         let light = (dark + contrast).min(0.98);
         let kind = random.unit();
-        let (low, high) = if kind < 0.4 {
+        let (low, high) = if kind < 0.42 {
             // Grey, perhaps with a cast.
             let cast: Colour = std::array::from_fn(|_| random.between(0.94, 1.06));
             (tinted(dark, cast), tinted(light, cast))
-        } else if kind < 0.75 {
+        } else if kind < 0.88 {
             // One hue: wood, leather, fabric, food, plastic.
-            let hue = colour(random, 0.15, 0.8);
-            let other = blend(hue, colour(random, 0.15, 0.8), 0.2);
-            (tinted(dark * 1.6, hue), tinted(light * 1.6, other))
+            let vivid = if random.chance(0.3) { 0.85 } else { 0.5 };
+            let hue = colour(random, 0.08, vivid);
+            let other = blend(hue, colour(random, 0.08, vivid), 0.2);
+            (tinted(dark * 1.35, hue), tinted(light * 1.35, other))
         } else {
             (
-                tinted(dark * 1.8, colour(random, 0.1, 0.9)),
-                tinted(light * 1.8, colour(random, 0.1, 0.9)),
+                tinted(dark * 1.6, colour(random, 0.1, 0.8)),
+                tinted(light * 1.6, colour(random, 0.1, 0.8)),
             )
         };
         let bend = random.between(0.35, 0.65);
         let middle = blend(blend(low, high, bend), colour(random, 0.0, 1.0), {
             let strange = random.chance(0.15);
-            if strange { 0.4 } else { 0.03 }
+            if strange { 0.3 } else { 0.03 }
         });
         Self {
             stops: [low, middle, high],
@@ -132,7 +135,7 @@ pub(super) fn colour(random: &mut Random, least: f32, most: f32) -> Colour {
     let spread = random.between(least, most);
     let mut channels = [1.0, 1.0 - spread * random.unit(), 1.0 - spread];
     // Warm colours are the more common ones in products and materials.
-    let order = if random.chance(0.5) {
+    let order = if random.chance(0.65) {
         0
     } else {
         random.below(6)
@@ -146,9 +149,25 @@ pub(super) fn colour(random: &mut Random, least: f32, most: f32) -> Colour {
 
 /// A random surface.
 pub(super) fn surface(random: &mut Random, size: usize) -> Surface {
-    let (name, pattern) = random.pick(PATTERNS);
+    let kind = random.pick(PATTERNS);
+    drawn(random, size, kind)
+}
+
+/// A surface of something that most things are made of, or (half as often) of anything.
+pub(super) fn material(random: &mut Random, size: usize) -> Surface {
+    let mut kind = random.pick(PATTERNS);
+    if random.chance(0.65) {
+        while !kind.is_material {
+            kind = random.pick(PATTERNS);
+        }
+    }
+    drawn(random, size, kind)
+}
+
+fn drawn(random: &mut Random, size: usize, kind: Kind) -> Surface {
     let frame = Frame::new(random, size);
-    let Pattern { tone, relief } = pattern(random, &frame, size);
+    let Pattern { tone, relief } = (kind.draw)(random, &frame, size);
+
     let mut tone = tone;
     if random.chance(0.6) {
         // Nothing real is of one tone.
@@ -161,7 +180,9 @@ pub(super) fn surface(random: &mut Random, size: usize) -> Surface {
     let albedo = tone.map(|tone| palette.at(tone));
     let height = tone.map(|tone| tone * relief);
     Surface {
-        name,
+        name: kind.name,
+        is_regular: kind.is_regular,
+
         albedo,
         height,
     }
@@ -169,15 +190,22 @@ pub(super) fn surface(random: &mut Random, size: usize) -> Surface {
 
 /// A surface with little on it: what objects are put on.
 pub(super) fn plain_surface(random: &mut Random, size: usize) -> Surface {
-    let mut plain = surface(random, size);
-    let keep = random.between(0.03, 0.5);
-    let mut mean = [0.0; 3];
-    for cell in &plain.albedo.cells {
-        for (mean, channel) in mean.iter_mut().zip(cell) {
-            *mean += channel / plain.albedo.cells.len() as f32;
-        }
-    }
-    plain.albedo = plain.albedo.map(|colour| blend(mean, colour, keep));
-    plain.height = plain.height.map(|height| height * keep);
+    let mut plain = material(random, size);
+    plain.quieten(random);
     plain
+}
+
+impl Surface {
+    /// Brings its tones nearer to each other.
+    pub(super) fn quieten(&mut self, random: &mut Random) {
+        let keep = random.log_between(0.05, 0.6);
+        let mut mean = [0.0; 3];
+        for cell in &self.albedo.cells {
+            for (mean, channel) in mean.iter_mut().zip(cell) {
+                *mean += channel / self.albedo.cells.len() as f32;
+            }
+        }
+        self.albedo = self.albedo.map(|colour| blend(mean, colour, keep));
+        self.height = self.height.map(|height| height * keep);
+    }
 }

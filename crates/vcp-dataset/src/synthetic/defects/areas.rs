@@ -10,7 +10,7 @@ use super::brush::{blot, colour_about, other_colour, paint, place, radius};
 pub(super) fn stain(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let random = &mut *tools.random;
     let middle = place(random, scene)?;
-    let radius = radius(random, scene, 0.025, 0.2);
+    let radius = radius(random, scene, 0.03, 0.25);
     let soft = random.log_between(0.1, 1.2);
     let mut field = blot(random, scene.size, middle, radius, soft);
     if random.chance(0.35) {
@@ -41,7 +41,7 @@ pub(super) fn stain(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
 pub(super) fn burn(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let random = &mut *tools.random;
     let middle = place(random, scene)?;
-    let radius = radius(random, scene, 0.05, 0.24);
+    let radius = radius(random, scene, 0.07, 0.3);
     let soft = random.between(0.6, 1.6);
     let field = blot(random, scene.size, middle, radius, soft);
     let dark = 1.0 - (0.25 + 0.7 * tools.power);
@@ -59,7 +59,7 @@ pub(super) fn burn(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
 pub(super) fn discolour(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let random = &mut *tools.random;
     let middle = place(random, scene)?;
-    let radius = radius(random, scene, 0.04, 0.22);
+    let radius = radius(random, scene, 0.05, 0.27);
     let soft = random.between(0.1, 1.2);
     let field = blot(random, scene.size, middle, radius, soft);
     let tint = colour(random, 0.2, 0.8);
@@ -82,7 +82,7 @@ pub(super) fn discolour(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
 pub(super) fn foreign(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let random = &mut *tools.random;
     let middle = place(random, scene)?;
-    let radius = radius(random, scene, 0.02, 0.17);
+    let radius = radius(random, scene, 0.025, 0.22);
     let field = blot(random, scene.size, middle, radius, 0.05);
     let other = surface(random, scene.size);
     let height = random.between(-2.0, 4.0);
@@ -115,6 +115,7 @@ pub(super) fn blur(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let surface = scene.inspected();
     let smeared = Surface {
         name: surface.name,
+        is_regular: surface.is_regular,
         albedo: surface.albedo.blurred(sigma),
         height: surface.height.blurred(sigma),
     };
@@ -134,6 +135,7 @@ pub(super) fn missing(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let share = random.pick(&[0.0, 0.5, 1.0]);
     let filled = Surface {
         name: surface.name,
+        is_regular: surface.is_regular,
         albedo: wide.map(|cell| blend(cell, near, share)),
         height: surface.height.blurred(12.0 * scene.unit()),
     };

@@ -59,7 +59,7 @@ fn on_object(scene: &Scene, field: &mut Field) {
 /// A large piece of the edge is gone.
 pub(super) fn bite(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let least = 0.05 + 0.03 * tools.power;
-    missing_piece(tools, scene, least, 0.2)
+    missing_piece(tools, scene, least, 0.27)
 }
 
 /// A small piece of the edge is gone.
@@ -102,7 +102,7 @@ pub(super) fn broken(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let random = &mut *tools.random;
     let (start, inward) = edge(random, scene)?;
     let length = scene.size as f32 * random.log_between(0.12, 0.8);
-    let width = scene.unit() * random.log_between(1.5, 14.0);
+    let width = scene.unit() * random.log_between(1.5, 18.0);
     let wedge = random.between(0.0, 1.0);
     let bend = random.between(0.05, 0.35);
     let direction = inward + random.normal() * 0.35;

@@ -30,6 +30,8 @@ pub(super) struct Kind {
     pub(super) spoil: Spoil,
     /// How often it is chosen: on surfaces that fill the picture, and on objects.
     weights: [f32; 2],
+    /// Whether it shows only where there is a pattern that it breaks.
+    breaks_pattern: bool,
 }
 
 const fn kind(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Kind {
@@ -37,8 +39,28 @@ const fn kind(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Ki
         name,
         spoil,
         weights: [surface, object],
+        breaks_pattern: false,
     }
 }
+
+const fn disorder(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Kind {
+    let mut kind = kind(name, spoil, surface, object);
+    kind.breaks_pattern = true;
+    kind
+}
+
+impl Kind {
+    fn weight(&self, scene: &Scene) -> f32 {
+        let weight = self.weights[usize::from(scene.front.is_some())];
+        if self.breaks_pattern && !scene.inspected().is_regular {
+            weight * 0.15
+        } else {
+            weight
+        }
+    }
+}
+
+const MISSING_MARK: Kind = kind("missing mark", areas::missing_mark, 0.0, 0.0);
 
 const KINDS: &[Kind] = &[
     kind("scratch", lines::scratch, 1.5, 1.0),
@@ -47,16 +69,15 @@ const KINDS: &[Kind] = &[
     kind("fibre", lines::fibre, 0.8, 0.7),
     kind("wrinkle", lines::wrinkle, 0.6, 0.5),
     kind("stain", areas::stain, 1.2, 1.0),
-    kind("burn", areas::burn, 0.8, 1.3),
+    kind("burn", areas::burn, 0.9, 1.4),
     kind("discolouration", areas::discolour, 0.7, 0.8),
     kind("foreign surface", areas::foreign, 1.0, 1.0),
-    kind("blur", areas::blur, 0.4, 0.2),
-    kind("missing pattern", areas::missing, 0.8, 0.4),
-    kind("shifted pattern", areas::shifted, 0.8, 0.4),
-    kind("twist", areas::twist, 0.5, 0.3),
-    kind("patch", areas::paste, 0.8, 0.6),
+    disorder("blur", areas::blur, 0.4, 0.2),
+    disorder("missing pattern", areas::missing, 1.0, 0.8),
+    disorder("shifted pattern", areas::shifted, 1.0, 0.8),
+    disorder("twist", areas::twist, 0.5, 0.3),
+    disorder("patch", areas::paste, 1.0, 0.8),
     kind("corrosion", areas::corrosion, 1.0, 0.8),
-    kind("missing mark", areas::missing_mark, 0.7, 0.7),
     kind("hole", spots::hole, 1.2, 1.0),
     kind("dent", spots::dent, 1.0, 1.0),
     kind("bump", spots::bump, 0.5, 0.5),
@@ -72,11 +93,13 @@ const KINDS: &[Kind] = &[
 
 /// A kind that suits the scene.
 pub(super) fn choose(random: &mut Random, scene: &Scene) -> Kind {
-    let column = usize::from(scene.front.is_some());
-    let total: f32 = KINDS.iter().map(|kind| kind.weights[column]).sum();
+    if scene.spots.len() > 2 && random.chance(0.15) {
+        return MISSING_MARK;
+    }
+    let total: f32 = KINDS.iter().map(|kind| kind.weight(scene)).sum();
     let mut at = random.unit() * total;
     for kind in KINDS {
-        at -= kind.weights[column];
+        at -= kind.weight(scene);
         if at < 0.0 {
             return *kind;
         }
