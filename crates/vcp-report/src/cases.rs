@@ -126,14 +126,13 @@ fn figure(caption: &str, alt: &str, source: &str, width: usize, height: usize) -
     }
 }
 
-/// As large as the pictures beside it.
+/// As large as the pictures beside it. Why there is none stands below, since a picture may be narrower
+/// than a word.
 fn missing(caption: &str, why: &str, width: usize, height: usize) -> Markup {
     markup! {
         figure {
-            svg.missing role="img" aria-label=(why) viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {
-                text x=(width / 2) y=(height / 2) text-anchor="middle" { (why) }
-            }
-            figcaption { (caption) }
+            svg.missing role="img" aria-label=(why) viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) {}
+            figcaption { (caption) " – " (why) }
         }
     }
 }

@@ -126,11 +126,22 @@ fn measure(
     Ok(Some(found))
 }
 
+/// What the user named, cut between two names if there are many.
+fn shortened(words: &str) -> String {
+    const MAX_CHARACTERS: usize = 300;
+    let Some((end, _)) = words.char_indices().nth(MAX_CHARACTERS) else {
+        return words.to_owned();
+    };
+    let start = &words[..end];
+    match start.rfind(", ") {
+        Some(end) => format!("{}, …", &start[..end]),
+        None => format!("{start}…"),
+    }
+}
+
 /// The data, as they stand in the calibration.
 fn description(words: &str, found: &Measurements) -> String {
-    /// Of what the user named.
-    const MAX_CHARACTERS: usize = 500;
-    let words: String = words.chars().take(MAX_CHARACTERS).collect();
+    let words = shortened(words);
     let bad = match found.anomalous.len() {
         0 => String::new(),
         count => format!(" and {count} anomalous"),
@@ -200,5 +211,26 @@ impl<'a> Document<'a> {
             },
             model: ModelRecord::of(weights),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn names_are_not_cut_in_two() {
+        assert_eq!(shortened("good, bad"), "good, bad");
+        let names: Vec<String> = (100..200)
+            .map(|number| format!("photos/{number}.png"))
+            .collect();
+        let short = shortened(&names.join(", "));
+        assert!(
+            short.starts_with("photos/100.png, photos/101.png, "),
+            "{short}"
+        );
+        assert!(short.ends_with(".png, …") && short.len() < 310, "{short}");
+        let long = "ü".repeat(400);
+        assert_eq!(shortened(&long), format!("{}…", "ü".repeat(300)));
     }
 }
