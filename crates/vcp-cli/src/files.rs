@@ -2,10 +2,13 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use npyz::WriterBuilder as _;
 use tempfile::{Builder, NamedTempFile};
 use vcp_image::MapRows;
+
+use crate::exit::usage;
 
 /// Writes a file beside its place and moves it there when it is complete, creating the folders
 /// above it. When `write` fails, nothing is left behind.
@@ -13,13 +16,85 @@ pub(crate) fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut writer = BufWriter::new(temporary_beside(path)?);
+    let temporary = temporary_beside(path)?;
+    let _unfinished = UNFINISHED.enter(temporary.path());
+    let mut writer = BufWriter::new(temporary);
     write(&mut writer)?;
     let file = writer
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Refuses to put a result where something other than a file stands, such as a device, or a file
+/// that may not be replaced.
+///
+/// # Errors
+/// As wrong usage.
+pub(crate) fn check_place(path: &Path, force: bool) -> anyhow::Result<()> {
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found,
+        // What else may be wrong with the place shows when it is written to.
+        Err(_) => return Ok(()),
+    };
+    if !found.is_file() {
+        return Err(usage(format!(
+            "{} is no regular file and cannot be replaced by one; name another place.",
+            path.display()
+        )));
+    }
+    if !force {
+        return Err(usage(format!(
+            "{} exists already; --force replaces it.",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Temporary files of this process, which a process that ends at once has to take with it.
+static UNFINISHED: Unfinished = Unfinished(Mutex::new(Vec::new()));
+
+/// Removes files that are being written; for a process that is about to end.
+pub(crate) fn remove_unfinished() {
+    UNFINISHED.remove();
+}
+
+struct Unfinished(Mutex<Vec<PathBuf>>);
+
+impl Unfinished {
+    fn paths(&self) -> std::sync::MutexGuard<'_, Vec<PathBuf>> {
+        // A list of paths is as good after a panic as before it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, path: &Path) -> Entered<'_> {
+        self.paths().push(path.to_owned());
+        Entered {
+            list: self,
+            path: path.to_owned(),
+        }
+    }
+
+    fn remove(&self) {
+        for path in self.paths().iter() {
+            // It may have become a result a moment ago.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// An entry that goes when the file is finished or given up.
+struct Entered<'a> {
+    list: &'a Unfinished,
+    path: PathBuf,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.list.paths().retain(|path| *path != self.path);
+    }
 }
 
 /// Writes an f32 array `[side, side]`.
@@ -94,6 +169,22 @@ mod tests {
             std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
             1
         );
+    }
+
+    #[test]
+    fn unfinished_files_go_and_finished_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["one", "two"].map(|name| folder.path().join(name));
+        for path in &paths {
+            std::fs::write(path, "half").unwrap();
+        }
+        let list = Unfinished(Mutex::new(Vec::new()));
+        drop(list.enter(&paths[0]));
+        let entered = list.enter(&paths[1]);
+        list.remove();
+        assert_eq!(paths.each_ref().map(|path| path.exists()), [true, false]);
+        drop(entered);
+        assert!(list.paths().is_empty());
     }
 
     #[cfg(unix)]

@@ -22,6 +22,8 @@ impl Stop {
         let handler = stop.clone();
         ctrlc::set_handler(move || {
             if handler.interrupted.swap(true, Ordering::SeqCst) {
+                // Nothing else tidies up: no destructor runs.
+                crate::files::remove_unfinished();
                 std::process::exit(Exit::Interrupted.code().into());
             }
             handler.request();

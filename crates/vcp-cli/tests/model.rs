@@ -149,6 +149,26 @@ fn a_bundle_is_packed_and_inspected() {
     workplace
         .run(&[&pack[..], &["--force"]].concat())
         .ends_with(0);
+    #[cfg(unix)]
+    {
+        // Something at the place that is no file, as a device would be.
+        let place = workplace.path("other.safetensors");
+        let _socket = std::os::unix::net::UnixListener::bind(&place).unwrap();
+        let pack = [
+            "model",
+            "pack",
+            "other.safetensors",
+            "--force",
+            "--model",
+            from,
+        ];
+        workplace
+            .run(&pack)
+            .ends_with(2)
+            .says("is no regular file and cannot be replaced by one");
+        let kind = std::fs::symlink_metadata(&place).unwrap().file_type();
+        assert!(std::os::unix::fs::FileTypeExt::is_socket(&kind));
+    }
     let outcome = workplace
         .run(&["model", "inspect", "new.safetensors", "--tensors"])
         .ends_with(0);
@@ -380,7 +400,9 @@ fn options_stand_in_a_file_and_in_the_environment() {
     command
         .env("VCP_CLIP_CONFIG", "vcp.toml")
         .env("VCP_CLIP_TREADS", "2");
-    Outcome::of(command.output().unwrap())
+    let outcome = Outcome::of(command.output().unwrap()).ends_with(0);
+    assert_eq!(outcome.stderr, "", "the file says quiet");
+    Outcome::of(command.arg("--quiet=false").output().unwrap())
         .ends_with(0)
         .says("VCP_CLIP_TREADS is set");
 

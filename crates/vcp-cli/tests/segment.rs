@@ -678,3 +678,18 @@ fn names_need_not_be_text() {
             .exists()
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_a_folder_that_cannot_be_read_is_said_in_plain_words() {
+    let workplace = Workplace::with_photos(&["in/a.png"]);
+    std::os::unix::fs::symlink("loop.png", workplace.path("in/loop.png")).unwrap();
+    let outcome = workplace.segment(&["in"]).ends_with(1);
+    let line = &outcome.lines()[1];
+    let message = line["error"].as_str().unwrap();
+    assert!(
+        message.starts_with("in/loop.png cannot be read: "),
+        "{message}"
+    );
+    assert!(!message.contains("IO error"), "{message}");
+}

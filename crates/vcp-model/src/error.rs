@@ -9,8 +9,9 @@ pub enum Error {
     Weights(#[from] vcp_checkpoint::Error),
     /// A template does not name the product exactly once.
     #[error(
-        "The mark <|class|> was found in the template {template:?} {found} times; it must stand \
-         in it exactly once, set off by white space, where the name of the product would be."
+        "The mark <|class|> was found in the template {:?} {found} times; it must stand \
+         in it exactly once, set off by white space, where the name of the product would be.",
+        start_of(template)
     )]
     ClassMark {
         /// The template.
@@ -20,8 +21,9 @@ pub enum Error {
     },
     /// A template is too long for the text tower.
     #[error(
-        "The template {template:?} takes {found} rows in the text tower, which has positions \
-         for {limit}; use a shorter text."
+        "The template {:?} takes {found} rows in the text tower, which has positions \
+         for {limit}; use a shorter text.",
+        start_of(template)
     )]
     TooLong {
         /// The template.
@@ -43,8 +45,9 @@ pub enum Error {
     },
     /// A token stands outside the embedding table.
     #[error(
-        "The template {template:?} uses token {token}, but the token embedding has only \
-         {vocabulary} rows; this CLIP file has another vocabulary than OpenAI's."
+        "The template {:?} uses token {token}, but the token embedding has only \
+         {vocabulary} rows; this CLIP file has another vocabulary than OpenAI's.",
+        start_of(template)
     )]
     UnknownToken {
         /// The template.
@@ -68,4 +71,29 @@ pub enum Error {
         /// "normal" or "anomalous".
         side: &'static str,
     },
+}
+
+/// A template as far as a message needs it to be recognised.
+fn start_of(template: &str) -> String {
+    const MOST_CHARACTERS: usize = 80;
+    match template.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &template[..end]),
+        None => template.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_templates_are_not_repeated_whole() {
+        let message = |template: &str| {
+            let template = template.to_owned();
+            Error::ClassMark { template, found: 0 }.to_string()
+        };
+        assert!(message("a photo").contains("template \"a photo\" 0 times"));
+        let long = message(&"ü ".repeat(5000));
+        assert!(long.contains("ü …\" 0 times") && long.len() < 400, "{long}");
+    }
 }

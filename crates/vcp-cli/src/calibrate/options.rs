@@ -9,6 +9,7 @@ use vcp_predict::calibration::FalseAlarmTarget;
 use super::photos::Photos;
 use crate::args::CalibrateArgs;
 use crate::exit::{OrUsage, usage};
+use crate::files::check_place;
 use crate::model::Choice;
 
 /// The validated options.
@@ -47,12 +48,7 @@ pub(crate) enum Output {
 impl Output {
     /// Settles the kind of file, and that it can be written.
     fn new(path: PathBuf, force: bool) -> anyhow::Result<Self> {
-        if path.exists() && !force {
-            return Err(usage(format!(
-                "{} exists already; --force replaces it.",
-                path.display()
-            )));
-        }
+        check_place(&path, force)?;
         let ending = path.extension().and_then(|ending| ending.to_str());
         match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("json") => Ok(Self::File(path)),

@@ -36,7 +36,7 @@ pub(crate) enum ParseError {
 pub(crate) struct Parsed {
     /// The arguments from all layers.
     pub(crate) arguments: Arguments,
-    /// Variables that look like options and are none.
+    /// Variables that look like options and are none; not looked for if notes are not wanted.
     pub(crate) unknown_variables: Vec<String>,
 }
 
@@ -67,9 +67,14 @@ pub(crate) fn parse(
         matches = insert(&command, &mut arguments, &path, &further)
             .map_err(|error| blame(&error, &origin))?;
     }
+    let unknown_variables = if Chosen::new(&command, &matches).is_quiet() {
+        Vec::new()
+    } else {
+        unknown_variables(&command, environment)
+    };
     Ok(Parsed {
         arguments: Arguments::from_arg_matches(&matches)?,
-        unknown_variables: unknown_variables(&command, environment),
+        unknown_variables,
     })
 }
 
@@ -104,6 +109,11 @@ impl<'a> Chosen<'a> {
             .ok()
             .flatten()
             .cloned()
+    }
+
+    fn is_quiet(&self) -> bool {
+        let quiet = self.matches.try_get_one::<bool>("quiet");
+        quiet.ok().flatten().copied().unwrap_or(false)
     }
 
     fn is_given(&self, argument: &Arg) -> bool {

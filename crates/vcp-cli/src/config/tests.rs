@@ -162,12 +162,14 @@ fn unknown_variables_are_reported() {
         .iter()
         .map(|key| (key.into(), "1".into()))
         .collect();
-    let line = ["vcp-clip", "segment", "x"]
-        .iter()
-        .map(OsString::from)
-        .collect();
+    let reported = |line: &[&str]| {
+        let line = line.iter().map(OsString::from).collect();
+        parse(line, &variables).unwrap().unknown_variables
+    };
+    assert_eq!(reported(&["vcp-clip", "segment", "x"]), ["VCP_CLIP_TREADS"]);
+    assert!(reported(&["vcp-clip", "segment", "x", "--quiet"]).is_empty());
     assert_eq!(
-        parse(line, &variables).unwrap().unknown_variables,
+        reported(&["vcp-clip", "model", "list"]),
         ["VCP_CLIP_TREADS"]
     );
 }

@@ -89,7 +89,12 @@ impl Scanner {
                     let path = error.path().unwrap_or(folder).to_owned();
                     // A link that leads nowhere matters only if it should lead to a photo.
                     if self.is_photo(&path) || !path.is_symlink() {
-                        found.push(Err((path, error.to_string())));
+                        let cause = match error.io_error() {
+                            Some(cause) => cause.to_string(),
+                            None => error.to_string(),
+                        };
+                        let message = format!("{} cannot be read: {cause}.", path.display());
+                        found.push(Err((path, message)));
                     }
                 }
             }
@@ -128,7 +133,11 @@ impl Scanner {
                         found.push(Ok(path));
                     }
                 }
-                Err(error) => found.push(Err((error.path().to_owned(), error.to_string()))),
+                Err(error) => {
+                    let (path, cause) = (error.path(), error.error());
+                    let message = format!("{} cannot be read: {cause}.", path.display());
+                    found.push(Err((path.to_owned(), message)));
+                }
             }
         }
         if found.is_empty() {

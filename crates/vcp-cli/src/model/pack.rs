@@ -5,16 +5,12 @@ use vcp_checkpoint::Precision;
 use super::Choice;
 use crate::args::{PackArgs, PrecisionName};
 use crate::console;
-use crate::exit::{Exit, usage};
+use crate::exit::Exit;
+use crate::files::check_place;
 
 pub(crate) fn run(arguments: PackArgs) -> anyhow::Result<Exit> {
     let bundle = arguments.bundle;
-    if bundle.exists() && !arguments.force {
-        return Err(usage(format!(
-            "{} exists already; --force replaces it.",
-            bundle.display()
-        )));
-    }
+    check_place(&bundle, arguments.force)?;
     let weights = Choice::new(arguments.choice)?.open()?;
     let precision = match arguments.precision {
         PrecisionName::F16 => Precision::F16,
