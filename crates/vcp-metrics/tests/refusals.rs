@@ -385,7 +385,9 @@ fn an_anomalous_image_with_an_empty_mask_is_not_normal() {
     }
     assert_eq!(anomalous[0].aupimo_by_image[1..], [None, None]);
     // Of the normal image alone, a quarter reaches 0.5, and three quarters 0.2.
-    assert!((anomalous[0].aupimo.unwrap().value - anomalous[1].aupimo.unwrap().value).abs() < 1e-12);
+    assert!(
+        (anomalous[0].aupimo.unwrap().value - anomalous[1].aupimo.unwrap().value).abs() < 1e-12
+    );
 }
 
 #[test]
