@@ -12,6 +12,7 @@
 //! folder are refused, folders that contain themselves end a search, devices and pipes are not
 //! opened.
 
+mod augment;
 mod convert;
 mod dataset;
 mod error;
@@ -30,6 +31,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 
+pub use augment::{Augmentation, mosaic};
 pub use convert::{Converted, convert_to_official};
 pub use dataset::{Dataset, Label, MaskRule, MaskSource, Sample, Split};
 pub use error::Error;
