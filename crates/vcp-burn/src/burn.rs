@@ -13,6 +13,8 @@ pub struct Burn {
     device: Device,
     is_trained: Box<dyn Fn(&str) -> bool + Send + Sync>,
     parameters: Mutex<Parameters>,
+    /// Whether operations written for the CPU are used where they can be.
+    is_fused: bool,
 }
 
 /// What a loss changes by, per trained parameter.
@@ -28,6 +30,7 @@ impl Burn {
             device,
             is_trained: Box::new(|_| false),
             parameters: Mutex::default(),
+            is_fused: true,
         }
     }
 
@@ -42,7 +45,22 @@ impl Burn {
             device: device.autodiff(),
             is_trained: Box::new(is_trained),
             parameters: Mutex::default(),
+            is_fused: true,
         }
+    }
+
+    /// The same with Burn's own operations only, to test the others against.
+    #[cfg(test)]
+    pub(crate) fn plain(self) -> Self {
+        Self {
+            is_fused: false,
+            ..self
+        }
+    }
+
+    /// What `fused` gives, on devices that have it.
+    pub(crate) fn if_fused<T>(&self, fused: impl FnOnce() -> Option<T>) -> Option<T> {
+        self.is_fused.then(fused).flatten()
     }
 
     pub(crate) fn device(&self) -> &Device {

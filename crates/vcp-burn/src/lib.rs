@@ -6,6 +6,7 @@
 
 mod adam;
 mod burn;
+mod fused;
 pub mod losses;
 mod operations;
 mod parameters;

@@ -4,6 +4,7 @@ use burn_tensor::{Tensor, activation};
 use vcp_model::{Decoder, GridLogits};
 
 use crate::Burn;
+use crate::fused::{self, Dice, Focal};
 
 /// Keeps the one-hot target off 0 and 1, and the logarithm off 0.
 const SMOOTHING: f32 = 1e-5;
@@ -86,6 +87,13 @@ pub fn losses(
 /// probability of what is true.
 #[must_use]
 pub fn focal(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
+    let smoothing = SMOOTHING;
+    let inputs = [fused::input(probability), fused::input(truth)];
+    fused::apply(Focal { smoothing }, inputs).unwrap_or_else(|| plain_focal(probability, truth))
+}
+
+/// As [`focal`], on any device.
+pub(crate) fn plain_focal(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
     let defect = truth.clone().clamp(SMOOTHING, 1.0 - SMOOTHING);
     let normal = (-truth.clone() + 1.0).clamp(SMOOTHING, 1.0 - SMOOTHING);
     let of_true = probability.clone() * defect + (-probability.clone() + 1.0) * normal + SMOOTHING;
@@ -97,6 +105,12 @@ pub fn focal(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
 /// (2·Σpg + 1) / (Σp + Σg + 1).
 #[must_use]
 pub fn dice(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
+    let inputs = [fused::input(probability), fused::input(truth)];
+    fused::apply(Dice, inputs).unwrap_or_else(|| plain_dice(probability, truth))
+}
+
+/// As [`dice`], on any device.
+pub(crate) fn plain_dice(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
     let [batch, rows, columns] = truth.dims();
     let sum = |x: Tensor<3>| x.reshape([batch, rows * columns]).sum_dim(1);
     let both = sum(probability.clone() * truth.clone());

@@ -7,21 +7,57 @@ use vcp_model::{After, Operations, Orientation, Resampling};
 
 use crate::Burn;
 use crate::burn::read;
+use crate::fused::{self, LayerNorm, LinearLayer, Normalise, SelfAttention, Sigmoid};
 
 /// A linear layer.
 pub struct Linear {
+    /// As it is stored.
+    pub(crate) matrix: Tensor<2>,
+    pub(crate) orientation: Orientation,
+    /// [outputs].
+    pub(crate) bias: Option<Tensor<1>>,
+}
+
+impl Linear {
     /// [inputs, outputs].
-    weight: Tensor<2>,
-    /// [1, outputs].
-    bias: Option<Tensor<2>>,
+    fn weight(&self) -> Tensor<2> {
+        match self.orientation {
+            Orientation::OutputsInputs => self.matrix.clone().transpose(),
+            Orientation::InputsOutputs => self.matrix.clone(),
+        }
+    }
+
+    fn fused(&self, x: &Tensor<3>, after: After<'_, Tensor<3>>) -> Option<Tensor<3>> {
+        let layer = LinearLayer {
+            orientation: self.orientation,
+            has_bias: self.bias.is_some(),
+            activation: match after {
+                After::Activate(activation) => Some(activation),
+                After::Nothing | After::Add(_) => None,
+            },
+            has_residual: matches!(after, After::Add(_)),
+        };
+        let (x, matrix) = (fused::input(x), fused::input(&self.matrix));
+        match (&self.bias, after) {
+            (None, After::Add(residual)) => {
+                fused::apply(layer, [x, matrix, fused::input(residual)])
+            }
+            (None, _) => fused::apply(layer, [x, matrix]),
+            (Some(bias), After::Add(residual)) => {
+                let (bias, residual) = (fused::input(bias), fused::input(residual));
+                fused::apply(layer, [x, matrix, bias, residual])
+            }
+            (Some(bias), _) => fused::apply(layer, [x, matrix, fused::input(bias)]),
+        }
+    }
 }
 
 /// A layer norm.
 pub struct Norm {
-    /// [1, 1, channels].
-    weight: Tensor<3>,
-    bias: Tensor<3>,
-    epsilon: f32,
+    /// [channels].
+    pub(crate) weight: Tensor<1>,
+    pub(crate) bias: Tensor<1>,
+    pub(crate) epsilon: f32,
 }
 
 /// What scores of keys that a query must not see are set to: its exponential is zero.
@@ -55,32 +91,33 @@ impl Operations for Burn {
         orientation: Orientation,
     ) -> Linear {
         let [first, rest] = [weight.shape()[0], weight.shape()[1..].iter().product()];
-        let matrix = self.flat_parameter(weight).reshape([first, rest]);
-        let weight = match orientation {
-            Orientation::OutputsInputs => matrix.transpose(),
-            Orientation::InputsOutputs => matrix,
-        };
-        let bias = bias.map(|bias| self.flat_parameter(bias).reshape([1, bias.len()]));
-        Linear { weight, bias }
+        Linear {
+            matrix: self.flat_parameter(weight).reshape([first, rest]),
+            orientation,
+            bias: bias.map(|bias| self.flat_parameter(bias)),
+        }
     }
 
     fn norm_layer(&self, weight: &Stored<'_>, bias: &Stored<'_>, epsilon: f32) -> Norm {
-        let shape = [1, 1, weight.len()];
         Norm {
-            weight: self.parameter(weight, shape),
-            bias: self.parameter(bias, shape),
+            weight: self.flat_parameter(weight),
+            bias: self.flat_parameter(bias),
             epsilon,
         }
     }
 
     fn linear(&self, x: &Tensor<3>, layer: &Linear, after: After<'_, Tensor<3>>) -> Tensor<3> {
+        if let Some(result) = self.if_fused(|| layer.fused(x, after)) {
+            return result;
+        }
         let [batch, rows, inputs] = x.dims();
-        let outputs = layer.weight.dims()[1];
+        let weight = layer.weight();
+        let outputs = weight.dims()[1];
         // One product of many rows, not one for each element of the batch.
         let rows_of_all = x.clone().reshape([batch * rows, inputs]);
-        let product = rows_of_all.matmul(layer.weight.clone());
+        let product = rows_of_all.matmul(weight);
         let sum = match &layer.bias {
-            Some(bias) => product + bias.clone(),
+            Some(bias) => product + bias.clone().reshape([1, outputs]),
             None => product,
         };
         let result = sum.reshape([batch, rows, outputs]);
@@ -95,10 +132,19 @@ impl Operations for Burn {
     }
 
     fn layer_norm(&self, x: &Tensor<3>, norm: &Norm) -> Tensor<3> {
+        if let Some(result) = self.if_fused(|| {
+            let (weight, bias) = (fused::input(&norm.weight), fused::input(&norm.bias));
+            let epsilon = norm.epsilon;
+            fused::apply(LayerNorm { epsilon }, [fused::input(x), weight, bias])
+        }) {
+            return result;
+        }
+        let shape = [1, 1, norm.weight.dims()[0]];
+        let (weight, bias) = (norm.weight.clone(), norm.bias.clone());
         let centred = x.clone() - x.clone().mean_dim(2);
         let variance = centred.clone().square().mean_dim(2);
         let normalised = centred / (variance + norm.epsilon).sqrt();
-        normalised * norm.weight.clone() + norm.bias.clone()
+        normalised * weight.reshape(shape) + bias.reshape(shape)
     }
 
     fn attention(
@@ -129,7 +175,28 @@ impl Operations for Burn {
             .reshape([batch, rows, width])
     }
 
+    fn norm_self_attention(
+        &self,
+        x: &Tensor<3>,
+        norm: &Norm,
+        query_key_value: &Linear,
+        heads: usize,
+    ) -> Tensor<3> {
+        let joint = self.norm_linear(x, norm, query_key_value, After::Nothing);
+        let fused = || fused::apply(SelfAttention { heads }, [fused::input(&joint)]);
+        if let Some(result) = self.if_fused(fused) {
+            return result;
+        }
+        let width = joint.dims()[2] / 3;
+        let [query, key, value] =
+            [0, 1, 2].map(|part| self.slice_channels(&joint, part * width, width));
+        self.attention(&query, &key, &value, heads, false)
+    }
+
     fn l2_normalise(&self, x: &Tensor<3>) -> Tensor<3> {
+        if let Some(result) = self.if_fused(|| fused::apply(Normalise, [fused::input(x)])) {
+            return result;
+        }
         let length = x.clone().square().sum_dim(2).sqrt();
         x.clone() / length.clamp_min(1e-12)
     }
@@ -159,7 +226,8 @@ impl Operations for Burn {
     }
 
     fn sigmoid(&self, x: &Tensor<3>) -> Tensor<3> {
-        activation::sigmoid(x.clone())
+        self.if_fused(|| fused::apply(Sigmoid, [fused::input(x)]))
+            .unwrap_or_else(|| activation::sigmoid(x.clone()))
     }
 
     fn mean(&self, tensors: &[Tensor<3>]) -> Tensor<3> {

@@ -29,6 +29,22 @@ pub struct Calibration {
     /// otherwise to the model. Not stored where they were, as by default.
     #[serde(default = "applied", skip_serializing_if = "is_applied")]
     pub apply_orientation: bool,
+    /// The windows in which these were looked at, if not whole. Not stored where they were looked at
+    /// whole; a program that does not know of windows refuses a calibration that has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<CalibrationWindows>,
+}
+
+/// How images were cut into windows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationWindows {
+    /// Side of a window in pixels of the image.
+    pub tile: usize,
+    /// The least share of a side that neighbouring windows have in common, from 0 to below 1.
+    pub overlap: f64,
+    /// The share that one look at the whole image has in the result, from 0 to 1.
+    pub global_weight: f32,
 }
 
 fn applied() -> bool {
@@ -63,6 +79,18 @@ impl Calibration {
             return refuse(format!(
                 "its range runs from {low} to {high}, which is empty"
             ));
+        }
+        if let Some(windows) = self.windows {
+            let is_sound = windows.tile > 0
+                && (0.0..1.0).contains(&windows.overlap)
+                && (0.0..=1.0).contains(&windows.global_weight);
+            if !is_sound {
+                return refuse(format!(
+                    "its windows have {} pixels a side, an overlap of {} and a global weight of {}, \
+                     which cannot be",
+                    windows.tile, windows.overlap, windows.global_weight
+                ));
+            }
         }
         Ok(())
     }

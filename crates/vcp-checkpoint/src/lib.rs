@@ -42,7 +42,7 @@ mod torch;
 mod weights;
 
 pub use bundle::Precision;
-pub use calibration::Calibration;
+pub use calibration::{Calibration, CalibrationWindows};
 pub use digest::sha256_of_file;
 pub use element::ElementType;
 pub use error::{Error, ErrorKind, Problem, ProblemKind};

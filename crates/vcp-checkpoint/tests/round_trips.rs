@@ -12,6 +12,14 @@ use vcp_checkpoint::{
     Weights, sha256_of_file,
 };
 
+fn windows(tile: usize, overlap: f64, global_weight: f32) -> CalibrationWindows {
+    CalibrationWindows {
+        tile,
+        overlap,
+        global_weight,
+    }
+}
+
 fn calibration() -> Calibration {
     Calibration {
         version: Calibration::VERSION,
@@ -22,6 +30,7 @@ fn calibration() -> Calibration {
         date: "2026-01-31".to_owned(),
         images: 200,
         apply_orientation: false,
+        windows: Some(windows(518, 0.25, 0.1)),
     }
 }
 
@@ -169,6 +178,27 @@ fn unusable_calibrations_are_refused() {
                 ..calibration()
             },
             "0.5 to 0.5",
+        ),
+        (
+            Calibration {
+                windows: Some(windows(0, 0.25, 0.0)),
+                ..calibration()
+            },
+            "0 pixels a side",
+        ),
+        (
+            Calibration {
+                windows: Some(windows(518, f64::NAN, 0.0)),
+                ..calibration()
+            },
+            "an overlap of NaN",
+        ),
+        (
+            Calibration {
+                windows: Some(windows(518, 0.25, 1.5)),
+                ..calibration()
+            },
+            "a global weight of 1.5",
         ),
     ] {
         let message = weights

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use vcp_checkpoint::{Calibration, Settings, Weights};
+use vcp_checkpoint::{Calibration, CalibrationWindows, Settings, Weights};
+use vcp_predict::tiling::Tiling;
 
 use crate::exit::{OrUsage, usage};
 
@@ -58,6 +59,29 @@ impl ModelRecord {
             None
         }
     }
+}
+
+/// Windows as a calibration records them.
+pub(crate) fn windows_of(tiling: &Tiling) -> CalibrationWindows {
+    CalibrationWindows {
+        tile: tiling.tile(),
+        overlap: tiling.overlap(),
+        global_weight: tiling.global_weight(),
+    }
+}
+
+/// With what windows a calibration was found, if not with those that images are cut into now.
+pub(crate) fn other_windows(calibration: &Calibration, tiling: Option<&Tiling>) -> Option<String> {
+    if calibration.windows == tiling.map(windows_of) {
+        return None;
+    }
+    Some(match calibration.windows {
+        None => "without --tile".to_owned(),
+        Some(windows) => format!(
+            "with --tile {} --overlap {} --global-weight {}",
+            windows.tile, windows.overlap, windows.global_weight
+        ),
+    })
 }
 
 /// What is read of a file; there is more in it for people.

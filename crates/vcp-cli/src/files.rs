@@ -4,9 +4,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context;
 use npyz::WriterBuilder as _;
 use tempfile::{Builder, NamedTempFile};
-use vcp_image::MapRows;
+use vcp_image::{MapRows, Picture};
 
 use crate::exit::usage;
 
@@ -95,6 +96,12 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.list.paths().retain(|path| *path != self.path);
     }
+}
+
+/// Writes a PNG.
+pub(crate) fn write_picture(path: &Path, picture: &Picture) -> anyhow::Result<()> {
+    write_whole(path, |file| picture.encode_png(file))
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Writes an f32 array `[side, side]`.

@@ -22,6 +22,8 @@ mod pipeline;
 mod progress;
 pub mod pull;
 mod segment;
+#[cfg(feature = "train")]
+mod train;
 
 use std::ffi::OsString;
 
@@ -83,6 +85,8 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
             ModelCommand::List(list) => model::list::run(&list),
             ModelCommand::Pull(pull) => model::pull::run(&pull),
         },
+        #[cfg(feature = "train")]
+        Command::Pretrain(pretrain) => train::pretrain::run(pretrain),
         Command::Bench(bench) => bench::run(bench),
         Command::Completions(completions) => completions::run(&completions),
     }

@@ -119,3 +119,34 @@ fn layouts_are_described() {
         .ends_with(2)
         .says("Did you mean 'bsdata'?");
 }
+
+#[test]
+fn synthetic_images_are_a_data_set() {
+    let workplace = Workplace::new();
+    let synth = |out: &str, further: &[&str]| {
+        let usual = [
+            "data", "synth", "--count", "12", "--size", "48", "--out", out,
+        ];
+        workplace.run(&[&usual, further].concat())
+    };
+    let made = synth("deep/made", &["--seed", "7", "--sheet"]).ends_with(0);
+    assert!(made.stdout.contains("12 images, "), "{made:#?}");
+    let check = ["data", "check", "--dataset", "mvtec", "--root", "deep/made"];
+    let checked = workplace.run(&check).ends_with(0);
+    assert!(
+        checked.stdout.contains("No problems; all images"),
+        "{checked:#?}"
+    );
+    assert!(workplace.path("deep/made/sheet.png").is_file());
+    // The same seed gives the same files on any number of threads, another seed others.
+    synth("again", &["--seed", "7", "--threads", "1"]).ends_with(0);
+    synth("other", &["--seed", "19"]).ends_with(0);
+    let list = |out: &str| fs::read(workplace.path(out).join("images.csv")).unwrap();
+    assert_eq!(list("deep/made"), list("again"));
+    assert_ne!(list("deep/made"), list("other"));
+    synth("again", &[]).ends_with(1).says("exists already");
+    synth("tiny", &["--size", "8"])
+        .ends_with(2)
+        .says("32..=2048");
+    assert!(!workplace.path("tiny").exists());
+}

@@ -334,25 +334,20 @@ fn a_tiled_evaluation_goes_on_where_it_stopped() {
     assert!(!workplace.path("refused").exists());
 }
 
+fn calibrate(workplace: &Workplace, out: &str, further: &[&str]) -> Outcome {
+    let usual = ["calibrate", "--dataset", "mvtec", "--root", "set"];
+    let mut command = workplace.command(usual);
+    command
+        .args(["--split", "test", "--out", out])
+        .args(further);
+    Outcome::of(command.arg("--model").arg(bundle()).output().unwrap()).ends_with(0)
+}
+
 #[test]
 fn a_calibration_of_whole_photos_is_not_used_with_tiles() {
     let workplace = small_and_large();
-    let calibrate = |out: &str| {
-        let arguments = [
-            "calibrate",
-            "--dataset",
-            "mvtec",
-            "--root",
-            "set",
-            "--split",
-            "test",
-        ];
-        let mut command = workplace.command(arguments);
-        command.args(["--out", out, "--model"]).arg(bundle());
-        Outcome::of(command.output().unwrap()).ends_with(0);
-    };
-    calibrate("it.json");
-    calibrate("it.safetensors");
+    calibrate(&workplace, "it.json", &[]);
+    calibrate(&workplace, "it.safetensors", &[]);
     let photo = "set/plate/test/good/000.png";
     workplace
         .segment(&[photo, "--tile", "48", "--calibration", "it.json"])
@@ -377,4 +372,70 @@ fn a_calibration_of_whole_photos_is_not_used_with_tiles() {
         .run(&["segment", photo, "--model", "./it.safetensors"])
         .ends_with(0);
     assert_ne!(outcome.lines()[0]["score_threshold"], 0.5);
+}
+
+#[test]
+fn a_calibration_of_tiled_photos_is_used_with_the_same_tiles_only() {
+    let workplace = small_and_large();
+    let tiled = ["--tile", "48", "--overlap", "0.3"];
+    let found = calibrate(&workplace, "it.json", &tiled);
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    let windows = &found["calibration"]["windows"];
+    assert_eq!(windows["tile"], 48);
+    assert_eq!(windows["overlap"], 0.3);
+    calibrate(&workplace, "it.safetensors", &tiled);
+
+    let photo = "set/plate/test/good/000.png";
+    let segment = |further: &[&str]| {
+        workplace.segment(&[&[photo, "--calibration", "it.json"], further].concat())
+    };
+    let line = segment(&tiled).ends_with(0).lines().remove(0);
+    for key in ["score_threshold", "pixel_threshold"] {
+        assert_eq!(line[key], found["calibration"][key], "{key}");
+    }
+    let how = "it.json was found with --tile 48 --overlap 0.3 --global-weight 0";
+    for other in [
+        &[][..],
+        &["--tile", "48"],
+        &["--tile", "50", "--overlap", "0.3"],
+    ] {
+        segment(other).ends_with(2).says(how);
+    }
+    workplace
+        .run(&["segment", photo, "--model", "./it.safetensors"])
+        .ends_with(0)
+        .says("was found with --tile 48 --overlap 0.3 --global-weight 0 and is set aside");
+
+    let with_file = ["--calibration", "it.json"];
+    eval(&workplace, "tiled", &[&with_file[..], &tiled].concat()).ends_with(0);
+    let tiled = results(&workplace, "tiled");
+    assert!(tiled["mean"]["calibrated"].is_object());
+    assert_eq!(tiled["protocol"]["calibration"]["windows"]["tile"], 48);
+    eval(&workplace, "whole", &with_file).ends_with(2).says(how);
+}
+
+/// The threshold lies just above the largest score that `segment` gives the same photos.
+#[test]
+fn good_photos_in_windows_stay_below_their_threshold() {
+    let workplace = Workplace::new();
+    for number in 0..12 {
+        let scale = 1 + number % 3;
+        let path = workplace.path(&format!("good/{number:02}.png"));
+        photos::write(&path, 40 * scale, 30 * scale, number);
+    }
+    let tiled = ["--tile", "48", "--global-weight", "0.2"];
+    let threshold = |further: &[&str]| {
+        let mut command = workplace.command(["calibrate", "good"]);
+        command.args(further).arg("--model").arg(bundle());
+        let found = Outcome::of(command.output().unwrap()).ends_with(0);
+        let found: Value = serde_json::from_str(&found.stdout).unwrap();
+        found["calibration"]["score_threshold"].as_f64().unwrap() as f32
+    };
+    let lines = workplace.segment(&[&["good"], &tiled[..]].concat()).lines();
+    let scores = lines
+        .iter()
+        .map(|line| line["score"].as_f64().unwrap() as f32);
+    let largest = scores.fold(f32::MIN, f32::max);
+    assert_eq!(threshold(&tiled), largest.next_up());
+    assert_ne!(threshold(&[]), largest.next_up());
 }

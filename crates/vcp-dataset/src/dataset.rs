@@ -75,6 +75,25 @@ impl Dataset {
         });
         Ok(())
     }
+
+    /// Keeps images of one object on one side: a group with an image of [`Split::Test`] is all
+    /// `Test`, and everything else is [`Split::Train`]. Images without a group stand for themselves.
+    pub fn split_by_group(&mut self) {
+        let is_test = |sample: &&Sample| sample.split == Split::Test;
+        let tested = self.samples.iter().filter(is_test);
+        let held_out: HashSet<String> = tested.filter_map(|sample| sample.group.clone()).collect();
+        for sample in &mut self.samples {
+            let is_held_out = match &sample.group {
+                Some(group) => held_out.contains(group),
+                None => sample.split == Split::Test,
+            };
+            sample.split = if is_held_out {
+                Split::Test
+            } else {
+                Split::Train
+            };
+        }
+    }
 }
 
 /// One image and what is known about it.

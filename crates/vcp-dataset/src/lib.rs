@@ -27,6 +27,7 @@ mod random;
 mod report;
 mod shapes;
 pub mod synthetic;
+mod synthetic_set;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -40,3 +41,4 @@ pub use layouts::{layout, layouts};
 pub use problem::Problem;
 pub use report::{CategoryCounts, DefectCount, Report, SplitCounts, check, check_deeply};
 pub use shapes::Ellipse;
+pub use synthetic_set::{SyntheticCounts, SyntheticSet};

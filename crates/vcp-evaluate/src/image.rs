@@ -82,9 +82,7 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
         }
     };
     // A photo of one window gives what it gives whole, to the bit.
-    let is_cut = |tiling: &Tiling| {
-        tiling.global_weight() < 1.0 && photo.width().max(photo.height()) > tiling.tile()
-    };
+    let is_cut = |tiling: &Tiling| tiling.cuts(photo.width(), photo.height());
     let input = match protocol.tiling.filter(is_cut) {
         Some(tiling) => Input::Tiled(photo, tiling),
         None => Input::Whole(predictor.prepare(&photo)),

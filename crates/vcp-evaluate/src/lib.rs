@@ -39,6 +39,7 @@ pub use image::{Loaded, Look, Seen, load, look};
 pub use judge::{Observed, judge};
 pub use model::{ModelDescription, SourceDescription};
 pub use protocol::Protocol;
+pub use resample::resampled;
 pub use results::{DatasetDescription, MeanRow, Results};
 pub use store::{Found, Store, digest_of_listing};
 pub use truth::Truth;

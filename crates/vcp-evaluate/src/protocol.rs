@@ -144,7 +144,7 @@ fn shortest_calibration<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     let value = calibration.as_ref().map(|it| {
         let range = [it.range.0, it.range.1];
-        json!({
+        let mut value = json!({
             "score_threshold": readable(it.score_threshold),
             "pixel_threshold": readable(it.pixel_threshold),
             "range": range.map(readable),
@@ -152,7 +152,15 @@ fn shortest_calibration<S: Serializer>(
             "date": it.date,
             "images": it.images,
             "apply_orientation": it.apply_orientation,
-        })
+        });
+        if let Some(windows) = it.windows {
+            value["windows"] = json!({
+                "tile": windows.tile,
+                "overlap": windows.overlap,
+                "global_weight": readable(windows.global_weight),
+            });
+        }
+        value
     });
     value.serialize(serializer)
 }

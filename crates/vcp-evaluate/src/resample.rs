@@ -4,7 +4,8 @@ use vcp_image::MapRows;
 
 /// A map of any size as [side, side]: antialiased bilinear interpolation, as masks are brought to
 /// that size. The map is read once, from the top down.
-pub(crate) fn resampled(map: &dyn MapRows, side: usize) -> Vec<f32> {
+#[must_use]
+pub fn resampled(map: &dyn MapRows, side: usize) -> Vec<f32> {
     let columns = windows(map.width(), side);
     let rows = windows(map.height(), side);
     let mut sums = vec![0.0_f64; side * side];

@@ -93,7 +93,11 @@ impl Picture {
         }
     }
 
-    fn encode_png(&self, writer: impl Write) -> Result<(), IoError> {
+    /// Writes what [`write_png`](Self::write_png) puts into a file.
+    ///
+    /// # Errors
+    /// Those of `writer`, and one if a side is longer than the format can state.
+    pub fn encode_png(&self, writer: impl Write) -> Result<(), IoError> {
         // Up is quickest and enough for masks; Paeth makes photos a quarter smaller.
         let filter = if self.photo.is_grey() {
             FilterType::Up

@@ -1,6 +1,6 @@
 //! Examples from a data set.
 
-use vcp_dataset::{Label, MaskSource, Sample};
+use vcp_dataset::{Augmentation, Label, MaskSource, Sample};
 use vcp_image::{DecodeOptions, Photo, normalise, resize_mask};
 
 use crate::random::Random;
@@ -60,6 +60,30 @@ impl Examples for DatasetExamples {
         let (photo, mask) = (self.change)(photo, mask, seed);
         Ok(prepared(sample.id.clone(), &photo, &mask, self.side))
     }
+}
+
+/// Changes a photo and its mask as photos are taken anew: every other one is cut to a square, of half
+/// the shorter side to all of it, and most are augmented as in the official training.
+#[must_use]
+pub fn varied(photo: Photo, mask: Photo, seed: u64) -> (Photo, Photo) {
+    let mut random = Random::of(&[seed]);
+    let mut share = || (random.next() >> 40) as f32 / (1_u32 << 24) as f32;
+    let (photo, mask) = if share() < 0.5 {
+        let side = photo.width().min(photo.height());
+        let side = ((side as f32 * (0.5 + 0.5 * share())) as usize).max(1);
+        let [left, top] = [photo.width(), photo.height()]
+            .map(|length| (share() * (length - side + 1) as f32) as usize)
+            .map(|start| start..start + side);
+        let mask = if (mask.width(), mask.height()) == (photo.width(), photo.height()) {
+            mask
+        } else {
+            resize_mask(&mask, photo.width(), photo.height())
+        };
+        (photo.crop(left.clone(), top.clone()), mask.crop(left, top))
+    } else {
+        (photo, mask)
+    };
+    Augmentation::default().apply(photo, &mask, seed)
 }
 
 /// Resized and normalised as the predictor does it, the mask as the evaluation does it.

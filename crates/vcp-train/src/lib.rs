@@ -4,25 +4,28 @@
 //! [`Examples`] gives images with the truth about them, always the same ones for the same epoch and
 //! place; [`Batches`] prepares them ahead on other threads; [`Trainer`] makes steps. A [`Trainer`]'s
 //! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
-//! one that was never interrupted.
+//! one that was never interrupted. What a run writes down for people is in [`log`].
 
 mod batches;
 mod dataset;
 mod error;
 mod examples;
+pub mod log;
 mod random;
 mod recipe;
 mod run;
 mod state;
+mod synthetic;
 mod tokens;
 mod trainer;
 
 pub use batches::{Batch, Batches};
-pub use dataset::DatasetExamples;
+pub use dataset::{DatasetExamples, varied};
 pub use error::Error;
 pub use examples::{Example, Examples, Mixture};
 pub use recipe::{LossWeights, Recipe, Schedule, Scope};
 pub use run::{Event, run};
 pub use state::{Position, State};
+pub use synthetic::SyntheticExamples;
 pub use tokens::forget_unused_tokens;
 pub use trainer::{StepReport, Trainer};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
-use super::{ChoiceArgs, ConfigArgs};
+use super::{ChoiceArgs, ConfigArgs, TilingArgs};
 
 /// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
 ///
@@ -170,6 +170,9 @@ pub(crate) struct CalibrateArgs {
         help_heading = "Photos"
     )]
     pub(crate) max_pixels: u64,
+
+    #[command(flatten)]
+    pub(crate) tiling: TilingArgs,
 
     /// Threads that compute [default: one per processor core].
     #[arg(long, value_name = "N")]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::ConfigArgs;
 
-/// Check, convert and describe data sets.
+/// Check, convert, describe and make data sets.
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
     #[command(subcommand)]
@@ -19,10 +19,11 @@ pub(crate) enum DataCommand {
     Check(CheckArgs),
     Convert(ConvertArgs),
     List(LayoutsArgs),
+    Synth(SynthArgs),
 }
 
 /// Which data sets, and how they lie on the disk.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct DatasetArgs {
     /// How the data set in the next --root lies: mvtec, visa, btad, mpdd, ksdd2, dagm, rsdds,
     /// magnetic-tile, bsdata, lookout, folder, manifest or meta; `vcp-clip data list` says what each
@@ -67,6 +68,12 @@ pub(crate) struct DatasetArgs {
         help_heading = "Data"
     )]
     pub(crate) category: Vec<String>,
+
+    /// Keep images of one object on one side: if one of them is in the data set's test split, all
+    /// are, and every other image is in the train split. For data sets that show objects repeatedly,
+    /// as bsdata does.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) split_by_object: bool,
 
     /// Refuse images of more pixels than this, before they are decoded.
     #[arg(
@@ -153,6 +160,50 @@ pub(crate) struct LayoutsArgs {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// Make a data set of synthetic images with defects and their masks, for looking at.
+///
+/// The built-in model is trained on images like these. The folder is laid out like MVTec-AD: read it
+/// with --dataset mvtec --root DIR.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+pub(crate) struct SynthArgs {
+    /// The folder to write, which must not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// Number of images; about half of them are clean.
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) count: NonZeroUsize,
+
+    /// Width and height of the images in pixels, from 32 to 2048.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(32..=2048)
+    )]
+    pub(crate) size: u16,
+
+    /// The first image's seed; each further image has the next one. The same seed gives the same image.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Also write sheet.png: the first 96 images in a grid, with lines around the defects.
+    #[arg(long)]
+    pub(crate) sheet: bool,
+
+    /// Threads that make images [default: one per processor core].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Do not show progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,

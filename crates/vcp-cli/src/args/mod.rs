@@ -7,6 +7,8 @@ mod calibrate;
 mod data;
 mod eval;
 mod model;
+#[cfg(feature = "train")]
+mod pretrain;
 mod segment;
 mod shared;
 mod tiling;
@@ -18,12 +20,14 @@ use clap_complete::Shell;
 pub(crate) use bench::{BenchArgs, GeometryName};
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use data::{
-    CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs,
+    CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs, SynthArgs,
 };
 pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
+#[cfg(feature = "train")]
+pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};
 pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs};
 pub(crate) use tiling::TilingArgs;
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     Data(DataArgs),
     Model(ModelArgs),
+    #[cfg(feature = "train")]
+    Pretrain(PretrainArgs),
     Bench(BenchArgs),
     Completions(CompletionsArgs),
 }

@@ -7,10 +7,11 @@ use vcp_metrics::{Collector, ImageMap, PixelOptions};
 use vcp_predict::calibration::PixelSummary;
 
 use super::listing::Listing;
+use super::look::Looked;
 use super::options::{Aim, Options};
 use super::photos::is_masked;
 use crate::exit::whole_message;
-use crate::pipeline::{Item, Segmented};
+use crate::pipeline::Item;
 
 /// The numbers of all photos so far.
 pub(crate) struct Measurements {
@@ -77,22 +78,22 @@ impl Measurements {
     /// wrong with a photo is said and counted.
     pub(crate) fn add(
         &mut self,
-        item: Item<Segmented>,
+        item: Item<Looked>,
         sample: Option<&Sample>,
     ) -> Result<(), String> {
         let path = item.input.path;
-        let outcome = item.outcome.and_then(|segmented| {
+        let outcome = item.outcome.and_then(|looked| {
             // Before the listing knows it: a photo whose mask is bad does not count.
             let mask = sample
                 .filter(|sample| is_masked(sample))
-                .map(|sample| self.mask(sample, &segmented))
+                .map(|sample| self.mask(sample, &looked))
                 .transpose()?;
             if self
                 .listing
                 .add(&path)
                 .map_err(|error| whole_message(&error.into()))?
             {
-                self.keep(&segmented, sample, mask.as_deref())
+                self.keep(&looked, sample, mask.as_deref())
             } else {
                 // The same photo twice says nothing new, though the statistics would take it so.
                 self.copies += 1;
@@ -111,8 +112,8 @@ impl Measurements {
     }
 
     /// A sample's mask at the size of the map.
-    fn mask(&self, sample: &Sample, segmented: &Segmented) -> Result<Vec<u8>, String> {
-        let (photo, side) = (&segmented.photo, segmented.prediction.side);
+    fn mask(&self, sample: &Sample, looked: &Looked) -> Result<Vec<u8>, String> {
+        let (photo, side) = (&looked.photo, looked.side);
         let mask = sample
             .load_mask(photo.width(), photo.height(), &self.decode)
             .map_err(|error| whole_message(&error.into()))?;
@@ -121,12 +122,11 @@ impl Measurements {
 
     fn keep(
         &mut self,
-        segmented: &Segmented,
+        looked: &Looked,
         sample: Option<&Sample>,
         mask: Option<&[u8]>,
     ) -> Result<(), String> {
-        let prediction = &segmented.prediction;
-        let map = &prediction.blended;
+        let map = &looked.map;
         let is_normal = sample.is_none_or(|sample| sample.label == Label::Normal);
         if let Some(collector) = &mut self.collector
             && (is_normal || mask.is_some())
@@ -135,8 +135,8 @@ impl Measurements {
                 .add(&ImageMap {
                     map,
                     mask,
-                    width: prediction.side,
-                    height: prediction.side,
+                    width: looked.side,
+                    height: looked.side,
                 })
                 .map_err(|error| error.to_string())?;
         }
@@ -144,10 +144,10 @@ impl Measurements {
             let summary = PixelSummary::new(map, self.allowed_pixels);
             self.pixels
                 .push(summary.map_err(|error| error.to_string())?);
-            self.normal.push(prediction.score);
+            self.normal.push(looked.score);
             return Ok(());
         }
-        self.anomalous.push(prediction.score);
+        self.anomalous.push(looked.score);
         if let Some(mask) = mask {
             self.masked += 1;
             if matches!(self.aim, Aim::Recall(_)) {

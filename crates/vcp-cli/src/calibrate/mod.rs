@@ -1,6 +1,7 @@
 //! `vcp-clip calibrate`.
 
 mod listing;
+mod look;
 mod measure;
 mod options;
 mod photos;
@@ -12,12 +13,11 @@ use vcp_checkpoint::{Calibration, Precision, Weights};
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::CalibrateArgs;
-use crate::calibration_file::{self, ModelRecord};
+use crate::calibration_file::{self, ModelRecord, windows_of};
 use crate::console;
 use crate::exit::{Exit, OrUsage};
 use crate::files::write_whole;
 use crate::interrupt::Stop;
-use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 use measure::Measurements;
 use options::{Options, Output};
@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
         date: listing::today(),
         images: found.used() as u64,
         apply_orientation: options.decode.apply_orientation,
+        windows: options.tiling.as_ref().map(windows_of),
     };
     weights.set_calibration(Some(calibration.clone()))?;
     let document = Document::new(calibration, &thresholds, &found, &weights);
@@ -100,10 +101,10 @@ fn measure(
     let progress = Progress::new(photos.known_count(), options.quiet);
     let mut found = Measurements::new(options, photos.has_masks())?;
     let (photos, samples) = photos.split();
-    let pipeline = Pipeline::start(predictor, photos, options.decode.clone(), stop)?;
+    let pipeline = look::start(predictor, photos, options, &progress, stop)?;
     // One item for each sample, in their order.
     let mut samples = samples.iter();
-    while let Some(item) = pipeline.next() {
+    while let Some(item) = pipeline.next().flatten() {
         if let Err(problem) = found.add(item, samples.next())
             && !options.quiet
         {

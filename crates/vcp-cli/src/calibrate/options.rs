@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use vcp_image::DecodeOptions;
 use vcp_predict::calibration::FalseAlarmTarget;
+use vcp_predict::tiling::Tiling;
 
 use super::photos::Photos;
 use crate::args::CalibrateArgs;
@@ -23,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) allowed_pixels: f64,
     pub(crate) out: Option<Output>,
     pub(crate) decode: DecodeOptions,
+    /// How photos are cut into windows, if they are.
+    pub(crate) tiling: Option<Tiling>,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) quiet: bool,
 }
@@ -101,6 +104,7 @@ impl Options {
             Some(path) => Some(Output::new(path, arguments.force)?),
             None => None,
         };
+        let tiling = arguments.tiling.tiling()?;
         let photos = Photos::find(&arguments, &decode)?;
         let aim = match target_recall {
             Some(_) if !photos.has_anomalous() => {
@@ -119,6 +123,7 @@ impl Options {
             allowed_pixels,
             out,
             decode,
+            tiling,
             threads: arguments.threads,
             quiet: arguments.quiet,
         };

@@ -3,6 +3,7 @@
 mod check;
 mod convert;
 mod list;
+mod synth;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) fn run(arguments: DataArgs) -> anyhow::Result<Exit> {
         DataCommand::Check(check) => check::run(check),
         DataCommand::Convert(convert) => convert::run(convert),
         DataCommand::List(list) => list::run(&list),
+        DataCommand::Synth(synth) => synth::run(&synth),
     }
 }
 
@@ -27,6 +29,7 @@ pub(crate) struct Datasets {
     places: Vec<Place>,
     options: Options,
     categories: Vec<String>,
+    split_by_object: bool,
 }
 
 struct Place {
@@ -105,6 +108,7 @@ impl Datasets {
                 },
             },
             categories: arguments.category,
+            split_by_object: arguments.split_by_object,
         })
     }
 
@@ -121,6 +125,9 @@ impl Datasets {
         let mut all: Vec<Read> = Vec::with_capacity(self.places.len());
         for Place { layout, root } in &self.places {
             let mut dataset = layout.read(root, &self.options).or_usage()?;
+            if self.split_by_object {
+                dataset.split_by_group();
+            }
             let taken = |name: &str| all.iter().any(|read| read.dataset.name == name);
             if taken(&dataset.name) {
                 let numbered = (2_usize..).map(|number| format!("{}-{number}", dataset.name));

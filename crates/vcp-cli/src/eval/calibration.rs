@@ -5,7 +5,7 @@ use vcp_evaluate::Protocol;
 use vcp_predict::pixels_for_score;
 
 use super::options::Options;
-use crate::calibration_file;
+use crate::calibration_file::{self, other_windows};
 use crate::console;
 use crate::exit::usage;
 
@@ -17,15 +17,7 @@ pub(super) fn settle(
     weights: &mut Weights,
     set_aside: Option<&'static str>,
 ) -> anyhow::Result<()> {
-    let other = other_constants(&options.protocol, weights.settings().image_size);
     if let Some(file) = &options.calibration {
-        if let Some(other) = other {
-            return Err(usage(format!(
-                "The calibration {} was found without {other}, so its thresholds mean nothing here; \
-                 leave out --calibration or {other}.",
-                file.display()
-            )));
-        }
         calibration_file::apply(file, weights)?;
     }
     let Some(calibration) = weights.calibration() else {
@@ -38,10 +30,22 @@ pub(super) fn settle(
         }
         return Ok(());
     };
+    let protocol = &options.protocol;
+    let other = other_windows(calibration, protocol.tiling.as_ref()).or_else(|| {
+        let other = other_constants(protocol, weights.settings().image_size);
+        other.map(|option| format!("without {option}"))
+    });
     if let Some(other) = other {
+        if let Some(file) = &options.calibration {
+            return Err(usage(format!(
+                "The calibration {} was found {other}, so its thresholds mean nothing here; \
+                 evaluate in the same way, or leave out --calibration.",
+                file.display()
+            )));
+        }
         if !options.quiet {
             console::note(&format!(
-                "The model's calibration was found without {other} and is set aside."
+                "The model's calibration was found {other} and is set aside."
             ));
         }
         return Ok(());
@@ -55,9 +59,7 @@ fn other_constants(protocol: &Protocol, image_size: usize) -> Option<&'static st
     let usual = Protocol::default();
     let is_usual_count =
         |count: std::num::NonZeroUsize| count.get() == pixels_for_score(image_size);
-    if protocol.tiling.is_some() {
-        Some("--tile")
-    } else if protocol.blend.map(f32::to_bits) != usual.blend.map(f32::to_bits) {
+    if protocol.blend.map(f32::to_bits) != usual.blend.map(f32::to_bits) {
         Some("--blend")
     } else if protocol.smoothing.to_bits() != usual.smoothing.to_bits() {
         Some("--smoothing")

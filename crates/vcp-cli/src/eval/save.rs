@@ -9,7 +9,7 @@ use vcp_predict::Predictor;
 use super::cases;
 use super::options::Options;
 use crate::args::EvalSave;
-use crate::files::{with_suffix, write_npy};
+use crate::files::{with_suffix, write_npy, write_picture};
 
 /// Writes what was asked for. `places` says where, for each of `observed`.
 pub(super) fn save(
@@ -74,9 +74,5 @@ fn strip(
     let threshold = result.row.figures.threshold.unwrap_or(f64::INFINITY);
     let range = cases::color_range(result, &options.protocol);
     let picture = vcp_report::strip(&case, threshold, range)?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    picture.write_png(path)?;
-    Ok(())
+    write_picture(path, &picture)
 }

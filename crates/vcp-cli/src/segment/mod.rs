@@ -14,7 +14,7 @@ use vcp_checkpoint::{Calibration, Weights};
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::{Format, SegmentArgs};
-use crate::calibration_file;
+use crate::calibration_file::{self, other_windows};
 use crate::console;
 use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let (mut weights, set_aside) = options.choice.open_saying()?;
     let set_aside = settle_calibration(&options, &mut weights, set_aside)?;
     options.create_folder()?;
-    let scale = Scale::new(&options, weights.calibration(), set_aside);
+    let scale = Scale::new(&options, weights.calibration(), set_aside.as_deref());
     let stop = Stop::on_signals()?;
     let predictor = Predictor::new(
         &weights,
@@ -77,22 +77,19 @@ fn settle_calibration(
     options: &Options,
     weights: &mut Weights,
     set_aside: Option<&'static str>,
-) -> anyhow::Result<Option<&'static str>> {
+) -> anyhow::Result<Option<String>> {
     if let Some(file) = &options.calibration {
         calibration_file::apply(file, weights)?;
     }
     let Some(calibration) = weights.calibration() else {
-        return Ok(set_aside);
+        return Ok(set_aside.map(str::to_owned));
     };
     let turns = options.decode.apply_orientation;
-    let other = if options.tiling.is_some() {
-        "without --tile"
-    } else if calibration.apply_orientation && !turns {
-        "without --no-orientation"
-    } else if !calibration.apply_orientation && turns {
-        "with --no-orientation"
-    } else {
-        return Ok(None);
+    let other = match other_windows(calibration, options.tiling.as_ref()) {
+        Some(other) => other,
+        None if calibration.apply_orientation && !turns => "without --no-orientation".to_owned(),
+        None if !calibration.apply_orientation && turns => "with --no-orientation".to_owned(),
+        None => return Ok(None),
     };
     if let Some(file) = &options.calibration {
         return Err(usage(format!(
@@ -122,11 +119,7 @@ impl Scale {
 
     /// What was asked for, else what the model was calibrated to, else one half and all of 0 to 1.
     /// `set_aside` says with what a calibration was found that cannot be used.
-    fn new(
-        options: &Options,
-        calibration: Option<&Calibration>,
-        set_aside: Option<&'static str>,
-    ) -> Self {
+    fn new(options: &Options, calibration: Option<&Calibration>, set_aside: Option<&str>) -> Self {
         let score = options
             .score_threshold
             .or(calibration.map(|it| it.score_threshold));

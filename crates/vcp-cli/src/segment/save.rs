@@ -11,7 +11,7 @@ use super::Scale;
 use super::looked::Looked;
 use super::names::ResultNames;
 use crate::args::Save;
-use crate::files::{with_suffix, write_npy, write_npy_rows, write_whole};
+use crate::files::{with_suffix, write_npy, write_npy_rows, write_picture, write_whole};
 use crate::pipeline::Segmented;
 
 /// How the names of our pictures end.
@@ -68,7 +68,7 @@ impl Saving {
         }
         let picture = |suffix, draw: &dyn Fn() -> vcp_image::Picture| {
             let path = with_suffix(base, suffix);
-            draw().write_png(&path)?;
+            write_picture(&path, &draw())?;
             anyhow::Ok(Some(path.display().to_string()))
         };
         let mut files = Files::default();

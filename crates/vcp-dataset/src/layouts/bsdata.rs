@@ -182,7 +182,7 @@ mod tests {
     use vcp_image::DecodeOptions;
 
     use crate::testing::{Fixture, defect_pixels, summary};
-    use crate::{Error, Options, Problem, layout};
+    use crate::{Error, Options, Problem, Split, layout};
 
     fn annotation(shapes: &str, width: u32) -> String {
         format!(
@@ -222,7 +222,7 @@ mod tests {
         fixture.text("label/KGT1 ü.json", &annotation(others, 9));
         fixture.text("label/nobody.json", &annotation(SQUARE, 8));
 
-        let dataset = fixture.read("bsdata");
+        let mut dataset = fixture.read("bsdata");
         assert_eq!(
             summary(&dataset),
             "test bsdata Pitting data/01_2009_49_180_crop_2.jpg label/01_2009_49_180_crop_2.json
@@ -263,6 +263,14 @@ mod tests {
         let mask = dataset.samples[2].load_mask(9, 6, &options).unwrap();
         assert_eq!(mask.row(1), [0, 0, 0, 0, 0, 255, 255, 255, 255]);
         assert_eq!(mask.row(4), [0, 255, 0, 0, 0, 0, 0, 0, 0]);
+
+        dataset.split_by_group();
+        let splits: Vec<Split> = dataset.samples.iter().map(|it| it.split).collect();
+        // The unassigned image shows the same place as the one for testing.
+        assert_eq!(
+            splits,
+            [Split::Test, Split::Test, Split::Train, Split::Train]
+        );
     }
 
     #[test]

@@ -224,3 +224,68 @@ fn boxed<T: Value>(row: &[T], radius: usize, output: &mut [T]) {
         sum = sum.plus(row[x.saturating_sub(radius)], -1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn noise(size: usize) -> Field {
+        let mut random = Random::new(5);
+        Field::from_fn(size, |_, _| random.unit())
+    }
+
+    #[test]
+    fn blurs_keep_constants_and_have_their_deviation() {
+        for sigma in [0.5, 1.5, 3.0, 6.0] {
+            let flat = Field::new(41, 0.7).blurred(sigma);
+            assert!(
+                flat.cells.iter().all(|it| (it - 0.7).abs() < 1e-4),
+                "{sigma}"
+            );
+            let mut point = Field::new(81, 0.0);
+            point[(40, 40)] = 1.0;
+            let spread = point.blurred(sigma);
+            let (mut sum, mut square) = (0.0, 0.0);
+            for y in 0..81 {
+                for x in 0..81 {
+                    sum += spread[(x, y)];
+                    square += spread[(x, y)] * (x as f32 - 40.0).powi(2);
+                }
+            }
+            assert!((sum - 1.0).abs() < 1e-3, "{sigma} {sum}");
+            // Boxes are of whole widths.
+            assert!(
+                (square.sqrt() / sigma - 1.0).abs() < 0.2,
+                "{sigma} {}",
+                square.sqrt()
+            );
+        }
+    }
+
+    #[test]
+    fn dilation_and_erosion_are_the_extremes_of_squares() {
+        let field = noise(13);
+        let (wide, narrow) = (field.dilated(2), field.eroded(2));
+        for y in 0..13_usize {
+            for x in 0..13_usize {
+                let near = |at: usize| at.saturating_sub(2)..(at + 3).min(13);
+                let values = near(y).flat_map(|y| near(x).map(move |x| (x, y)));
+                let values: Vec<f32> = values.map(|place| field[place]).collect();
+                assert_eq!(wide[(x, y)], values.iter().copied().fold(0.0, f32::max));
+                assert_eq!(narrow[(x, y)], values.iter().copied().fold(1.0, f32::min));
+            }
+        }
+    }
+
+    #[test]
+    fn values_between_pixels_and_outside() {
+        let field = noise(9);
+        assert_eq!(field.at(3.0, 4.0), field[(3, 4)]);
+        let half = f32::midpoint(field[(3, 4)], field[(4, 4)]);
+        assert!((field.at(3.5, 4.0) - half).abs() < 1e-6);
+        // The border is a mirror.
+        assert_eq!(field.at(-1.0, 0.0), field[(0, 0)]);
+        assert_eq!(field.at(-3.0, 10.0), field[(2, 7)]);
+    }
+}

@@ -86,6 +86,11 @@ pub(super) fn camera(random: &mut Random) -> Camera {
         } else {
             random.between(0.3, 1.3)
         },
+        sharpening: if random.chance(0.25) {
+            random.between(0.3, 1.2)
+        } else {
+            0.0
+        },
         noise: random.between(0.0, 1.0).powi(2) * 0.05,
         grain: if random.chance(0.4) {
             random.between(0.4, 0.9)

@@ -71,6 +71,7 @@ pub fn sample(seed: u64, size: usize) -> Synthetic {
     } else {
         textures::scene(&mut random, size, light, camera)
     };
+    scene.expose(&mut random);
     let mut picture = scene.rendered();
     let mut mask = Field::new(size, 0.0);
     let mut names = Vec::new();
@@ -122,7 +123,13 @@ fn spoil(
     };
     let place = (kind.spoil)(&mut Tools { random, power }, scene)?;
     let after = scene.rendered();
-    let visible = defects::visible(before, &after, &place, scene.camera.noise * 0.5);
+    let visible = defects::visible(
+        before,
+        &after,
+        &place,
+        scene.camera.noise * 0.5,
+        kind.is_solid,
+    );
     let fits = visible.area >= LEAST_AREA
         && visible.area + taken <= MOST_AREA
         && visible.contrast >= LEAST_CONTRAST + scene.camera.noise * 0.7;
@@ -134,5 +141,83 @@ fn photo(size: usize, pixels: Vec<u8>) -> Photo {
         Ok(photo) => photo,
         // There are three bytes for each pixel, and at least one pixel.
         Err(_) => unreachable!("a rendered picture has size × size × 3 bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 48;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_on_any_thread() {
+        for seed in [0, 7, u64::MAX] {
+            let here = sample(seed, SIZE);
+            let there = std::thread::spawn(move || sample(seed, SIZE))
+                .join()
+                .unwrap();
+            assert_eq!(here, there);
+        }
+    }
+
+    #[test]
+    fn neighbouring_seeds_give_other_pictures() {
+        assert_ne!(sample(1, SIZE).image, sample(2, SIZE).image);
+    }
+
+    #[test]
+    fn masks_are_binary_empty_exactly_for_clean_pictures_and_of_moderate_area() {
+        for seed in 0..120 {
+            let Synthetic {
+                image,
+                mask,
+                what,
+                defects,
+            } = sample(seed, SIZE);
+            assert_eq!((image.width(), image.height()), (SIZE, SIZE));
+            assert_eq!(image.channels(), 3);
+            assert_eq!(mask.len(), SIZE * SIZE);
+            assert!(mask.iter().all(|it| [0, 255].contains(it)), "{what}");
+            let marked = mask.iter().filter(|it| **it > 0).count() as f32 / mask.len() as f32;
+            if defects.is_empty() {
+                assert_eq!(marked, 0.0, "{what}");
+                assert!(what.ends_with(": clean"), "{what}");
+            } else {
+                assert!(
+                    (LEAST_AREA..=MOST_AREA + 1e-6).contains(&marked),
+                    "{what} {marked}"
+                );
+                assert!(defects.len() <= 4, "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn about_half_are_clean_and_every_kind_of_defect_occurs() {
+        let all: Vec<Synthetic> = (0..400).map(|seed| sample(seed, SIZE)).collect();
+        let clean = all.iter().filter(|it| it.is_clean()).count();
+        assert!((160..=240).contains(&clean), "{clean}");
+        let mut seen: Vec<&str> = all.iter().flat_map(|it| it.defects.clone()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() >= 20, "{seen:?}");
+        // Neither black nor white on the whole.
+        let means: Vec<f32> = all
+            .iter()
+            .map(|it| {
+                let pixels = it.image.pixels();
+                pixels.iter().map(|&it| f32::from(it)).sum::<f32>() / pixels.len() as f32
+            })
+            .collect();
+        assert!(
+            means.iter().all(|mean| (20.0..240.0).contains(mean)),
+            "{means:?}"
+        );
+    }
+
+    #[test]
+    fn a_size_too_small_is_made_larger() {
+        assert_eq!(sample(3, 0).image.width(), SMALLEST);
     }
 }

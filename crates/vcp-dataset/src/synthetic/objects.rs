@@ -51,6 +51,7 @@ pub(super) fn scene(
         front: Some(Front {
             surface,
             cover,
+            radius: places.first().map_or(0.0, |place| place.radius),
             lift: random.between(0.0, 7.0),
         }),
         unmarked: None,

@@ -239,7 +239,7 @@ fn wood(random: &mut Random, frame: &Frame, size: usize) -> Pattern {
     } else {
         turned(&fibre, 1.571, 1.0)
     };
-    let (bend, sharp) = (random.between(0.02, 0.2), random.between(0.6, 2.5));
+    let (bend, sharp) = (random.log_between(0.008, 0.12), random.between(0.6, 2.5));
     let mut place = 0;
     let mut tone = each(size, frame, |_, v| {
         let (at, _) = cell((v + bend * wander.cells[place]) * rings);

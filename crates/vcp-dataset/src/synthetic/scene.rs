@@ -28,6 +28,8 @@ pub(super) struct Front {
     pub(super) surface: Surface,
     /// 1 where there is an object.
     pub(super) cover: Field,
+    /// Radius of an object in pixels.
+    pub(super) radius: f32,
     /// How far shadows fall, in pixels of a small image.
     pub(super) lift: f32,
 }
@@ -55,6 +57,8 @@ pub(super) struct Light {
 pub(super) struct Camera {
     /// Blur in pixels of a small image.
     pub(super) blur: f32,
+    /// How strongly edges are sharpened afterwards, as many cameras do; 0 for not.
+    pub(super) sharpening: f32,
     /// Standard deviation of the noise, 0 to 1.
     pub(super) noise: f32,
     /// Size of the noise's grain in pixels.
@@ -68,6 +72,23 @@ impl Scene {
     /// Pixels per unit of length.
     pub(super) fn unit(&self) -> f32 {
         self.size as f32 / UNIT
+    }
+
+    /// Sets the light to what a camera would: neither black nor white on the whole.
+    pub(super) fn expose(&mut self, random: &mut Random) {
+        let mean = self
+            .rendered()
+            .map(|cell| cell.iter().sum::<f32>() / 3.0)
+            .mean();
+        let wanted = if mean < 0.22 {
+            random.between(0.22, 0.4)
+        } else if mean > 0.75 {
+            random.between(0.6, 0.78)
+        } else {
+            return;
+        };
+        let factor = (wanted / mean.max(0.02)).min(3.0);
+        self.light.field = self.light.field.map(|brightness| brightness * factor);
     }
 
     /// The surface that is inspected.
@@ -137,7 +158,16 @@ impl Scene {
         };
         picture.combine(&light.field, tint);
         let camera = &self.camera;
-        let developed = picture.blurred(camera.blur * unit).map(|cell| {
+        let mut seen = picture.blurred(camera.blur * unit);
+        if camera.sharpening > 0.0 {
+            let soft = seen.blurred(1.1);
+            seen.combine(&soft, |sharp, soft| {
+                let more = |channel: usize| sharp[channel] - soft[channel];
+                let sharp = |channel: usize| sharp[channel] + camera.sharpening * more(channel);
+                std::array::from_fn(|channel| sharp(channel).max(0.0))
+            });
+        }
+        seen.map(|cell| {
             let cell = if (camera.gamma - 1.0).abs() > 0.01 {
                 cell.map(|value| value.powf(camera.gamma))
             } else {
@@ -145,8 +175,7 @@ impl Scene {
             };
             let grey = 0.3 * cell[0] + 0.59 * cell[1] + 0.11 * cell[2];
             cell.map(|value| grey + (value - grey) * camera.saturation)
-        });
-        developed
+        })
     }
 
     fn shaded(&self, surface: &Surface, cover: Option<&Field>) -> Canvas {

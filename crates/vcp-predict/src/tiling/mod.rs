@@ -84,6 +84,12 @@ impl Tiling {
         self.global_weight
     }
 
+    /// Whether a photo of this size is cut at all: if not, all is as if it were looked at untiled.
+    #[must_use]
+    pub fn cuts(&self, width: usize, height: usize) -> bool {
+        self.global_weight < 1.0 && width.max(height) > self.tile
+    }
+
     /// The windows of a photo.
     fn windows(&self, width: usize, height: usize) -> Result<Windows, Error> {
         if self.global_weight >= 1.0 {

@@ -96,8 +96,13 @@ pub(super) fn blot(
     })
 }
 
-/// Radius of a blot in pixels of this scene, small ones as often as large ones.
+/// Radius of a blot in pixels of this scene, small ones as often as large ones. Given as shares of
+/// the picture; not so large that nothing is left of an object.
 pub(super) fn radius(random: &mut Random, scene: &Scene, least: f32, most: f32) -> f32 {
+    let most = scene.front.as_ref().map_or(most, |front| {
+        let object = front.radius / scene.size as f32;
+        most.min(0.7 * object).max(1.2 * least)
+    });
     scene.size as f32 * random.log_between(least, most)
 }
 

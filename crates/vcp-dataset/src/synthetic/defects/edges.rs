@@ -56,21 +56,21 @@ fn on_object(scene: &Scene, field: &mut Field) {
     }
 }
 
-/// A large piece of the edge is gone.
+/// A large piece of the edge is gone. Sizes are shares of the object's.
 pub(super) fn bite(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
-    let least = 0.05 + 0.03 * tools.power;
-    missing_piece(tools, scene, least, 0.27)
+    missing_piece(tools, scene, 0.15, 0.7)
 }
 
 /// A small piece of the edge is gone.
 pub(super) fn nick(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
-    missing_piece(tools, scene, 0.015, 0.05)
+    missing_piece(tools, scene, 0.06, 0.18)
 }
 
 fn missing_piece(tools: &mut Tools, scene: &mut Scene, least: f32, most: f32) -> Option<Field> {
     let random = &mut *tools.random;
+    let object = scene.front.as_ref()?.radius;
     let ((x, y), inward) = edge(random, scene)?;
-    let radius = radius(random, scene, least, most);
+    let radius = object * random.log_between(least, most);
     let deep = random.between(-0.3, 0.5) * radius;
     let middle = (x + deep * inward.cos(), y + deep * inward.sin());
     let mut field = if random.chance(0.35) {
@@ -101,8 +101,10 @@ fn missing_piece(tools: &mut Tools, scene: &mut Scene, least: f32, most: f32) ->
 pub(super) fn broken(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     let random = &mut *tools.random;
     let (start, inward) = edge(random, scene)?;
-    let length = scene.size as f32 * random.log_between(0.12, 0.8);
-    let width = scene.unit() * random.log_between(1.5, 18.0);
+    let object = scene.front.as_ref()?.radius;
+    let length = object * random.log_between(0.4, 2.2);
+    let width = object * random.log_between(0.03, 0.35);
+    let width = width.max(1.5 * scene.unit());
     let wedge = random.between(0.0, 1.0);
     let bend = random.between(0.05, 0.35);
     let direction = inward + random.normal() * 0.35;

@@ -30,6 +30,8 @@ pub(super) struct Kind {
     pub(super) spoil: Spoil,
     /// How often it is chosen: on surfaces that fill the picture, and on objects.
     weights: [f32; 2],
+    /// Whether what it surrounds is part of it.
+    pub(super) is_solid: bool,
     /// Whether it shows only where there is a pattern that it breaks.
     breaks_pattern: bool,
 }
@@ -39,6 +41,7 @@ const fn kind(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Ki
         name,
         spoil,
         weights: [surface, object],
+        is_solid: false,
         breaks_pattern: false,
     }
 }
@@ -46,6 +49,13 @@ const fn kind(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Ki
 const fn disorder(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Kind {
     let mut kind = kind(name, spoil, surface, object);
     kind.breaks_pattern = true;
+    kind.is_solid = true;
+    kind
+}
+
+const fn solid(name: &'static str, spoil: Spoil, surface: f32, object: f32) -> Kind {
+    let mut kind = kind(name, spoil, surface, object);
+    kind.is_solid = true;
     kind
 }
 
@@ -60,7 +70,7 @@ impl Kind {
     }
 }
 
-const MISSING_MARK: Kind = kind("missing mark", areas::missing_mark, 0.0, 0.0);
+const MISSING_MARK: Kind = solid("missing mark", areas::missing_mark, 0.0, 0.0);
 
 const KINDS: &[Kind] = &[
     kind("scratch", lines::scratch, 1.5, 1.0),
@@ -68,27 +78,27 @@ const KINDS: &[Kind] = &[
     kind("crack", lines::crack, 1.5, 1.5),
     kind("fibre", lines::fibre, 0.8, 0.7),
     kind("wrinkle", lines::wrinkle, 0.6, 0.5),
-    kind("stain", areas::stain, 1.2, 1.0),
-    kind("burn", areas::burn, 0.9, 1.4),
-    kind("discolouration", areas::discolour, 0.7, 0.8),
-    kind("foreign surface", areas::foreign, 1.0, 1.0),
+    solid("stain", areas::stain, 1.2, 1.0),
+    solid("burn", areas::burn, 0.9, 1.4),
+    solid("discolouration", areas::discolour, 0.7, 0.8),
+    solid("foreign surface", areas::foreign, 1.0, 1.0),
     disorder("blur", areas::blur, 0.4, 0.2),
     disorder("missing pattern", areas::missing, 1.0, 0.8),
     disorder("shifted pattern", areas::shifted, 1.0, 0.8),
     disorder("twist", areas::twist, 0.5, 0.3),
     disorder("patch", areas::paste, 1.0, 0.8),
     kind("corrosion", areas::corrosion, 1.0, 0.8),
-    kind("hole", spots::hole, 1.2, 1.0),
-    kind("dent", spots::dent, 1.0, 1.0),
-    kind("bump", spots::bump, 0.5, 0.5),
+    solid("hole", spots::hole, 1.2, 1.0),
+    solid("dent", spots::dent, 1.0, 1.0),
+    solid("bump", spots::bump, 0.5, 0.5),
     kind("particles", spots::particles, 0.8, 0.8),
-    kind("drops", spots::drops, 0.6, 0.4),
+    solid("drops", spots::drops, 0.6, 0.4),
     kind("pits", spots::pits, 0.9, 0.7),
-    kind("bite", edges::bite, 0.0, 1.8),
+    solid("bite", edges::bite, 0.0, 1.8),
     kind("break", edges::broken, 0.0, 1.6),
-    kind("nick", edges::nick, 0.0, 1.0),
-    kind("burr", edges::burr, 0.0, 0.6),
-    kind("hole through", edges::hole_through, 0.0, 0.6),
+    solid("nick", edges::nick, 0.0, 1.0),
+    solid("burr", edges::burr, 0.0, 0.6),
+    solid("hole through", edges::hole_through, 0.0, 0.6),
 ];
 
 /// A kind that suits the scene.

@@ -1,0 +1,242 @@
+//! Linear layers with what comes after them.
+
+use burn_flex::FlexTensor;
+use pulp::Arch;
+use rayon::prelude::*;
+use vcp_checkpoint::Activation;
+use vcp_model::Orientation;
+
+use super::math::{gelu, gelu_slope, quick_gelu, quick_gelu_slope};
+use super::product::{Matrix, MatrixMut, Threads, product};
+use super::{Fused, dimensions, like, tensor, values};
+
+/// Rows that one piece of work has: enough that packing the weights for each does not count.
+const ROWS: usize = 256;
+
+/// x·W + b, then an activation or a residual. Inputs: x [batch, rows, inputs], W as stored, b [outputs]
+/// if there is one, and the residual [batch, rows, outputs] if there is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinearLayer {
+    pub(crate) orientation: Orientation,
+    pub(crate) has_bias: bool,
+    pub(crate) activation: Option<Activation>,
+    pub(crate) has_residual: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    x: FlexTensor,
+    weight: FlexTensor,
+    /// What the activation is given.
+    before: Option<FlexTensor>,
+}
+
+/// What the activation makes of values.
+fn activate(activation: Activation, from: &[f32], to: &mut [f32]) {
+    let all = to.iter_mut().zip(from);
+    Arch::new().dispatch(|| match activation {
+        Activation::Gelu => all.for_each(|(to, &from)| *to = gelu(from)),
+        Activation::QuickGelu => all.for_each(|(to, &from)| *to = quick_gelu(from)),
+    });
+}
+
+/// Gradients before the activation, from those after it.
+fn activate_backward(activation: Activation, before: &[f32], gradient: &[f32], to: &mut [f32]) {
+    let all = to.iter_mut().zip(before).zip(gradient);
+    Arch::new().dispatch(|| match activation {
+        Activation::Gelu => {
+            all.for_each(|((to, &before), gradient)| *to = gradient * gelu_slope(before));
+        }
+        Activation::QuickGelu => {
+            all.for_each(|((to, &before), gradient)| *to = gradient * quick_gelu_slope(before));
+        }
+    });
+}
+
+/// Every row is set to the bias, or it is added.
+fn start_with(bias: &[f32], rows: &mut [f32], add: bool) {
+    Arch::new().dispatch(|| {
+        for row in rows.chunks_exact_mut(bias.len().max(1)) {
+            if add {
+                for (value, bias) in row.iter_mut().zip(bias) {
+                    *value += bias;
+                }
+            } else {
+                row.copy_from_slice(bias);
+            }
+        }
+    });
+}
+
+/// The sum of all rows.
+fn sum_of_rows(rows: &[f32], width: usize) -> Vec<f32> {
+    let parts = rows.par_chunks(ROWS * width.max(1)).map(|rows| {
+        let mut sum = vec![0.0; width];
+        Arch::new().dispatch(|| {
+            for row in rows.chunks_exact(width) {
+                for (sum, value) in sum.iter_mut().zip(row) {
+                    *sum += value;
+                }
+            }
+        });
+        sum
+    });
+    add_in_order(parts.collect(), width)
+}
+
+/// The sum of all parts.
+pub(super) fn add_in_order(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
+    let mut total = vec![0.0; width];
+    for part in parts {
+        for (total, value) in total.iter_mut().zip(part) {
+            *total += value;
+        }
+    }
+    total
+}
+
+impl LinearLayer {
+    /// The stored matrix as [inputs, outputs].
+    fn matrix<'a>(&self, weight: &'a FlexTensor) -> Matrix<'a> {
+        let stored = Matrix::all(values(weight), dimensions(weight));
+        match self.orientation {
+            Orientation::OutputsInputs => stored.transposed(),
+            Orientation::InputsOutputs => stored,
+        }
+    }
+
+    fn outputs(&self, weight: &FlexTensor) -> usize {
+        let [first, second] = dimensions(weight);
+        match self.orientation {
+            Orientation::OutputsInputs => first,
+            Orientation::InputsOutputs => second,
+        }
+    }
+
+    /// The gradient of the matrix, as it is stored.
+    fn of_weight(&self, kept: &Kept, of_sum: &[f32], count: usize) -> FlexTensor {
+        let [_, _, width] = dimensions(&kept.x);
+        let outputs = self.outputs(&kept.weight);
+        let of_sum = Matrix::all(of_sum, [count, outputs]);
+        let x = Matrix::all(values(&kept.x), [count, width]);
+        let mut of_weight = vec![0.0; width * outputs];
+        let (shape, a, b) = match self.orientation {
+            Orientation::OutputsInputs => ([outputs, width], of_sum, x),
+            Orientation::InputsOutputs => ([width, outputs], x, of_sum),
+        };
+        let mut out = MatrixMut::all(&mut of_weight, shape);
+        product(&mut out, false, a.transposed(), b, 1.0, Threads::All);
+        like(&kept.weight, of_weight)
+    }
+}
+
+impl Fused for LinearLayer {
+    type Kept = Kept;
+
+    fn forward(&self, inputs: Vec<FlexTensor>, keep: bool) -> (FlexTensor, Option<Kept>) {
+        let mut inputs = inputs.into_iter().map(|input| input.to_contiguous());
+        let mut next = || inputs.next().expect("as many inputs as are described");
+        let (x, weight) = (next(), next());
+        let bias = self.has_bias.then(&mut next);
+        let residual = self.has_residual.then(&mut next);
+        let [batch, rows, width] = dimensions(&x);
+        let outputs = self.outputs(&weight);
+        let matrix = self.matrix(&weight);
+        // The product is added to what stands there already: residual and bias.
+        let is_started = bias.is_some() || residual.is_some();
+        let mut result = residual.as_ref().map_or_else(
+            || vec![0.0; batch * rows * outputs],
+            |residual| values(residual).to_vec(),
+        );
+        let piece = |x: &[f32], to: &mut [f32]| {
+            if let Some(bias) = &bias {
+                start_with(values(bias), to, residual.is_some());
+            }
+            let count = x.len() / width.max(1);
+            let mut out = MatrixMut::all(to, [count, outputs]);
+            let x = Matrix::all(x, [count, width]);
+            product(&mut out, is_started, x, matrix, 1.0, Threads::One);
+        };
+        let mut before = match self.activation {
+            Some(_) if keep => vec![0.0; result.len()],
+            _ => Vec::new(),
+        };
+        let (of_x, of_result) = (ROWS * width.max(1), ROWS * outputs.max(1));
+        let pieces = values(&x)
+            .par_chunks(of_x)
+            .zip(result.par_chunks_mut(of_result));
+        match self.activation {
+            None => pieces.for_each(|(x, to)| piece(x, to)),
+            Some(activation) if keep => {
+                let pieces = pieces.zip(before.par_chunks_mut(of_result));
+                pieces.for_each(|((x, to), before)| {
+                    piece(x, before);
+                    activate(activation, before, to);
+                });
+            }
+            Some(activation) => pieces.for_each(|(x, to)| {
+                let mut before = vec![0.0; to.len()];
+                piece(x, &mut before);
+                activate(activation, &before, to);
+            }),
+        }
+        let shape = [batch, rows, outputs];
+        let kept = keep.then(|| Kept {
+            before: self.activation.map(|_| tensor(before, shape)),
+            x,
+            weight,
+        });
+        (tensor(result, shape), kept)
+    }
+
+    fn backward(
+        &self,
+        kept: Kept,
+        gradient: FlexTensor,
+        wanted: &[bool],
+    ) -> Vec<Option<FlexTensor>> {
+        let gradient = gradient.to_contiguous();
+        let [batch, rows, width] = dimensions(&kept.x);
+        let outputs = self.outputs(&kept.weight);
+        let (count, of_result) = (batch * rows, ROWS * outputs.max(1));
+        // With respect to what the activation is given.
+        let before = self.activation.zip(kept.before.as_ref());
+        let of_sum = before.map(|(activation, before)| {
+            let mut of_sum = vec![0.0; count * outputs];
+            values(&gradient)
+                .par_chunks(of_result)
+                .zip(values(before).par_chunks(of_result))
+                .zip(of_sum.par_chunks_mut(of_result))
+                .for_each(|((gradient, before), to)| {
+                    activate_backward(activation, before, gradient, to);
+                });
+            of_sum
+        });
+        let of_sum = of_sum.as_deref().unwrap_or_else(|| values(&gradient));
+
+        let of_x = wanted[0].then(|| {
+            let weight = self.matrix(&kept.weight).transposed();
+            let mut of_x = vec![0.0; count * width];
+            of_sum
+                .par_chunks(of_result)
+                .zip(of_x.par_chunks_mut(ROWS * width.max(1)))
+                .for_each(|(of_sum, to)| {
+                    let count = to.len() / width.max(1);
+                    let mut out = MatrixMut::all(to, [count, width]);
+                    let of_sum = Matrix::all(of_sum, [count, outputs]);
+                    product(&mut out, false, of_sum, weight, 1.0, Threads::One);
+                });
+            like(&kept.x, of_x)
+        });
+        let of_weight = wanted[1].then(|| self.of_weight(&kept, of_sum, count));
+        let mut found = vec![of_x, of_weight];
+        if self.has_bias {
+            let of_bias = || tensor(sum_of_rows(of_sum, outputs), [outputs]);
+            found.push(wanted[2].then(of_bias));
+        }
+        if self.has_residual {
+            found.push(Some(gradient.clone()));
+        }
+        found
+    }
+}

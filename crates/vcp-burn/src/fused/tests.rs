@@ -1,0 +1,321 @@
+//! Every operation against its plain statement: values, and gradients of every input.
+
+use burn_tensor::{Device, Tensor, TensorData};
+use vcp_checkpoint::Activation;
+use vcp_model::{After, Operations, Orientation};
+
+use super::math;
+use crate::burn::read;
+use crate::operations::{Linear, Norm};
+use crate::{Burn, losses};
+
+/// Numbers between −1 and 1 without a pattern that a sum could hide.
+fn numbers(seed: usize, count: usize) -> Vec<f32> {
+    let number = |index: usize| ((index * 7919 + seed * 104_729) as f32 * 0.618_034).sin();
+    (0..count).map(number).collect()
+}
+
+fn tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}
+
+/// ‖found − expected‖ / ‖expected‖ must be that of rounding.
+#[track_caller]
+fn assert_near(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let pairs = found.iter().zip(expected);
+    let difference: f64 = pairs
+        .map(|(found, expected)| square(found - expected))
+        .sum();
+    let size: f64 = expected.iter().copied().map(square).sum();
+    let relative = (difference / size.max(1e-12)).sqrt();
+    assert!(relative < 5e-5, "{what}: {relative:.1e}");
+}
+
+type Operation<'a, const D: usize> = dyn Fn(&Burn, &[Tensor<1>]) -> Tensor<D> + 'a;
+
+/// The result, and the gradients of the `inputs` that `is_marked` says so of, for a loss that weighs
+/// every element of the result differently. Inputs are flat.
+fn run<const D: usize>(
+    burn: &Burn,
+    inputs: &[Vec<f32>],
+    is_marked: impl Fn(usize) -> bool,
+    operation: &Operation<'_, D>,
+) -> Vec<Vec<f32>> {
+    let device = burn.device();
+    let leaf = |(index, values): (usize, &Vec<f32>)| {
+        let leaf = tensor(values.clone(), device);
+        if is_marked(index) {
+            leaf.require_grad()
+        } else {
+            leaf
+        }
+    };
+    let leaves: Vec<Tensor<1>> = inputs.iter().enumerate().map(leaf).collect();
+    let result = operation(burn, &leaves);
+    let mut found = vec![read(result.clone().detach())];
+    let marked: Vec<usize> = (0..inputs.len())
+        .filter(|&index| is_marked(index))
+        .collect();
+    if !marked.is_empty() {
+        let count = result.dims().iter().product();
+        let weights = tensor(numbers(99, count), device).reshape(result.dims());
+        let gradients = (result * weights).sum().backward();
+        let gradient = |&index: &usize| {
+            read(
+                leaves[index]
+                    .grad(&gradients)
+                    .expect("the loss depends on it"),
+            )
+        };
+        found.extend(marked.iter().map(gradient));
+    }
+    found
+}
+
+/// Compares fused and plain: with all inputs marked, with each of them alone, and without gradients.
+#[track_caller]
+fn compare<const D: usize>(what: &str, inputs: &[Vec<f32>], operation: &Operation<'_, D>) {
+    let check = |what: &str, is_marked: &dyn Fn(usize) -> bool, burn: fn() -> Burn| {
+        let found = run(&burn(), inputs, is_marked, operation);
+        let expected = run(&burn().plain(), inputs, is_marked, operation);
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_near(&format!("{what}, array {index}"), found, expected);
+        }
+    };
+    let training = || Burn::training(Device::flex(), |_| true);
+    check(what, &|_| true, training);
+    check(what, &|_| false, || Burn::new(Device::flex()));
+    for alone in 0..inputs.len() {
+        check(
+            &format!("{what}, input {alone} alone"),
+            &|index| index == alone,
+            training,
+        );
+    }
+}
+
+#[test]
+fn linear_layers() {
+    use Orientation::{InputsOutputs, OutputsInputs};
+    // Few rows, and so many that several pieces add up.
+    for [batch, rows, width, outputs] in [[2, 3, 5, 7], [3, 431, 16, 33]] {
+        for (orientation, has_bias) in [
+            (OutputsInputs, true),
+            (OutputsInputs, false),
+            (InputsOutputs, true),
+            (InputsOutputs, false),
+        ] {
+            for after in ["nothing", "a residual", "gelu", "quick gelu"] {
+                let stored = match orientation {
+                    OutputsInputs => [outputs, width],
+                    InputsOutputs => [width, outputs],
+                };
+                let mut inputs = vec![
+                    numbers(1, batch * rows * width),
+                    numbers(2, width * outputs),
+                ];
+                if has_bias {
+                    inputs.push(numbers(3, outputs));
+                }
+                if after == "a residual" {
+                    inputs.push(numbers(4, batch * rows * outputs));
+                }
+                let operation = |burn: &Burn, leaves: &[Tensor<1>]| {
+                    let layer = Linear {
+                        matrix: leaves[1].clone().reshape(stored),
+                        orientation,
+                        bias: has_bias.then(|| leaves[2].clone()),
+                    };
+                    let last = leaves[leaves.len() - 1].clone();
+                    let residual =
+                        (after == "a residual").then(|| last.reshape([batch, rows, outputs]));
+                    let after = match (&residual, after) {
+                        (Some(residual), _) => After::Add(residual),
+                        (None, "gelu") => After::Activate(Activation::Gelu),
+                        (None, "quick gelu") => After::Activate(Activation::QuickGelu),
+                        (None, _) => After::Nothing,
+                    };
+                    let x = leaves[0].clone().reshape([batch, rows, width]);
+                    burn.linear(&x, &layer, after)
+                };
+                let what = format!("{batch}x{rows}x{width} to {outputs}, then {after}");
+                compare(&what, &inputs, &operation);
+            }
+        }
+    }
+}
+
+#[test]
+fn layer_norms() {
+    for [batch, rows, width] in [[2, 3, 5], [2, 300, 64]] {
+        let inputs = [
+            numbers(1, batch * rows * width),
+            numbers(2, width),
+            numbers(3, width),
+        ];
+        let operation = |burn: &Burn, leaves: &[Tensor<1>]| {
+            let norm = Norm {
+                weight: leaves[1].clone(),
+                bias: leaves[2].clone(),
+                epsilon: 1e-6,
+            };
+            burn.layer_norm(&leaves[0].clone().reshape([batch, rows, width]), &norm)
+        };
+        compare(&format!("{batch}x{rows}x{width}"), &inputs, &operation);
+    }
+}
+
+#[test]
+fn self_attentions() {
+    // The last two need several blocks of queries.
+    for [batch, rows, heads, channels] in [
+        [2, 3, 1, 4],
+        [3, 37, 2, 8],
+        [1, 700, 1, 16],
+        [2, 1030, 2, 4],
+    ] {
+        let width = heads * channels;
+        let inputs = [
+            numbers(1, batch * rows * width),
+            numbers(2, width),
+            numbers(3, width),
+            numbers(4, width * 3 * width),
+        ];
+        let operation = |burn: &Burn, leaves: &[Tensor<1>]| {
+            let norm = Norm {
+                weight: leaves[1].clone(),
+                bias: leaves[2].clone(),
+                epsilon: 1e-5,
+            };
+            let layer = Linear {
+                matrix: leaves[3].clone().reshape([width, 3 * width]),
+                orientation: Orientation::InputsOutputs,
+                bias: None,
+            };
+            let x = leaves[0].clone().reshape([batch, rows, width]);
+            burn.norm_self_attention(&x, &norm, &layer, heads)
+        };
+        compare(
+            &format!("{batch}x{rows}x{heads}x{channels}"),
+            &inputs,
+            &operation,
+        );
+    }
+}
+
+#[test]
+fn lengths_and_sigmoids() {
+    for [batch, rows, width] in [[2, 3, 5], [2, 300, 33]] {
+        let inputs = [numbers(1, batch * rows * width)
+            .iter()
+            .map(|x| 20.0 * x)
+            .collect()];
+        let x = |leaves: &[Tensor<1>]| leaves[0].clone().reshape([batch, rows, width]);
+        compare("length", &inputs, &|burn: &Burn, leaves: &[Tensor<1>]| {
+            burn.l2_normalise(&x(leaves))
+        });
+        compare("sigmoid", &inputs, &|burn: &Burn, leaves: &[Tensor<1>]| {
+            burn.sigmoid(&x(leaves))
+        });
+    }
+}
+
+#[test]
+fn a_row_of_zeros_has_no_direction() {
+    let burn = Burn::training(Device::flex(), |_| true);
+    let x = Tensor::<3>::zeros([1, 2, 4], burn.device()).require_grad();
+    let y = burn.l2_normalise(&x);
+    assert!(read(y.clone().detach()).iter().all(|value| *value == 0.0));
+    let gradients = (y * 1e-12).sum().backward();
+    let gradient = read(x.grad(&gradients).expect("the loss depends on it"));
+    assert_near("divided by the shortest length", &gradient, &[1.0; 8]);
+}
+
+#[test]
+fn losses_on_pixels() {
+    let [batch, side] = [3, 150];
+    let count = batch * side * side;
+    let probability = numbers(1, count).iter().map(|x| 0.5 + 0.499 * x).collect();
+    let truth: Vec<f32> = numbers(2, count)
+        .iter()
+        .map(|x| f32::from(u8::from(*x > 0.7)))
+        .collect();
+    let operation = |of: fn(&Tensor<3>, &Tensor<3>) -> Tensor<1>| {
+        let truth = truth.clone();
+        move |burn: &Burn, leaves: &[Tensor<1>]| {
+            let truth = tensor(truth.clone(), burn.device()).reshape([batch, side, side]);
+            of(&leaves[0].clone().reshape([batch, side, side]), &truth)
+        }
+    };
+    // These do not ask the device: both statements are named.
+    let training = Burn::training(Device::flex(), |_| true);
+    let pairs: [[fn(&Tensor<3>, &Tensor<3>) -> Tensor<1>; 2]; 2] = [
+        [losses::focal, losses::plain_focal],
+        [losses::dice, losses::plain_dice],
+    ];
+    let inputs = [probability];
+    for [fused, plain] in pairs {
+        let found = run(&training, &inputs, |_| true, &operation(fused));
+        let expected = run(&training, &inputs, |_| true, &operation(plain));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_near("a loss or its gradient", found, expected);
+        }
+    }
+}
+
+#[test]
+fn elementary_functions() {
+    let near = |name: &str, x: f32, found: f32, expected: f64, allowed: f64| {
+        let error = (f64::from(found) - expected).abs();
+        assert!(error <= allowed, "{name}({x}) = {found}, not {expected}");
+    };
+    for step in -8_700..=8_800 {
+        let x = step as f32 * 0.01;
+        let exact = f64::from(x);
+        near("exp", x, math::exp(x), exact.exp(), 2.5e-7 * exact.exp());
+        let share = 1.0 / (1.0 + (-exact).exp());
+        near("sigmoid", x, math::sigmoid(x), share, 2e-7);
+        let positive = (x * 0.5).exp();
+        let logarithm = f64::from(positive).ln();
+        near(
+            "ln",
+            positive,
+            math::ln(positive),
+            logarithm,
+            4e-7 * logarithm.abs().max(0.5),
+        );
+    }
+    // Abramowitz and Stegun, table 7.1.
+    for (x, expected) in [
+        (0.0, 0.0),
+        (0.5, 0.520_499_877_8),
+        (1.0, 0.842_700_792_9),
+        (2.0, 0.995_322_265_0),
+    ] {
+        near("erf", x, math::erf(x), expected, 5e-7);
+        near("erf", -x, math::erf(-x), -expected, 5e-7);
+    }
+    assert!(math::exp(f32::NAN).is_nan() && math::erf(f32::NAN).is_nan());
+}
+
+/// Nothing depends on what memory held before, or on how work was shared.
+#[test]
+fn the_same_again_gives_the_same_bits() {
+    let burn = Burn::training(Device::flex(), |_| true);
+    let inputs = [numbers(1, 2 * 700 * 48)];
+    let operation = |burn: &Burn, leaves: &[Tensor<1>]| {
+        let joint = leaves[0].clone().reshape([2, 700, 48]);
+        super::apply(super::SelfAttention { heads: 2 }, [super::input(&joint)])
+            .map(|y| burn.l2_normalise(&y))
+            .expect("on the CPU")
+    };
+    let first = run(&burn, &inputs, |_| true, &operation);
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().expect("threads can be started");
+        assert!(pool.install(|| run(&burn, &inputs, |_| true, &operation)) == first);
+    }
+}

@@ -1,0 +1,3 @@
+//! `vcp-clip train` and `vcp-clip pretrain`.
+
+pub(crate) mod pretrain;
