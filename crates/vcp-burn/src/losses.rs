@@ -89,7 +89,7 @@ pub fn losses(
 pub fn focal(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
     let smoothing = SMOOTHING;
     let inputs = [fused::input(probability), fused::input(truth)];
-    fused::apply(Focal { smoothing }, inputs).unwrap_or_else(|| plain_focal(probability, truth))
+    fused::apply(&Focal { smoothing }, inputs).unwrap_or_else(|| plain_focal(probability, truth))
 }
 
 /// As [`focal`], on any device.
@@ -106,7 +106,7 @@ pub(crate) fn plain_focal(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<
 #[must_use]
 pub fn dice(probability: &Tensor<3>, truth: &Tensor<3>) -> Tensor<1> {
     let inputs = [fused::input(probability), fused::input(truth)];
-    fused::apply(Dice, inputs).unwrap_or_else(|| plain_dice(probability, truth))
+    fused::apply(&Dice, inputs).unwrap_or_else(|| plain_dice(probability, truth))
 }
 
 /// As [`dice`], on any device.

@@ -40,14 +40,14 @@ impl Linear {
         let (x, matrix) = (fused::input(x), fused::input(&self.matrix));
         match (&self.bias, after) {
             (None, After::Add(residual)) => {
-                fused::apply(layer, [x, matrix, fused::input(residual)])
+                fused::apply(&layer, [x, matrix, fused::input(residual)])
             }
-            (None, _) => fused::apply(layer, [x, matrix]),
+            (None, _) => fused::apply(&layer, [x, matrix]),
             (Some(bias), After::Add(residual)) => {
                 let (bias, residual) = (fused::input(bias), fused::input(residual));
-                fused::apply(layer, [x, matrix, bias, residual])
+                fused::apply(&layer, [x, matrix, bias, residual])
             }
-            (Some(bias), _) => fused::apply(layer, [x, matrix, fused::input(bias)]),
+            (Some(bias), _) => fused::apply(&layer, [x, matrix, fused::input(bias)]),
         }
     }
 }
@@ -135,7 +135,7 @@ impl Operations for Burn {
         if let Some(result) = self.if_fused(|| {
             let (weight, bias) = (fused::input(&norm.weight), fused::input(&norm.bias));
             let epsilon = norm.epsilon;
-            fused::apply(LayerNorm { epsilon }, [fused::input(x), weight, bias])
+            fused::apply(&LayerNorm { epsilon }, [fused::input(x), weight, bias])
         }) {
             return result;
         }
@@ -183,7 +183,7 @@ impl Operations for Burn {
         heads: usize,
     ) -> Tensor<3> {
         let joint = self.norm_linear(x, norm, query_key_value, After::Nothing);
-        let fused = || fused::apply(SelfAttention { heads }, [fused::input(&joint)]);
+        let fused = || fused::apply(&SelfAttention { heads }, [fused::input(&joint)]);
         if let Some(result) = self.if_fused(fused) {
             return result;
         }
@@ -194,7 +194,7 @@ impl Operations for Burn {
     }
 
     fn l2_normalise(&self, x: &Tensor<3>) -> Tensor<3> {
-        if let Some(result) = self.if_fused(|| fused::apply(Normalise, [fused::input(x)])) {
+        if let Some(result) = self.if_fused(|| fused::apply(&Normalise, [fused::input(x)])) {
             return result;
         }
         let length = x.clone().square().sum_dim(2).sqrt();
@@ -226,7 +226,7 @@ impl Operations for Burn {
     }
 
     fn sigmoid(&self, x: &Tensor<3>) -> Tensor<3> {
-        self.if_fused(|| fused::apply(Sigmoid, [fused::input(x)]))
+        self.if_fused(|| fused::apply(&Sigmoid, [fused::input(x)]))
             .unwrap_or_else(|| activation::sigmoid(x.clone()))
     }
 

@@ -34,10 +34,9 @@ pub(crate) fn write_whole(
 /// # Errors
 /// As wrong usage.
 pub(crate) fn check_place(path: &Path, force: bool) -> anyhow::Result<()> {
-    let found = match std::fs::metadata(path) {
-        Ok(found) => found,
-        // What else may be wrong with the place shows when it is written to.
-        Err(_) => return Ok(()),
+    // What else may be wrong with the place shows when it is written to.
+    let Ok(found) = std::fs::metadata(path) else {
+        return Ok(());
     };
     if !found.is_file() {
         return Err(usage(format!(

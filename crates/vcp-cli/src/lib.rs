@@ -86,7 +86,7 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
             ModelCommand::Pull(pull) => model::pull::run(&pull),
         },
         #[cfg(feature = "train")]
-        Command::Pretrain(pretrain) => train::pretrain::run(pretrain),
+        Command::Pretrain(pretrain) => train::pretrain::run(&pretrain),
         Command::Bench(bench) => bench::run(bench),
         Command::Completions(completions) => completions::run(&completions),
     }

@@ -1,7 +1,7 @@
 //! Random numbers that are the same everywhere and for ever: a run can be repeated, and an interrupted
 //! one goes on where it stopped, because every example has a generator of its own.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 

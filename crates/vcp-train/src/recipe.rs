@@ -153,7 +153,10 @@ impl Recipe {
                 "Adam's epsilon is {found}; expected a number above 0."
             ));
         }
-        if self.clip_norm.is_some_and(|norm| !(norm > 0.0)) {
+        if self
+            .clip_norm
+            .is_some_and(|norm| norm.is_nan() || norm <= 0.0)
+        {
             return refuse("The norm at which gradients are clipped has to be above 0.".to_owned());
         }
         Ok(())

@@ -45,7 +45,7 @@ mod tests {
             ..Geometry::vit_b_16()
         };
         let settings = Settings::for_geometry(&geometry);
-        let before = Weights::random(geometry.clone(), settings.clone(), 1);
+        let before = Weights::random(geometry, settings.clone(), 1);
         let mut after = Weights::random(geometry, settings, 1).expect("a geometry");
         forget_unused_tokens(&mut after).expect("a model");
         let rows = |weights: &Weights| {

@@ -200,19 +200,16 @@ impl Trainer {
         let side = self.weights.settings().image_size;
         let count = batch.names.len();
         let truth = self.burn.constant([count, side, side], &batch.truth);
-        let (decoder, logits) = match &self.tower {
-            Some(tower) => {
-                let features = self.seen(tower, batch)?;
-                let decoder = Decoder::load(&self.burn, &self.weights)?;
-                let logits = decoder.forward(&self.burn, &features);
-                (decoder, logits)
-            }
-            None => {
-                let model = Model::load(&self.burn, &self.weights)?;
-                let images = self.burn.constant([count, 3, side * side], &batch.pixels);
-                let logits = model.forward(&self.burn, &images);
-                (model.decoder, logits)
-            }
+        let (decoder, logits) = if let Some(tower) = &self.tower {
+            let features = self.seen(tower, batch)?;
+            let decoder = Decoder::load(&self.burn, &self.weights)?;
+            let logits = decoder.forward(&self.burn, &features);
+            (decoder, logits)
+        } else {
+            let model = Model::load(&self.burn, &self.weights)?;
+            let images = self.burn.constant([count, 3, side * side], &batch.pixels);
+            let logits = model.forward(&self.burn, &images);
+            (model.decoder, logits)
         };
         let weights = self.recipe.loss_at(self.steps, self.all_steps());
         let weights = vcp_burn::losses::LossWeights {

@@ -105,7 +105,7 @@ fn softmax_backward(scores: &mut [f32], gradient: &mut [f32], totals: &[f32], al
 }
 
 impl SelfAttention {
-    fn head<'a>(&self, joint: &'a [f32], index: usize, rows: usize, width: usize) -> Head<'a> {
+    fn head(self, joint: &[f32], index: usize, rows: usize, width: usize) -> Head<'_> {
         let channels = width / self.heads;
         Head {
             joint,
@@ -117,7 +117,7 @@ impl SelfAttention {
         }
     }
 
-    fn forward_image(&self, joint: &[f32], result: &mut [f32], totals: &mut [f32], width: usize) {
+    fn forward_image(self, joint: &[f32], result: &mut [f32], totals: &mut [f32], width: usize) {
         let rows = totals.len() / self.heads;
         let step = queries(rows);
         let mut scores = vec![0.0; step * rows];
@@ -137,7 +137,7 @@ impl SelfAttention {
     }
 
     fn backward_image(
-        &self,
+        self,
         joint: &[f32],
         totals: &[f32],
         [result, gradient]: [&[f32]; 2],

@@ -98,7 +98,7 @@ impl LayerNorm {
     /// (h − mean h − x̂ · mean (h · x̂)) / √(variance + ε).
     #[inline(always)]
     fn piece(
-        &self,
+        self,
         scale: &[f32],
         gradient: &[f32],
         x: &[f32],

@@ -97,7 +97,7 @@ pub(super) fn add_in_order(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
 
 impl LinearLayer {
     /// The stored matrix as [inputs, outputs].
-    fn matrix<'a>(&self, weight: &'a FlexTensor) -> Matrix<'a> {
+    fn matrix(self, weight: &FlexTensor) -> Matrix<'_> {
         let stored = Matrix::all(values(weight), dimensions(weight));
         match self.orientation {
             Orientation::OutputsInputs => stored.transposed(),
@@ -105,7 +105,7 @@ impl LinearLayer {
         }
     }
 
-    fn outputs(&self, weight: &FlexTensor) -> usize {
+    fn outputs(self, weight: &FlexTensor) -> usize {
         let [first, second] = dimensions(weight);
         match self.orientation {
             Orientation::OutputsInputs => first,
@@ -114,7 +114,7 @@ impl LinearLayer {
     }
 
     /// The gradient of the matrix, as it is stored.
-    fn of_weight(&self, kept: &Kept, of_sum: &[f32], count: usize) -> FlexTensor {
+    fn of_weight(self, kept: &Kept, of_sum: &[f32], count: usize) -> FlexTensor {
         let [_, _, width] = dimensions(&kept.x);
         let outputs = self.outputs(&kept.weight);
         let of_sum = Matrix::all(of_sum, [count, outputs]);

@@ -9,6 +9,11 @@
 //! Nothing here depends on the number of threads: work is cut into pieces whose size depends on
 //! shapes alone, and sums over pieces are taken in order.
 
+#![expect(
+    clippy::inline_always,
+    reason = "inside `pulp::Arch::dispatch`, what is not inlined is compiled for the oldest machine"
+)]
+
 mod attention;
 mod layer_norm;
 mod length;
@@ -79,7 +84,7 @@ pub(crate) fn input<const D: usize>(x: &Tensor<D>) -> Option<Input> {
 
 /// The operation on inputs that are on the CPU; nothing if one of them is not.
 pub(crate) fn apply<F: Fused, const N: usize, const D: usize>(
-    operation: F,
+    operation: &F,
     inputs: [Option<Input>; N],
 ) -> Option<Tensor<D>> {
     let mut present = Vec::with_capacity(N);

@@ -34,6 +34,7 @@ fn assert_near(what: &str, found: &[f32], expected: &[f32]) {
     assert!(relative < 5e-5, "{what}: {relative:.1e}");
 }
 
+type Loss = fn(&Tensor<3>, &Tensor<3>) -> Tensor<1>;
 type Operation<'a, const D: usize> = dyn Fn(&Burn, &[Tensor<1>]) -> Tensor<D> + 'a;
 
 /// The result, and the gradients of the `inputs` that `is_marked` says so of, for a loss that weighs
@@ -243,7 +244,7 @@ fn losses_on_pixels() {
         .iter()
         .map(|x| f32::from(u8::from(*x > 0.7)))
         .collect();
-    let operation = |of: fn(&Tensor<3>, &Tensor<3>) -> Tensor<1>| {
+    let operation = |of: Loss| {
         let truth = truth.clone();
         move |burn: &Burn, leaves: &[Tensor<1>]| {
             let truth = tensor(truth.clone(), burn.device()).reshape([batch, side, side]);
@@ -252,7 +253,7 @@ fn losses_on_pixels() {
     };
     // These do not ask the device: both statements are named.
     let training = Burn::training(Device::flex(), |_| true);
-    let pairs: [[fn(&Tensor<3>, &Tensor<3>) -> Tensor<1>; 2]; 2] = [
+    let pairs: [[Loss; 2]; 2] = [
         [losses::focal, losses::plain_focal],
         [losses::dice, losses::plain_dice],
     ];
@@ -308,7 +309,7 @@ fn the_same_again_gives_the_same_bits() {
     let inputs = [numbers(1, 2 * 700 * 48)];
     let operation = |burn: &Burn, leaves: &[Tensor<1>]| {
         let joint = leaves[0].clone().reshape([2, 700, 48]);
-        super::apply(super::SelfAttention { heads: 2 }, [super::input(&joint)])
+        super::apply(&super::SelfAttention { heads: 2 }, [super::input(&joint)])
             .map(|y| burn.l2_normalise(&y))
             .expect("on the CPU")
     };

@@ -21,19 +21,19 @@ use crate::data::Datasets;
 use crate::exit::{Exit, OrUsage, usage};
 use crate::interrupt::Stop;
 
-pub(crate) fn run(arguments: PretrainArgs) -> anyhow::Result<Exit> {
-    let recipe = recipe(&arguments);
+pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
+    let recipe = recipe(arguments);
     recipe.check().or_usage()?;
-    let start = start(&arguments)?;
+    let start = start(arguments)?;
     let side = start.settings().image_size;
-    let examples = examples(&arguments, side)?;
+    let examples = examples(arguments, side)?;
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("{} cannot be created", arguments.out.display()))?;
     let state = arguments.out.join("state.safetensors");
 
     // The state holds what is trained, so the weights in hand may be those of the start.
     let mut trainer = Trainer::new(
-        again(&arguments)?,
+        again(arguments)?,
         recipe,
         examples.count(),
         Device::flex(),
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: PretrainArgs) -> anyhow::Result<Exit> {
         trainer.resume(State::read(&state)?)?;
     }
     let stop = Stop::on_signals()?;
-    let mut log = Log::new(&arguments, &trainer)?;
+    let mut log = Log::new(arguments, &trainer)?;
     let mut weights = start;
     let workers = arguments.workers.get();
     let save_every = arguments.save_every;
@@ -112,7 +112,7 @@ fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
             image_size: arguments.image_size,
             ..weights.settings().clone()
         };
-        return Ok(weights.with_settings(settings).or_usage()?);
+        return weights.with_settings(settings).or_usage();
     }
     let geometry = Geometry {
         embedding_width: arguments.text_width,

@@ -9,7 +9,7 @@ pub(super) fn mean_of_three(image: &Photo) -> Photo {
     filtered(image, &[1.0 / 3.0; 3])
 }
 
-/// A Gaussian blur of `width` (3, 5 or 7) pixels, with OpenCV's weights for these widths.
+/// A Gaussian blur of `width` (3, 5 or 7) pixels, with `OpenCV`'s weights for these widths.
 pub(super) fn gaussian(image: &Photo, width: usize) -> Photo {
     let weights: &[f32] = match width {
         0..=3 => &[0.25, 0.5, 0.25],

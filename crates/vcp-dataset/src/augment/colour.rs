@@ -140,9 +140,9 @@ fn with_hue_turned(pixel: [f32; 3], turns: f32) -> [f32; 3] {
     }
     let [red, green, blue] = pixel;
     // In sixths of the circle, from red.
-    let hue = if most == red {
+    let hue = if red >= most {
         (green - blue) / spread
-    } else if most == green {
+    } else if green >= most {
         2.0 + (blue - red) / spread
     } else {
         4.0 + (red - green) / spread

@@ -105,7 +105,9 @@ impl<T: Value> Grid<T> {
             let weight = |at: usize| (-0.5 * (at as f32 / sigma).powi(2)).exp();
             let mut weights: Vec<f32> = (0..=radius).map(weight).collect();
             let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f32>();
-            weights.iter_mut().for_each(|weight| *weight /= sum);
+            for weight in &mut weights {
+                *weight /= sum;
+            }
             return self
                 .filtered_rows(|row, output| weighted(row, &weights, output))
                 .transposed()

@@ -135,7 +135,7 @@ fn plate(random: &mut Random) -> Outline {
 fn vial(random: &mut Random) -> Outline {
     let (belly, neck) = (random.between(0.25, 0.5), random.between(0.12, 0.22));
     let shoulder = random.between(0.1, 0.5);
-    let body = rectangle((1.0 + shoulder) / 2.0, belly, 0.15_f32.min(belly));
+    let body = rectangle(f32::midpoint(1.0, shoulder), belly, 0.15_f32.min(belly));
     let top = rectangle(0.5, neck, 0.05);
     let shift = (1.0 - shoulder) / 2.0;
     Box::new(move |x, y| body(x + shift, y).min(top(x - 0.5, y)))
