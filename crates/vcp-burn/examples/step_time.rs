@@ -61,9 +61,9 @@ fn main() {
         times.push((
             all,
             loaded,
-            forward - loaded,
-            backward - forward,
-            all - backward,
+            forward.saturating_sub(loaded),
+            backward.saturating_sub(forward),
+            all.saturating_sub(backward),
         ));
     }
     // The first one makes the parameters.

@@ -8,8 +8,8 @@ use std::process::Command;
 use half::f16;
 use support::{assert_equal, goldens, openai, part, safetensors, small_settings, small_weights};
 use vcp_checkpoint::{
-    Activation, Calibration, ElementType, ErrorKind, Format, Precision, Settings, TensorFile,
-    Weights, sha256_of_file,
+    Activation, Calibration, CalibrationWindows, ElementType, ErrorKind, Format, Precision,
+    Settings, TensorFile, Weights, sha256_of_file,
 };
 
 fn windows(tile: usize, overlap: f64, global_weight: f32) -> CalibrationWindows {

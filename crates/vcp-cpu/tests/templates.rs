@@ -174,7 +174,7 @@ fn sides_average_their_templates() {
     let context = cpu.constant([batch, R, WIDTH], &contexts);
     let text = |normal: &[&str], anomalous: &[&str]| {
         let model = Model::load(&cpu, &weights(normal, anomalous)).expect("the model loads");
-        let features = model.text.forward(&cpu, &context);
+        let features = model.decoder.text.forward(&cpu, &context);
         assert_eq!(cpu.shape(&features), [batch, 2, WIDTH]);
         features.as_slice().to_vec()
     };

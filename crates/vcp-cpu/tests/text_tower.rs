@@ -24,10 +24,11 @@ fn check(what: &str, weights: &Weights) {
     let model = Model::load(&cpu, weights).expect("the model loads");
     let contexts = contexts(weights, batch);
     let context = cpu.constant([batch, r, width], &contexts);
-    let found = model.text.forward(&cpu, &context);
+    let found = model.decoder.text.forward(&cpu, &context);
     let again = model
+        .decoder
         .text
-        .forward_from(&cpu, &model.text.prefixes(&cpu), &context);
+        .forward_from(&cpu, &model.decoder.text.prefixes(&cpu), &context);
     assert_eq!(found.as_slice(), again.as_slice(), "{what}: prefixes anew");
     let expected: Vec<f32> = contexts
         .chunks_exact(r * width)

@@ -330,7 +330,7 @@ fn noise_and_brightness_keep_to_their_ranges() {
     // 128 × (1 ± 0.2) ± 51.
     let (least, most) = range(&means);
     assert!(
-        least >= 51.0 && least < 90.0 && most <= 205.0 && most > 165.0,
+        (51.0..90.0).contains(&least) && most <= 205.0 && most > 165.0,
         "{least} to {most}"
     );
 }

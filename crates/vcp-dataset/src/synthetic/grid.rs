@@ -228,6 +228,7 @@ fn boxed<T: Value>(row: &[T], radius: usize, output: &mut [T]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
     use crate::random::Random;

@@ -145,6 +145,7 @@ fn photo(size: usize, pixels: Vec<u8>) -> Photo {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

@@ -143,6 +143,7 @@ fn without_specks(mask: &Field, least: usize) -> Field {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::super::super::grid::Canvas;
     use super::*;
