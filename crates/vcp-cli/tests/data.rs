@@ -145,7 +145,8 @@ fn synthetic_images_are_a_data_set() {
     assert_eq!(list("deep/made"), list("again"));
     assert_ne!(list("deep/made"), list("other"));
     synth("again", &[]).ends_with(1).says("exists already");
-    synth("tiny", &["--size", "8"])
+    workplace
+        .run(&["data", "synth", "--size", "8", "--out", "tiny"])
         .ends_with(2)
         .says("32..=2048");
     assert!(!workplace.path("tiny").exists());
