@@ -70,7 +70,7 @@ fn main() {
         let forward = start.elapsed();
         let gradients = burn.gradients(&losses.total);
         let rate = |name: &str| {
-            if name.contains("temperature") {
+            if name.contains("prompt_temp") {
                 0.01
             } else {
                 4e-5
