@@ -7,6 +7,8 @@
 mod adam;
 mod burn;
 mod fused;
+#[cfg(feature = "wgpu")]
+pub mod gpu;
 pub mod losses;
 mod operations;
 mod parameters;

@@ -63,6 +63,21 @@ pub(crate) fn from_clip(
     Ok((geometry, tensors))
 }
 
+/// The learned part of a model of this geometry alone.
+pub(crate) fn from_checkpoint(file: &TensorFile, geometry: &Geometry) -> Result<Tensors, Error> {
+    let naming = VcpNaming::of(file);
+    let mut collector = Collector::default();
+    let tensors = collector.collect(
+        file,
+        0,
+        &vcp_specs(geometry),
+        |spec| naming.pieces(spec),
+        |_| false,
+    );
+    collector.finish()?;
+    Ok(tensors)
+}
+
 fn collect_clip(
     collector: &mut Collector,
     clip: &TensorFile,

@@ -1,6 +1,6 @@
 //! A complete, validated model's weights.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -264,6 +264,24 @@ impl Weights {
             }];
         }
         Ok(())
+    }
+
+    /// The values of a checkpoint in the official layout, by canonical name, as [`Weights::replace`]
+    /// takes them.
+    ///
+    /// # Errors
+    /// If the checkpoint is not of a model of this geometry.
+    pub fn read_checkpoint(
+        &self,
+        checkpoint: &TensorFile,
+    ) -> Result<BTreeMap<String, Vec<f32>>, Error> {
+        let tensors = assemble::from_checkpoint(checkpoint, &self.geometry)?;
+        let storages = vec![Arc::clone(checkpoint.storage())];
+        let learned = Self::new(self.geometry, self.settings.clone(), storages, tensors);
+        let values = learned
+            .tensors()
+            .map(|tensor| (tensor.name().to_owned(), tensor.to_f32()));
+        Ok(values.collect())
     }
 
     /// The calibration stored with the model, if any.

@@ -125,7 +125,7 @@ fn time_image(predictor: &Predictor, photo: &Photo) -> anyhow::Result<[f64; 4]> 
     let features = predictor.vision(&prepared)?;
     times[TOWER] = milliseconds(start);
     let start = Instant::now();
-    let logits = predictor.decode(&features);
+    let logits = predictor.decode(&features)?;
     times[2] = milliseconds(start);
     let start = Instant::now();
     predictor.finish(&logits[0])?;

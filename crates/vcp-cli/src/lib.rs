@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod console;
 mod data;
+mod device;
 mod eval;
 mod exit;
 mod files;
@@ -85,6 +86,8 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
             ModelCommand::List(list) => model::list::run(&list),
             ModelCommand::Pull(pull) => model::pull::run(&pull),
         },
+        #[cfg(feature = "train")]
+        Command::Train(train) => train::official::run(*train),
         #[cfg(feature = "train")]
         Command::Pretrain(pretrain) => train::pretrain::run(&pretrain),
         Command::Bench(bench) => bench::run(bench),

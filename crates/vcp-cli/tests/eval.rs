@@ -96,6 +96,7 @@ fn results_have_the_promised_form() {
             "datasets",
             "model",
             "protocol",
+            "device",
             "program"
         ]
     );

@@ -34,6 +34,9 @@ pub struct Results {
     /// Every constant ([`Protocol`]), and what follows from model and constants.
     #[serde(default)]
     pub protocol: Value,
+    /// What the model ran on. Devices differ in the last digits.
+    #[serde(default)]
+    pub device: String,
     /// The program and its version.
     #[serde(default)]
     pub program: String,
@@ -130,6 +133,7 @@ impl Results {
         model: &ModelDescription,
         protocol: &Protocol,
         score_pixels: usize,
+        device: &str,
         program: &str,
     ) -> Self {
         for dataset in &mut datasets {
@@ -154,6 +158,7 @@ impl Results {
             datasets,
             model: serde_json::to_value(model).unwrap_or_default(),
             protocol: constants,
+            device: device.to_owned(),
             program: program.to_owned(),
         }
     }

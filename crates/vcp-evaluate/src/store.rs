@@ -17,14 +17,15 @@ use crate::results::{read_bounded, write_whole};
 /// Longest record of a category that is read.
 const MAX_BYTES: u64 = 1 << 30;
 /// Changes whenever records of earlier versions must not be used any more.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
-/// A folder of finished categories, for one model and protocol.
+/// A folder of finished categories, for one model, protocol and device.
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
     model: String,
     protocol: String,
+    device: String,
 }
 
 /// What a store knows about a category.
@@ -32,7 +33,8 @@ pub struct Store {
 pub enum Found {
     /// It is finished.
     Finished(Box<CategoryReport>),
-    /// It was finished under other circumstances, which are named: "model", "protocol", "images".
+    /// It was finished under other circumstances, which are named: "model", "protocol", "device",
+    /// "images".
     Other(Vec<&'static str>),
     /// Nothing.
     Nothing,
@@ -47,6 +49,7 @@ struct Record {
     version: u32,
     model: String,
     protocol: String,
+    device: String,
     listing: String,
     /// What was written for each image.
     saved: Vec<String>,
@@ -54,13 +57,14 @@ struct Record {
 }
 
 impl Store {
-    /// In this folder, which need not exist yet.
+    /// In this folder, which need not exist yet. `device` is what the model runs on.
     #[must_use]
-    pub fn new(folder: &Path, model: &ModelDescription, protocol: &Protocol) -> Self {
+    pub fn new(folder: &Path, model: &ModelDescription, protocol: &Protocol, device: &str) -> Self {
         Self {
             folder: folder.to_owned(),
             model: model.digest.clone(),
             protocol: digest_of(protocol),
+            device: device.to_owned(),
         }
     }
 
@@ -88,6 +92,7 @@ impl Store {
         let same = [
             ("model", record.model == self.model),
             ("protocol", record.protocol == self.protocol),
+            ("device", record.device == self.device),
             ("images", record.listing == listing),
         ];
         let other = same.iter().filter(|(_, is_same)| !is_same);
@@ -121,6 +126,7 @@ impl Store {
             version: VERSION,
             model: self.model.clone(),
             protocol: self.protocol.clone(),
+            device: self.device.clone(),
             listing: listing.to_owned(),
             saved: saved.to_vec(),
             report: report.clone(),

@@ -22,7 +22,7 @@ pub use branches::{BaselineBranch, PostContextBranch};
 pub use context::VisualContext;
 pub use error::Error;
 pub use interpolation::Resampling;
-pub use model::{Decoder, GridLogits, Model};
+pub use model::{Decoder, GridLogits, MapMaker, Model};
 pub use operations::{After, Operations, Orientation};
 pub use text::{Prefix, TextTower};
 pub use tokenizer::{CLASS, END, START, Tokenizer};

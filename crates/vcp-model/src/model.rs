@@ -27,8 +27,15 @@ pub struct Decoder<O: Operations> {
     pub baseline: BaselineBranch<O>,
     /// Branch 2.
     pub post_context: PostContextBranch<O>,
+    /// From its logits to maps.
+    pub maps: MapMaker,
+}
+
+/// From logits on the patch grid to maps. It holds nothing of a device: one device's logits can become
+/// maps on another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapMaker {
     to_pixels: Resampling,
-    grid: usize,
 }
 
 /// Differences of logits (anomalous minus normal) on the patch grid, [batch, g, g] for every
@@ -65,35 +72,35 @@ impl<O: Operations> Decoder<O> {
     /// # Errors
     /// As [`Model::load`].
     pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
-        let grid = weights.settings().image_size / weights.geometry().patch_size;
+        let side = weights.settings().image_size;
         Ok(Self {
             context: VisualContext::load(ops, weights)?,
             text: TextTower::load(ops, weights)?,
             baseline: BaselineBranch::load(ops, weights)?,
             post_context: PostContextBranch::load(ops, weights)?,
-            to_pixels: Resampling::linear_aligned(grid, weights.settings().image_size),
-            grid,
+            maps: MapMaker::new(side / weights.geometry().patch_size, side),
         })
     }
 
     /// Patches along one side of the image.
     #[must_use]
     pub fn grid(&self) -> usize {
-        self.grid
+        self.maps.grid()
     }
 
     /// What the vision tower saw → logits on the grid.
     pub fn forward(&self, ops: &O, features: &VisionFeatures<O::Tensor>) -> GridLogits<O::Tensor> {
+        let grid = self.grid();
         let context = self.context.forward(ops, &features.image_feature);
         let text = self.text.forward(ops, &context);
         let patches: Vec<_> = features
             .taps
             .iter()
-            .map(|tap| ops.slice_rows(tap, 1, self.grid * self.grid))
+            .map(|tap| ops.slice_rows(tap, 1, grid * grid))
             .collect();
         let square = |logits: &O::Tensor| {
             let batch = ops.shape(logits)[0];
-            ops.reshape(logits, [batch, self.grid, self.grid])
+            ops.reshape(logits, [batch, grid, grid])
         };
         let branch1 = self.baseline.forward(ops, &patches, &text);
         let branch2 = self.post_context.forward(ops, &patches, &text);
@@ -103,13 +110,39 @@ impl<O: Operations> Decoder<O> {
         }
     }
 
-    /// One tap's probability map: logits [batch, g, g] → [batch, side, side].
+    /// As [`MapMaker::probability`].
     pub fn probability(&self, ops: &O, logits: &O::Tensor) -> O::Tensor {
+        self.maps.probability(ops, logits)
+    }
+
+    /// As [`MapMaker::map`].
+    pub fn map(&self, ops: &O, branch: &[O::Tensor]) -> O::Tensor {
+        self.maps.map(ops, branch)
+    }
+}
+
+impl MapMaker {
+    /// From `grid` patches a side to `side` pixels.
+    #[must_use]
+    pub fn new(grid: usize, side: usize) -> Self {
+        Self {
+            to_pixels: Resampling::linear_aligned(grid, side),
+        }
+    }
+
+    /// Patches along one side of the image.
+    #[must_use]
+    pub fn grid(&self) -> usize {
+        self.to_pixels.from()
+    }
+
+    /// One tap's probability map: logits [batch, g, g] → [batch, side, side].
+    pub fn probability<O: Operations>(&self, ops: &O, logits: &O::Tensor) -> O::Tensor {
         ops.sigmoid(&ops.resize(logits, &self.to_pixels))
     }
 
     /// A branch's map, the mean over its taps: [batch, side, side].
-    pub fn map(&self, ops: &O, branch: &[O::Tensor]) -> O::Tensor {
+    pub fn map<O: Operations>(&self, ops: &O, branch: &[O::Tensor]) -> O::Tensor {
         let maps: Vec<_> = branch
             .iter()
             .map(|logits| self.probability(ops, logits))

@@ -45,6 +45,11 @@ pub trait Operations {
     /// A layer norm, prepared for this device.
     type Norm;
 
+    /// Runs `work`, which calls many of these operations, where the device runs them best.
+    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        work()
+    }
+
     /// Shape [batch, rows, channels].
     fn shape(&self, x: &Self::Tensor) -> [usize; 3];
     /// A tensor from values that are no parameters, in row-major order.

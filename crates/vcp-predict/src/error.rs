@@ -10,6 +10,12 @@ pub enum Error {
     /// The device cannot be started.
     #[error(transparent)]
     Threads(#[from] vcp_cpu::ThreadsError),
+    /// The device that the model runs on broke off.
+    #[error(
+        "The device that the model runs on failed: {0}. It may lack memory, or its driver may be at \
+         fault; the CPU can do the same."
+    )]
+    Device(String),
     /// An image was prepared for another model.
     #[error(
         "An image was prepared at {found} pixels a side, but this model works at {expected}; \

@@ -6,10 +6,12 @@
 
 pub mod calibration;
 mod error;
+mod network;
 mod predictor;
 mod score;
 pub mod tiling;
 
 pub use error::Error;
+pub use network::Device;
 pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared};
 pub use score::{mean_of_largest, pixels_for_score};

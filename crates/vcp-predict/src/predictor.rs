@@ -1,17 +1,21 @@
 //! The predictor.
 
 use crate::error::Error;
+use crate::network::{Device, Loaded, Network};
 use crate::score::{mean_of_largest, pixels_for_score};
+use std::any::Any;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use vcp_checkpoint::{Geometry, Weights};
 use vcp_cpu::{Cpu, Tensor};
 use vcp_image::Photo;
-use vcp_model::{Model, Operations as _, VisionFeatures};
+use vcp_model::{MapMaker, Operations as _, VisionFeatures};
 
 /// How a predictor works. The defaults are the official evaluation's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PredictorOptions {
-    /// Worker threads; all cores if `None`.
+    /// Worker threads on the CPU; all cores if `None`.
     pub threads: Option<NonZero<usize>>,
     /// Shares of branch 1 and branch 2 in the map.
     pub blend: [f32; 2],
@@ -68,9 +72,15 @@ pub struct Prediction {
 }
 
 /// A loaded model that turns photos into maps.
+///
+/// The model itself runs on the CPU or on another device; photos become what it sees, and its logits
+/// maps and scores, on the CPU always.
 pub struct Predictor {
-    cpu: Cpu,
-    model: Model<Cpu>,
+    cpu: Arc<Cpu>,
+    network: Box<dyn Network>,
+    /// Whether the model's device may fail while it works.
+    may_fail: bool,
+    maps: MapMaker,
     options: PredictorOptions,
     side: usize,
     /// Rows of the vision tower for one image.
@@ -80,33 +90,51 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Loads the weights and runs the part of the text that depends on no photo.
+    /// Loads the weights for the CPU and runs the part of the text that depends on no photo.
     ///
     /// # Errors
     /// When the model cannot be made of these weights or the threads do not start.
     pub fn new(weights: &Weights, options: &PredictorOptions) -> Result<Self, Error> {
-        let cpu = Cpu::new(options.threads)?;
-        Self::on(cpu, weights, options)
+        let cpu = Arc::new(Cpu::new(options.threads)?);
+        let loaded = Loaded::new(Arc::clone(&cpu), weights)?;
+        Ok(Self::of(cpu, loaded, false, weights, options))
     }
 
-    /// As [`Predictor::new`], on a device that the caller has made (its number of threads
-    /// counts, not the options').
+    /// As [`Predictor::new`], with the model on another device. From there on it is found out about
+    /// a device's failures, such as too little memory, by the panics of its operations, which report
+    /// no errors: they become [`Error::Device`].
     ///
     /// # Errors
-    /// When the model cannot be made of these weights.
-    pub fn on(cpu: Cpu, weights: &Weights, options: &PredictorOptions) -> Result<Self, Error> {
-        let model = Model::load(&cpu, weights)?;
-        let rows = model.decoder.grid() * model.decoder.grid() + 1;
-        let side = weights.settings().image_size;
-        let tower_operations = tower_operations(weights.geometry(), rows as u64);
-        Ok(Self {
+    /// As [`Predictor::new`], and when the device fails.
+    pub fn on(
+        device: impl Device,
+        weights: &Weights,
+        options: &PredictorOptions,
+    ) -> Result<Self, Error> {
+        let cpu = Arc::new(Cpu::new(options.threads)?);
+        let loaded = caught(|| Loaded::new(Arc::new(device), weights))??;
+        Ok(Self::of(cpu, loaded, true, weights, options))
+    }
+
+    fn of(
+        cpu: Arc<Cpu>,
+        loaded: Loaded<impl Device>,
+        may_fail: bool,
+        weights: &Weights,
+        options: &PredictorOptions,
+    ) -> Self {
+        let maps = loaded.model.decoder.maps.clone();
+        let rows = maps.grid() * maps.grid() + 1;
+        Self {
             cpu,
-            model,
+            network: Box::new(loaded),
+            may_fail,
+            maps,
             options: *options,
-            side,
+            side: weights.settings().image_size,
             rows,
-            tower_operations,
-        })
+            tower_operations: tower_operations(weights.geometry(), rows as u64),
+        }
     }
 
     /// Side of the square that the model looks at, in pixels.
@@ -122,7 +150,7 @@ impl Predictor {
         asked.unwrap_or_else(|| pixels_for_score(self.side))
     }
 
-    /// The device.
+    /// The CPU, on which maps are made, and on which the model runs unless it was put elsewhere.
     #[must_use]
     pub fn cpu(&self) -> &Cpu {
         &self.cpu
@@ -164,14 +192,15 @@ impl Predictor {
         })
     }
 
-    /// The model's logits for each photo. A batch gives the same bits as its photos alone.
+    /// The model's logits for each photo. On the CPU, a batch gives the same bits as its photos alone.
     ///
     /// # Errors
-    /// When a photo was prepared for another image size.
+    /// When a photo was prepared for another image size, or the device fails.
     pub fn logits(&self, prepared: &[Prepared]) -> Result<Vec<Logits>, Error> {
         let mut all = Vec::with_capacity(prepared.len());
         for batch in prepared.chunks(self.batch()) {
-            all.extend(self.decode(&self.vision(batch)?));
+            let (shape, images) = self.images(batch)?;
+            all.extend(self.ask(|network| network.logits(shape, &images))?);
         }
         Ok(all)
     }
@@ -184,12 +213,27 @@ impl Predictor {
     }
 
     /// The first part of [`Predictor::logits`], where nearly all the time goes: the vision
-    /// tower, for all photos at once.
+    /// tower, for all photos at once. What it gives lies in the CPU's memory.
     ///
     /// # Errors
-    /// When a photo was prepared for another image size.
+    /// As [`Predictor::logits`].
     pub fn vision(&self, prepared: &[Prepared]) -> Result<VisionFeatures<Tensor>, Error> {
-        let mut values = Vec::with_capacity(prepared.len() * 3 * self.side * self.side);
+        let (shape, images) = self.images(prepared)?;
+        self.ask(|network| network.vision(&self.cpu, shape, &images))
+    }
+
+    /// The second part of [`Predictor::logits`]: prompts, texts and branches.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn decode(&self, features: &VisionFeatures<Tensor>) -> Result<Vec<Logits>, Error> {
+        self.ask(|network| network.decode(&self.cpu, features))
+    }
+
+    /// Images side by side, [count, 3, side·side].
+    fn images(&self, prepared: &[Prepared]) -> Result<([usize; 3], Vec<f32>), Error> {
+        let shape = [prepared.len(), 3, self.side * self.side];
+        let mut values = Vec::with_capacity(shape.iter().product());
         for image in prepared {
             if image.side != self.side {
                 return Err(Error::WrongSize {
@@ -199,32 +243,15 @@ impl Predictor {
             }
             values.extend_from_slice(&image.values);
         }
-        let shape = [prepared.len(), 3, self.side * self.side];
-        Ok(self.cpu.run(|| {
-            let images = self.cpu.constant(shape, &values);
-            self.model.vision.forward(&self.cpu, &images)
-        }))
+        Ok((shape, values))
     }
 
-    /// The second part of [`Predictor::logits`]: prompts, texts and branches.
-    #[must_use]
-    pub fn decode(&self, features: &VisionFeatures<Tensor>) -> Vec<Logits> {
-        let grids = self
-            .cpu
-            .run(|| self.model.decoder.forward(&self.cpu, features));
-        let size = self.model.decoder.grid() * self.model.decoder.grid();
-        let pick = |branch: &[Tensor], index: usize| {
-            branch
-                .iter()
-                .map(|tap| tap.as_slice()[index * size..][..size].to_vec())
-                .collect()
-        };
-        let [batch, _, _] = self.cpu.shape(&features.image_feature);
-        let images = (0..batch).map(|index| Logits {
-            branch1: pick(&grids.branch1, index),
-            branch2: pick(&grids.branch2, index),
-        });
-        images.collect()
+    fn ask<R>(&self, work: impl FnOnce(&dyn Network) -> R) -> Result<R, Error> {
+        if self.may_fail {
+            caught(|| work(&*self.network))
+        } else {
+            Ok(work(&*self.network))
+        }
     }
 
     /// Maps and score from an image's logits.
@@ -261,7 +288,7 @@ impl Predictor {
 
     /// Logits may have been kept in a file, so that they are not taken on trust.
     fn check(&self, branch: &[Vec<f32>]) -> Result<(), Error> {
-        let expected = self.model.decoder.grid() * self.model.decoder.grid();
+        let expected = self.maps.grid() * self.maps.grid();
         let wrong = match branch.iter().find(|tap| tap.len() != expected) {
             Some(tap) => Some(tap.len()),
             None if branch.is_empty() => Some(0),
@@ -272,13 +299,13 @@ impl Predictor {
 
     /// The mean map of a branch, [side, side], from its logits.
     pub(crate) fn branch_map(&self, branch: &[Vec<f32>]) -> Vec<f32> {
-        let grid = self.model.decoder.grid();
+        let grid = self.maps.grid();
         let taps: Vec<_> = branch
             .iter()
             .map(|tap| self.cpu.constant([1, grid, grid], tap))
             .collect();
         self.cpu
-            .run(|| self.model.decoder.map(&self.cpu, &taps))
+            .run(|| self.maps.map(&*self.cpu, &taps))
             .as_slice()
             .to_vec()
     }
@@ -306,6 +333,18 @@ impl Predictor {
             .map(|logits| self.finish(logits))
             .collect()
     }
+}
+
+/// What `work` gives, or what it said when it broke off. Nothing that is half done is used afterwards:
+/// an operation gives a new tensor or nothing.
+fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Error> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|said| Error::Device(message(&*said)))
+}
+
+fn message(said: &(dyn Any + Send)) -> String {
+    let text = said.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| said.downcast_ref::<&str>().copied());
+    text.unwrap_or("it does not say why").to_owned()
 }
 
 /// Patch embedding, and for each block the products with weights (12·width² for each row) and

@@ -17,6 +17,8 @@ pub struct Batch {
     pub pixels: Vec<f32>,
     /// [batch, side, side].
     pub truth: Vec<f32>,
+    /// [`Example::key`](crate::Example::key) of each.
+    pub keys: Vec<Option<u64>>,
 }
 
 /// The batches of a training from some position on, made by threads of their own a few ahead of their
@@ -105,12 +107,14 @@ fn batch(examples: &dyn Examples, size: usize, position: Position) -> Result<Bat
         names: Vec::with_capacity(size),
         pixels: Vec::new(),
         truth: Vec::new(),
+        keys: Vec::with_capacity(size),
     };
     for index in first..(first + size).min(examples.count()) {
         let example = examples.example(position.epoch, index)?;
         batch.names.push(example.name);
         batch.pixels.extend_from_slice(&example.pixels);
         batch.truth.extend_from_slice(&example.truth);
+        batch.keys.push(example.key);
     }
     Ok(batch)
 }

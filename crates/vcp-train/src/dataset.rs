@@ -1,6 +1,8 @@
-//! Examples from a data set.
+//! Examples from data sets.
 
-use vcp_dataset::{Augmentation, Label, MaskSource, Sample};
+use std::collections::BTreeMap;
+
+use vcp_dataset::{Augmentation, Label, MaskSource, Sample, mosaic};
 use vcp_image::{DecodeOptions, Photo, normalise, resize_mask};
 
 use crate::random::Random;
@@ -8,58 +10,167 @@ use crate::{Error, Example, Examples};
 
 /// Samples of data sets, each once in an epoch, in an order that the seed and the epoch decide.
 pub struct DatasetExamples {
-    samples: Vec<Sample>,
+    entries: Vec<Entry>,
+    /// How each set's images are changed.
+    augmentations: Vec<Augmentation>,
+    /// The anomalous images of each set and category, of which mosaics are made.
+    anomalous: BTreeMap<(usize, String), Vec<usize>>,
     side: usize,
     decode: DecodeOptions,
     seed: u64,
-    change: Box<Change>,
+    change: Option<Box<Change>>,
 }
 
-/// What is done to a photo and its mask before they are resized: augmentation. The number is the
-/// example's own seed.
+/// A sample and the set that it belongs to.
+struct Entry {
+    sample: Sample,
+    set: usize,
+}
+
+/// What is done to a photo and its mask before they are resized. The number is the example's own seed.
 type Change = dyn Fn(Photo, Photo, u64) -> (Photo, Photo) + Send + Sync;
 
 impl DatasetExamples {
     /// Of samples of which it is not known where their defects are, none are used.
     #[must_use]
     pub fn new(samples: Vec<Sample>, side: usize, decode: DecodeOptions, seed: u64) -> Self {
-        let is_known =
-            |sample: &Sample| sample.label == Label::Normal || sample.mask != MaskSource::None;
+        Self::augmented([(samples, Augmentation::none())], side, decode, seed)
+    }
+
+    /// Several sets of samples, each with its own augmentation. A mosaic is made of anomalous images of
+    /// the same set and category.
+    #[must_use]
+    pub fn augmented(
+        sets: impl IntoIterator<Item = (Vec<Sample>, Augmentation)>,
+        side: usize,
+        decode: DecodeOptions,
+        seed: u64,
+    ) -> Self {
+        let (mut entries, mut augmentations) = (Vec::new(), Vec::new());
+        for (set, (samples, augmentation)) in sets.into_iter().enumerate() {
+            let known = samples.into_iter().filter(has_known_truth);
+            entries.extend(known.map(|sample| Entry { sample, set }));
+            augmentations.push(augmentation);
+        }
+        let mut anomalous: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (place, Entry { sample, set }) in entries.iter().enumerate() {
+            if sample.label == Label::Anomalous {
+                let category = (*set, sample.category.clone());
+                anomalous.entry(category).or_default().push(place);
+            }
+        }
         Self {
-            samples: samples.into_iter().filter(is_known).collect(),
+            entries,
+            augmentations,
+            anomalous,
             side,
             decode,
             seed,
-            change: Box::new(|photo, mask, _| (photo, mask)),
+            change: None,
         }
     }
 
-    /// Changes photos and masks before they are resized.
+    /// Changes photos and masks before they are resized, after their set's augmentation.
     #[must_use]
     pub fn with_change(
         mut self,
         change: impl Fn(Photo, Photo, u64) -> (Photo, Photo) + Send + Sync + 'static,
     ) -> Self {
-        self.change = Box::new(change);
+        self.change = Some(Box::new(change));
         self
+    }
+
+    /// The images that a mosaic in place of this one is made of, in reading order.
+    fn mosaic_parts(&self, entry: &Entry, seed: u64) -> Option<[usize; 4]> {
+        let augmentation = &self.augmentations[entry.set];
+        let category = (entry.set, entry.sample.category.clone());
+        let anomalous = self.anomalous.get(&category)?;
+        let parts = augmentation.mosaic_parts(seed, anomalous.len())?;
+        Some(parts.map(|part| anomalous[part]))
+    }
+
+    fn load(&self, place: usize) -> Result<(Photo, Photo), Error> {
+        let sample = &self.entries[place].sample;
+        let photo = sample.load_image(&self.decode)?;
+        let mask = sample.load_mask(photo.width(), photo.height(), &self.decode)?;
+        Ok((photo, mask))
     }
 }
 
 impl Examples for DatasetExamples {
     fn count(&self) -> usize {
-        self.samples.len()
+        self.entries.len()
     }
 
     fn example(&self, epoch: usize, index: usize) -> Result<Example, Error> {
         let mut order = Random::of(&[self.seed, epoch as u64]);
-        let place = order.order(self.samples.len())[index];
-        let sample = &self.samples[place];
-        let photo = sample.load_image(&self.decode)?;
-        let mask = sample.load_mask(photo.width(), photo.height(), &self.decode)?;
+        let place = order.order(self.entries.len())[index];
+        let entry = &self.entries[place];
         let seed = Random::of(&[self.seed, epoch as u64, place as u64]).next();
-        let (photo, mask) = (self.change)(photo, mask, seed);
-        Ok(prepared(sample.id.clone(), &photo, &mask, self.side))
+        let augmentation = &self.augmentations[entry.set];
+        let (mut photo, mut mask) = match self.mosaic_parts(entry, seed) {
+            Some([a, b, c, d]) => {
+                mosaic(&[self.load(a)?, self.load(b)?, self.load(c)?, self.load(d)?])
+            }
+            None => self.load(place)?,
+        };
+        if !augmentation.is_none() {
+            (photo, mask) = augmentation.apply(photo, &mask, seed);
+        }
+        if let Some(change) = &self.change {
+            (photo, mask) = change(photo, mask, seed);
+        }
+        let mut example = prepared(entry.sample.id.clone(), &photo, &mask, self.side);
+        let is_unchanged = augmentation.is_none() && self.change.is_none();
+        example.key = is_unchanged.then_some(place as u64);
+        Ok(example)
     }
+}
+
+/// Whether it is known where the sample's defects are, or that it has none.
+pub(crate) fn has_known_truth(sample: &Sample) -> bool {
+    sample.label == Label::Normal || !matches!(sample.mask, MaskSource::None | MaskSource::Unknown)
+}
+
+/// Takes about this share of the samples away to judge by, and gives them back: of every category
+/// the same share of normal and of anomalous objects, chosen by the seed. Images of one object
+/// ([`Sample::group`]) stay on one side.
+pub fn hold_out(samples: &mut Vec<Sample>, share: f64, seed: u64) -> Vec<Sample> {
+    let mut objects: BTreeMap<(String, String), (bool, Vec<usize>)> = BTreeMap::new();
+    for (place, sample) in samples.iter().enumerate() {
+        let object = sample.group.clone().map_or_else(
+            || format!("image {}", sample.id),
+            |group| format!("object {group}"),
+        );
+        let object = objects
+            .entry((sample.category.clone(), object))
+            .or_default();
+        object.0 |= sample.label == Label::Anomalous;
+        object.1.push(place);
+    }
+    let mut strata: BTreeMap<(String, bool), Vec<Vec<usize>>> = BTreeMap::new();
+    for ((category, _), (is_anomalous, places)) in objects {
+        let stratum = strata.entry((category, is_anomalous)).or_default();
+        stratum.push(places);
+    }
+    let mut is_held_out = vec![false; samples.len()];
+    for (number, objects) in strata.into_values().enumerate() {
+        let count = (share.clamp(0.0, 1.0) * objects.len() as f64).round() as usize;
+        let order = Random::of(&[seed, number as u64, 0x686f_6c64]).order(objects.len());
+        for place in order.into_iter().take(count).flat_map(|at| &objects[at]) {
+            is_held_out[*place] = true;
+        }
+    }
+    let mut held_out = Vec::new();
+    let mut places = is_held_out.into_iter();
+    samples.retain(|sample| {
+        let is_held_out = places.next().unwrap_or(false);
+        if is_held_out {
+            held_out.push(sample.clone());
+        }
+        !is_held_out
+    });
+    held_out
 }
 
 /// Changes a photo and its mask as photos are taken anew: every other one is cut to a square, of half
@@ -97,5 +208,6 @@ pub(crate) fn prepared(name: String, photo: &Photo, mask: &Photo, side: usize) -
             .iter()
             .map(|&value| f32::from(u8::from(value > 0)))
             .collect(),
+        key: None,
     }
 }

@@ -6,17 +6,19 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A loss is no number any more.
+    /// A loss, or what follows from it, is no number any more.
     #[error(
-        "The loss is {loss} in step {step} (epoch {epoch}, with {images}). A lower learning rate, or \
-         gradients clipped at a norm, keep it finite."
+        "The {what} is {value} in step {step} (epoch {epoch}, with {images}). Nothing of this step was \
+         kept. A lower learning rate, or gradients clipped at a norm, keep it finite."
     )]
     NotFinite {
+        /// "loss", or "length of the gradients".
+        what: &'static str,
         /// What it is.
-        loss: f32,
-        /// Steps made before.
+        value: f32,
+        /// The step, counted from 1.
         step: u64,
-        /// Epochs made before.
+        /// The epoch, counted from 1.
         epoch: usize,
         /// The batch's images.
         images: String,
@@ -47,6 +49,9 @@ pub enum Error {
     /// The vision tower refused an image.
     #[error(transparent)]
     Predict(#[from] vcp_predict::Error),
+    /// Figures of merit cannot be computed.
+    #[error(transparent)]
+    Metrics(#[from] vcp_metrics::Error),
     /// A file cannot be written.
     #[error("{path} cannot be written: {source}", path = path.display())]
     Write {

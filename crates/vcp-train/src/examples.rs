@@ -14,6 +14,8 @@ pub struct Example {
     pub pixels: Vec<f32>,
     /// 1 where there is a defect, 0 elsewhere: [side, side].
     pub truth: Vec<f32>,
+    /// The same for all examples of a source that have the very same pixels; none where no other has.
+    pub key: Option<u64>,
 }
 
 /// A source of examples.
@@ -62,8 +64,11 @@ impl Examples for Mixture {
         if is_second && count > 0 && self.share > 0.0 {
             // Its own epochs go by as it is drawn from.
             let drawn = random.next() as usize % (count * 4096);
-            self.second
-                .example(epoch * 4096 + drawn / count, drawn % count)
+            let epoch = epoch * 4096 + drawn / count;
+            // Keys of two sources have nothing to do with each other.
+            let mut example = self.second.example(epoch, drawn % count)?;
+            example.key = None;
+            Ok(example)
         } else {
             self.first.example(epoch, index)
         }

@@ -6,10 +6,15 @@
 //! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
 //! one that was never interrupted. What a run writes down for people is in [`log`].
 
+mod average;
 mod batches;
 mod dataset;
+mod dropout;
 mod error;
 mod examples;
+mod features;
+mod image_loss;
+mod image_size;
 pub mod log;
 mod random;
 mod recipe;
@@ -18,14 +23,18 @@ mod state;
 mod synthetic;
 mod tokens;
 mod trainer;
+mod validation;
 
+pub use average::average;
 pub use batches::{Batch, Batches};
-pub use dataset::{DatasetExamples, varied};
+pub use dataset::{DatasetExamples, hold_out, varied};
 pub use error::Error;
 pub use examples::{Example, Examples, Mixture};
+pub use image_size::with_image_size;
 pub use recipe::{LossWeights, Recipe, Schedule, Scope};
 pub use run::{Event, run};
 pub use state::{Position, State};
 pub use synthetic::SyntheticExamples;
 pub use tokens::forget_unused_tokens;
 pub use trainer::{StepReport, Trainer};
+pub use validation::{Validation, validate};

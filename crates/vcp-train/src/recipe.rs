@@ -37,6 +37,10 @@ pub struct LossWeights {
     pub grid: f32,
     /// How much more a defect counts in it.
     pub defect: f32,
+    /// Of the cross-entropy of image scores: the mean of the largest patches of both branches against
+    /// whether the image shows a defect. The official training has none.
+    #[serde(default)]
+    pub image: f32,
 }
 
 /// Everything that a training depends on but the model it starts from, the data and the device. The
@@ -70,6 +74,9 @@ pub struct Recipe {
     pub clip_norm: Option<f32>,
     /// Weights of the loss's parts.
     pub loss: LossWeights,
+    /// Share of the prompts' channels that is dropped in each step, anew for every image, template and
+    /// block; the rest is scaled up to make up for it.
+    pub dropout: f32,
     /// Share of the steps after which the losses on pixels (focal and dice) join.
     pub pixels_from: f32,
     /// From which the order of examples, augmentation and start values follow.
@@ -98,7 +105,9 @@ impl Default for Recipe {
                 dice: loss.dice,
                 grid: loss.grid,
                 defect: loss.defect,
+                image: 0.0,
             },
+            dropout: 0.1,
             pixels_from: 0.0,
             seed: 333,
         }
@@ -128,6 +137,7 @@ impl Recipe {
             ("weight of the dice loss", self.loss.dice),
             ("weight of the loss on the grid", self.loss.grid),
             ("weight of defects", self.loss.defect),
+            ("weight of the loss on image scores", self.loss.image),
         ];
         for (name, value) in positive {
             if !(value.is_finite() && value >= 0.0) {
@@ -140,10 +150,14 @@ impl Recipe {
                 "Losses on pixels join at {found}; expected a share from 0 to 1."
             ));
         }
-        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+        for (name, value) in [
+            ("Adam's beta1", self.beta1),
+            ("Adam's beta2", self.beta2),
+            ("The share dropped of prompts", self.dropout),
+        ] {
             if !(0.0..1.0).contains(&value) {
                 return refuse(format!(
-                    "Adam's {name} is {value}; expected 0 or more and less than 1."
+                    "{name} is {value}; expected 0 or more and less than 1."
                 ));
             }
         }

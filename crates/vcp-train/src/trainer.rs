@@ -3,9 +3,13 @@
 use vcp_burn::losses::{Losses, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device, Tensor};
 use vcp_checkpoint::Weights;
-use vcp_model::{Decoder, Model, Operations as _, VisionFeatures};
+use vcp_model::{Decoder, GridLogits, Model, Operations as _, VisionFeatures};
 use vcp_predict::{Predictor, PredictorOptions};
 
+use crate::dropout::Dropping;
+use crate::features::{FeatureCache, seen};
+use crate::image_loss::image_loss;
+use crate::random::Random;
 use crate::{Batch, Error, Position, Recipe, Scope, State};
 
 /// A model in training.
@@ -17,10 +21,22 @@ pub struct Trainer {
     adam: Adam,
     /// The vision tower, where it is not trained.
     tower: Option<Predictor>,
+    /// What it saw in images that come again.
+    features: FeatureCache,
     batches_in_epoch: usize,
     position: Position,
     steps: u64,
+    extra: serde_json::Value,
 }
+
+/// What the decoder works on.
+enum Seen {
+    Features(VisionFeatures<Tensor<3>>),
+    Images(Tensor<3>),
+}
+
+/// Mixed into the seeds of dropout.
+const DROPOUT_STREAM: u64 = 0x6472_6f70_6f75_7400;
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,14 +45,16 @@ pub struct StepReport {
     pub step: u64,
     /// Where it stood.
     pub position: Position,
+    /// Images in its batch.
+    pub images: usize,
     /// The loss before it.
     pub loss: f32,
     /// Branch 1's part.
     pub branch1: f32,
     /// Branch 2's part.
     pub branch2: f32,
-    /// Length of the gradients, all together; only if they are clipped.
-    pub gradient_norm: Option<f32>,
+    /// Length of the gradients, all together, before they are clipped.
+    pub gradient_norm: f32,
 }
 
 impl Trainer {
@@ -69,8 +87,10 @@ impl Trainer {
             burn,
             adam,
             tower,
+            features: FeatureCache::new(0),
             position: Position::default(),
             steps: 0,
+            extra: serde_json::Value::Null,
         };
         // Parameters are made when they are first used; from here on they are there.
         trainer.load()?;
@@ -96,6 +116,7 @@ impl Trainer {
         }
         self.adam = Adam::from_state(options(&self.recipe), state.optimiser, &self.burn);
         (self.position, self.steps) = (state.position, state.steps);
+        self.extra = state.extra;
         Ok(())
     }
 
@@ -107,8 +128,37 @@ impl Trainer {
             steps: self.steps,
             values: self.burn.trained_values(),
             optimiser: self.adam.state(),
-            extra: serde_json::Value::Null,
+            extra: self.extra.clone(),
         }
+    }
+
+    /// What the state holds besides, for whoever trains.
+    #[must_use]
+    pub fn extra(&self) -> &serde_json::Value {
+        &self.extra
+    }
+
+    /// Sets what the state holds besides.
+    pub fn set_extra(&mut self, extra: serde_json::Value) {
+        self.extra = extra;
+    }
+
+    /// Keeps what the frozen vision tower sees in images that come again unchanged, in at most so many
+    /// bytes of memory. No bit of the training changes by that.
+    pub fn keep_features(&mut self, bytes: u64) {
+        self.features = FeatureCache::new(bytes);
+    }
+
+    /// Steps made.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Canonical names of what is trained.
+    #[must_use]
+    pub fn trained_names(&self) -> Vec<String> {
+        self.burn.trained_values().into_keys().collect()
     }
 
     /// The batch to come.
@@ -150,21 +200,21 @@ impl Trainer {
             [&losses.total, &losses.branch1, &losses.branch2].map(|loss| self.value(loss));
         let mut gradients = self.burn.gradients(&losses.total);
         drop(losses);
-        let mut gradient_norm = None;
-        if let Some(limit) = self.recipe.clip_norm {
-            let norm = gradients.norm();
-            if norm > limit {
-                gradients.scale(limit / norm);
-            }
-            gradient_norm = Some(norm);
-        }
-        if !loss.is_finite() || gradient_norm.is_some_and(|norm| !norm.is_finite()) {
+        let gradient_norm = gradients.norm();
+        let checked = [("loss", loss), ("length of the gradients", gradient_norm)];
+        if let Some((what, value)) = checked.into_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NotFinite {
-                loss,
-                step: self.steps,
-                epoch: batch.position.epoch,
+                what,
+                value,
+                step: self.steps + 1,
+                epoch: batch.position.epoch + 1,
                 images: batch.names.join(", "),
             });
+        }
+        if let Some(limit) = self.recipe.clip_norm
+            && gradient_norm > limit
+        {
+            gradients.scale(limit / gradient_norm);
         }
         let share = self.recipe.share(self.steps, self.all_steps());
         let rate = |name: &str| {
@@ -184,6 +234,7 @@ impl Trainer {
         Ok(StepReport {
             step: self.steps,
             position: batch.position,
+            images: batch.names.len(),
             loss,
             branch1,
             branch2,
@@ -196,43 +247,71 @@ impl Trainer {
         self.burn.values(&x).first().copied().unwrap_or(f32::NAN)
     }
 
-    fn losses(&self, batch: &Batch) -> Result<Losses, Error> {
+    fn losses(&mut self, batch: &Batch) -> Result<Losses, Error> {
         let side = self.weights.settings().image_size;
         let count = batch.names.len();
         let truth = self.burn.constant([count, side, side], &batch.truth);
-        let (decoder, logits) = if let Some(tower) = &self.tower {
-            let features = self.seen(tower, batch)?;
-            let decoder = Decoder::load(&self.burn, &self.weights)?;
-            let logits = decoder.forward(&self.burn, &features);
-            (decoder, logits)
+        let seen = if let Some(tower) = &self.tower {
+            let geometry = self.weights.geometry();
+            let widths = [geometry.embedding_width, geometry.vision.width];
+            let features = &mut self.features;
+            Seen::Features(seen(tower, features, &self.burn, batch, widths)?)
         } else {
-            let model = Model::load(&self.burn, &self.weights)?;
-            let images = self.burn.constant([count, 3, side * side], &batch.pixels);
-            let logits = model.forward(&self.burn, &images);
-            (model.decoder, logits)
+            let shape = [count, 3, side * side];
+            Seen::Images(self.burn.constant(shape, &batch.pixels))
         };
-        let weights = self.recipe.loss_at(self.steps, self.all_steps());
+        let (decoder, logits) = self.logits(&seen, count)?;
+        let parts = self.recipe.loss_at(self.steps, self.all_steps());
         let weights = vcp_burn::losses::LossWeights {
-            focal: weights.focal,
-            dice: weights.dice,
-            grid: weights.grid,
-            defect: weights.defect,
+            focal: parts.focal,
+            dice: parts.dice,
+            grid: parts.grid,
+            defect: parts.defect,
         };
-        Ok(losses(&self.burn, &decoder, &logits, &truth, weights))
+        let mut losses = losses(&self.burn, &decoder, &logits, &truth, weights);
+        if parts.image > 0.0 {
+            let of_images = image_loss(&self.burn, &logits, &batch.truth, side);
+            losses.total = losses.total + of_images * parts.image;
+        }
+        Ok(losses)
     }
 
-    /// What the frozen vision tower sees, in the fast engine.
-    fn seen(&self, tower: &Predictor, batch: &Batch) -> Result<VisionFeatures<Tensor<3>>, Error> {
-        let size = batch.pixels.len() / batch.names.len().max(1);
-        let images = batch.pixels.chunks_exact(size.max(1));
-        let prepared: Vec<_> = images
-            .map(|image| tower.prepared_from_normalised(image.to_vec()))
-            .collect::<Result<_, _>>()?;
-        let features = tower.vision(&prepared)?;
-        let there = |x: &vcp_cpu::Tensor| self.burn.constant(tower.cpu().shape(x), x.as_slice());
-        Ok(VisionFeatures {
-            image_feature: there(&features.image_feature),
-            taps: features.taps.iter().map(there).collect(),
+    /// The logits for a batch of `count` images, and a decoder to make maps of them with.
+    fn logits(
+        &self,
+        seen: &Seen,
+        count: usize,
+    ) -> Result<(Decoder<Burn>, GridLogits<Tensor<3>>), Error> {
+        let (burn, weights) = (&self.burn, &self.weights);
+        if self.recipe.dropout > 0.0 {
+            let blocks = weights.geometry().text.layers;
+            let random = Random::of(&[self.recipe.seed, self.steps, DROPOUT_STREAM]);
+            let dropping = Dropping::new(burn, self.recipe.dropout, count, blocks, random);
+            let logits = match seen {
+                Seen::Features(features) => {
+                    let decoder = Decoder::load(&dropping, weights)?;
+                    dropping.is_loaded();
+                    decoder.forward(&dropping, features)
+                }
+                Seen::Images(images) => {
+                    let model = Model::load(&dropping, weights)?;
+                    dropping.is_loaded();
+                    model.forward(&dropping, images)
+                }
+            };
+            return Ok((Decoder::load(burn, weights)?, logits));
+        }
+        Ok(match seen {
+            Seen::Features(features) => {
+                let decoder = Decoder::load(burn, weights)?;
+                let logits = decoder.forward(burn, features);
+                (decoder, logits)
+            }
+            Seen::Images(images) => {
+                let model = Model::load(burn, weights)?;
+                let logits = model.forward(burn, images);
+                (model.decoder, logits)
+            }
         })
     }
 

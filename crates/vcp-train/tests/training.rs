@@ -51,6 +51,7 @@ impl Examples for Squares {
             name: format!("{epoch}-{index}"),
             pixels: pixels.collect(),
             truth: truth.collect(),
+            key: None,
         })
     }
 }

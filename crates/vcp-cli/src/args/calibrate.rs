@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
-use super::{ChoiceArgs, ConfigArgs, TilingArgs};
+use super::{ChoiceArgs, ConfigArgs, DeviceArgs, TilingArgs};
 
 /// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
 ///
@@ -173,6 +173,9 @@ pub(crate) struct CalibrateArgs {
 
     #[command(flatten)]
     pub(crate) tiling: TilingArgs,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 
     /// Threads that compute [default: one per processor core].
     #[arg(long, value_name = "N")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format, TilingArgs};
+use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs, Format, TilingArgs};
 
 /// Evaluate a model on data sets as they were downloaded, by the official protocol.
 ///
@@ -152,6 +152,9 @@ pub(crate) struct EvalArgs {
         help_heading = "Results"
     )]
     pub(crate) compare: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 
     /// Threads that compute [default: one per processor core].
     #[arg(long, value_name = "N")]

@@ -5,6 +5,7 @@
 mod bench;
 mod calibrate;
 mod data;
+mod device;
 mod eval;
 mod model;
 #[cfg(feature = "train")]
@@ -12,6 +13,8 @@ mod pretrain;
 mod segment;
 mod shared;
 mod tiling;
+#[cfg(feature = "train")]
+mod train;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
@@ -22,6 +25,7 @@ pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use data::{
     CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs, SynthArgs,
 };
+pub(crate) use device::{DeviceArgs, DeviceName};
 pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
@@ -31,6 +35,10 @@ pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};
 pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs};
 pub(crate) use tiling::TilingArgs;
+#[cfg(feature = "train")]
+pub(crate) use train::{
+    AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs, ValidationArgs,
+};
 
 const AFTER_HELP: &str = "\
 Every option may also stand in the environment, as VCP_CLIP_ and its name in capitals with
@@ -66,6 +74,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     Data(DataArgs),
     Model(ModelArgs),
+    #[cfg(feature = "train")]
+    Train(Box<TrainArgs>),
     #[cfg(feature = "train")]
     Pretrain(PretrainArgs),
     Bench(BenchArgs),

@@ -146,6 +146,10 @@ pub(crate) struct PretrainArgs {
     #[arg(long, value_name = "N", default_value_t = 333, help_heading = "Recipe")]
     pub(crate) seed: u64,
 
+    /// Besides, write average.safetensors: the mean of the weights of so many last epochs.
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    pub(crate) average: usize,
+
     /// Save the state after so many steps, besides at the end of every epoch.
     #[arg(long, value_name = "STEPS", default_value_t = 100)]
     pub(crate) save_every: u64,

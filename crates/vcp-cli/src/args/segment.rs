@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, TilingArgs};
+use super::{ChoiceArgs, ConfigArgs, DeviceArgs, TilingArgs};
 
 /// Find defects in photos: a score, regions and maps for each.
 ///
@@ -102,6 +102,9 @@ pub(crate) struct SegmentArgs {
 
     #[command(flatten)]
     pub(crate) tiling: TilingArgs,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 
     /// Threads that compute [default: one per processor core].
     #[arg(long, value_name = "N")]

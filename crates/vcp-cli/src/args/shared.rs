@@ -23,7 +23,8 @@ pub(crate) struct CacheArgs {
 /// Which model to use and what to change about it.
 #[derive(Debug, Args)]
 pub(crate) struct ChoiceArgs {
-    /// A bundle: its path, or the name of a pulled one (visa, mvtec).
+    /// A bundle: its path, the name of a pulled one (visa, mvtec), or built-in, the small one that
+    /// comes with the program [default: built-in; for bench, random weights].
     #[arg(long, help_heading = "Model", value_name = "BUNDLE", conflicts_with_all = ["clip", "checkpoint"])]
     pub(crate) model: Option<PathBuf>,
 

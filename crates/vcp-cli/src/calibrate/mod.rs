@@ -10,12 +10,13 @@ mod thresholds;
 use anyhow::Context;
 use serde::Serialize;
 use vcp_checkpoint::{Calibration, Precision, Weights};
-use vcp_predict::{Predictor, PredictorOptions};
+use vcp_predict::PredictorOptions;
 
 use crate::args::CalibrateArgs;
 use crate::calibration_file::{self, ModelRecord, windows_of};
 use crate::console;
-use crate::exit::{Exit, OrUsage};
+use crate::device::Place;
+use crate::exit::Exit;
 use crate::files::write_whole;
 use crate::interrupt::Stop;
 use crate::progress::Progress;
@@ -28,11 +29,12 @@ pub(crate) use listing::today;
 
 pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let (options, photos) = Options::new(arguments)?;
+    let place = Place::find(options.device, options.quiet)?;
     let mut weights = options.choice.open()?;
     options.create_folder()?;
     let words = photos.words.clone();
     let stop = Stop::on_signals()?;
-    let Some(found) = measure(&options, photos, &weights, &stop)? else {
+    let Some(found) = measure(&options, photos, &place, &weights, &stop)? else {
         return Ok(Exit::Interrupted);
     };
     let thresholds = Thresholds::new(&found, &options)
@@ -87,17 +89,17 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
 fn measure(
     options: &Options,
     photos: Photos,
+    place: &Place,
     weights: &Weights,
     stop: &Stop,
 ) -> anyhow::Result<Option<Measurements>> {
-    let predictor = Predictor::new(
+    let predictor = place.predictor(
         weights,
         &PredictorOptions {
             threads: options.threads,
             ..Default::default()
         },
-    )
-    .or_usage()?;
+    )?;
     let progress = Progress::new(photos.known_count(), options.quiet);
     let mut found = Measurements::new(options, photos.has_masks())?;
     let (photos, samples) = photos.split();

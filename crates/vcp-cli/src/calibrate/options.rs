@@ -8,7 +8,7 @@ use vcp_predict::calibration::FalseAlarmTarget;
 use vcp_predict::tiling::Tiling;
 
 use super::photos::Photos;
-use crate::args::CalibrateArgs;
+use crate::args::{CalibrateArgs, DeviceName};
 use crate::exit::{OrUsage, usage};
 use crate::files::check_place;
 use crate::model::Choice;
@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) decode: DecodeOptions,
     /// How photos are cut into windows, if they are.
     pub(crate) tiling: Option<Tiling>,
+    /// Where the model runs.
+    pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) quiet: bool,
 }
@@ -124,6 +126,7 @@ impl Options {
             out,
             decode,
             tiling,
+            device: arguments.device.device,
             threads: arguments.threads,
             quiet: arguments.quiet,
         };

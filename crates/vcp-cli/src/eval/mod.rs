@@ -23,7 +23,8 @@ use vcp_predict::Predictor;
 
 use crate::args::{EvalArgs, Format};
 use crate::console;
-use crate::exit::{Exit, OrUsage, whole_message};
+use crate::device::Place;
+use crate::exit::{Exit, whole_message};
 use crate::interrupt::Stop;
 use crate::pipeline::{Pipeline, guarded};
 use crate::progress::{Progress, Windows};
@@ -36,11 +37,12 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     }
     let mut options = Options::new(arguments)?;
     let plan = Plan::new(options.datasets.read()?, &options)?;
+    let place = Place::find(options.device, options.quiet)?;
     let (mut weights, set_aside) = options.choice.open_saying()?;
     calibration::settle(&mut options, &mut weights, set_aside)?;
     options.create_folder()?;
     let stop = Stop::on_signals()?;
-    let run = Run::new(options, plan, &weights)?;
+    let run = Run::new(options, plan, place, &weights)?;
     // The model has what it needs; large files need not stay mapped.
     drop(weights);
     let Some(reports) = run.evaluate(&stop)? else {
@@ -54,6 +56,7 @@ struct Run {
     options: Options,
     plan: Plan,
     model: ModelDescription,
+    place: Place,
     store: Store,
     predictor: Arc<Predictor>,
 }
@@ -66,19 +69,20 @@ struct Seen {
 }
 
 impl Run {
-    fn new(options: Options, plan: Plan, weights: &Weights) -> anyhow::Result<Self> {
+    fn new(options: Options, plan: Plan, place: Place, weights: &Weights) -> anyhow::Result<Self> {
         let model = ModelDescription::of(weights);
-        let predictor = Predictor::new(
+        let predictor = place.predictor(
             weights,
             &options.protocol.predictor_options(options.threads),
-        )
-        .or_usage()?;
+        )?;
+        let folder = options.out.join("categories");
         Ok(Self {
-            store: Store::new(&options.out.join("categories"), &model, &options.protocol),
+            store: Store::new(&folder, &model, &options.protocol, place.name()),
             predictor: Arc::new(predictor),
             options,
             plan,
             model,
+            place,
         })
     }
 
@@ -248,6 +252,7 @@ impl Run {
             &self.model,
             &self.options.protocol,
             self.predictor.score_pixels(),
+            self.place.name(),
             concat!("vcp-clip ", env!("CARGO_PKG_VERSION")),
         );
         let calibration = self.options.protocol.calibration.as_ref();

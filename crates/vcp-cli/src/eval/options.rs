@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vcp_dataset::Split;
 use vcp_evaluate::Protocol;
 
-use crate::args::{EvalArgs, EvalSave, Format};
+use crate::args::{DeviceName, EvalArgs, EvalSave, Format};
 use crate::data::Datasets;
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
@@ -28,6 +28,8 @@ pub(super) struct Options {
     pub(super) save: Vec<EvalSave>,
     pub(super) restart: bool,
     pub(super) format: Format,
+    /// Where the model runs.
+    pub(super) device: DeviceName,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) quiet: bool,
 }
@@ -109,6 +111,7 @@ impl Options {
             save,
             restart: arguments.restart,
             format: arguments.format,
+            device: arguments.device.device,
             threads: arguments.threads,
             quiet: arguments.quiet,
         })

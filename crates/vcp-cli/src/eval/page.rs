@@ -69,6 +69,7 @@ fn model(run: &Run) -> Vec<(String, String)> {
             settings.anomalous_templates.join("; "),
         ),
         ("activation", format!("{:?}", settings.activation)),
+        ("device", run.place.name().to_owned()),
     ];
     lines.extend(further.map(|(name, value)| (name.to_owned(), value)));
     lines

@@ -162,6 +162,7 @@ fn say_others(others: &[(String, Vec<&'static str>)]) {
         .map(|what| match *what {
             "model" => "another model",
             "protocol" => "another protocol",
+            "device" => "another device",
             _ => "other images",
         })
         .collect();

@@ -2,17 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use vcp_checkpoint::{Activation, Geometry, Settings, TensorFile, Weights};
+use vcp_checkpoint::{Activation, Geometry, LearnedGeometry, Settings, TensorFile, Weights};
 
-use super::cache;
 use super::describe::Kind;
+use super::{built_in, cache};
 use crate::args::{ActivationName, ChoiceArgs};
 use crate::exit::{OrUsage, usage};
-
-const NO_MODEL: &str = "\
-No model is given. Either fetch the published one with `vcp-clip model pull visa` and use it with \
---model visa, or name a bundle with --model FILE, or the two files it is made of with --clip FILE \
---checkpoint FILE.";
 
 /// A model that was asked for; no file of it has been opened.
 #[derive(Debug)]
@@ -23,10 +18,21 @@ pub(crate) struct Choice {
 
 #[derive(Debug)]
 enum Files {
+    BuiltIn,
     Bundle(PathBuf),
     Parts {
         clip: PathBuf,
         checkpoint: PathBuf,
+    },
+    #[cfg_attr(
+        not(feature = "train"),
+        expect(dead_code, reason = "only training begins so")
+    )]
+    /// CLIP with learned parts as training starts from them.
+    Start {
+        clip: PathBuf,
+        learned: LearnedGeometry,
+        seed: u64,
     },
     /// Pseudo-random weights, for benchmarks.
     Random(Geometry),
@@ -46,7 +52,7 @@ impl Choice {
     /// Settles which files are meant.
     ///
     /// # Errors
-    /// When no model is given, half of one, or the name of one that has not been pulled.
+    /// When half of a model is given, or the name of one that has not been pulled.
     pub(crate) fn new(mut arguments: ChoiceArgs) -> anyhow::Result<Self> {
         let (model, clip, checkpoint) = (
             arguments.model.take(),
@@ -54,6 +60,7 @@ impl Choice {
             arguments.checkpoint.take(),
         );
         let files = match (model, clip, checkpoint) {
+            (Some(model), _, _) if model == Path::new(built_in::NAME) => Files::BuiltIn,
             (Some(model), _, _) if cache::is_name(&model) => {
                 let folder = cache::folder(&arguments.cache)?;
                 let bundle = cache::bundle(&folder, &model);
@@ -76,7 +83,7 @@ impl Choice {
                      FILE as well.",
                 ));
             }
-            (None, None, None) => return Err(usage(NO_MODEL)),
+            (None, None, None) => Files::BuiltIn,
         };
         let changes = Changes::of(arguments);
         Ok(Self { files, changes })
@@ -91,6 +98,41 @@ impl Choice {
         let changes = Changes::of(arguments);
         Ok(Self {
             files: Files::Random(geometry),
+            changes,
+        })
+    }
+
+    /// As [`Choice::new`], but CLIP's weights alone are enough: the learned parts start anew.
+    #[cfg(feature = "train")]
+    pub(crate) fn to_train(
+        mut arguments: ChoiceArgs,
+        learned: LearnedGeometry,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        if arguments.checkpoint.is_some() || arguments.model.is_some() {
+            return Self::new(arguments);
+        }
+        let Some(clip) = arguments.clip.take() else {
+            return Err(usage(
+                "There is nothing to begin with: name CLIP's weights with --clip FILE, or a trained \
+                 model with --model BUNDLE.",
+            ));
+        };
+        let tap_count = match arguments.taps.len() {
+            0 => learned.tap_count,
+            count => count,
+        };
+        let learned = LearnedGeometry {
+            tap_count,
+            ..learned
+        };
+        let changes = Changes::of(arguments);
+        Ok(Self {
+            files: Files::Start {
+                clip,
+                learned,
+                seed,
+            },
             changes,
         })
     }
@@ -115,24 +157,38 @@ impl Choice {
                     .map_err(|error| mixed_up(clip, checkpoint).unwrap_or_else(|| error.into()))
                     .or_usage()
             }
+            Files::Start {
+                clip,
+                learned,
+                seed,
+            } => {
+                let settings =
+                    |geometry: &Geometry| self.changes.apply(Settings::for_geometry(geometry));
+                Weights::start(clip, *learned, settings, *seed).or_usage()
+            }
             Files::Random(geometry) => {
                 let settings = self.changes.apply(Settings::for_geometry(geometry));
                 Weights::random(*geometry, settings, 0).or_usage()
             }
             Files::Bundle(bundle) => {
-                let weights = Weights::open_bundle(bundle).or_usage()?;
-                let settings = self.changes.apply(weights.settings().clone());
-                let Some(other) = difference(weights.settings(), &settings) else {
-                    return Ok((weights, None));
-                };
-                let mut weights = weights.with_settings(settings).or_usage()?;
-                // It was found with other settings and says nothing about these.
-                let is_calibrated = weights.calibration().is_some();
-                weights.set_calibration(None).or_usage()?;
-                return Ok((weights, is_calibrated.then_some(other)));
+                return self.changed(Weights::open_bundle(bundle).or_usage()?);
             }
+            Files::BuiltIn => return self.changed(built_in::weights()?),
         };
         Ok((weights?, None))
+    }
+
+    /// A bundle's weights with the settings that were asked for.
+    fn changed(&self, weights: Weights) -> anyhow::Result<(Weights, Option<&'static str>)> {
+        let settings = self.changes.apply(weights.settings().clone());
+        let Some(other) = difference(weights.settings(), &settings) else {
+            return Ok((weights, None));
+        };
+        let mut weights = weights.with_settings(settings).or_usage()?;
+        // It was found with other settings and says nothing about these.
+        let is_calibrated = weights.calibration().is_some();
+        weights.set_calibration(None).or_usage()?;
+        Ok((weights, is_calibrated.then_some(other)))
     }
 }
 

@@ -1,13 +1,14 @@
 //! `vcp-clip model inspect FILE`.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use vcp_checkpoint::{Source, TensorFile, Weights};
 
-use super::cache;
 use super::describe::{self, Kind};
+use super::{built_in, cache};
 use crate::args::InspectArgs;
 use crate::console;
 use crate::exit::Exit;
@@ -42,13 +43,20 @@ struct TensorDescription {
 }
 
 pub(crate) fn run(arguments: &InspectArgs) -> anyhow::Result<Exit> {
-    // A name of a pulled bundle, unless there is such a file.
-    let path = if cache::is_name(&arguments.file) && !arguments.file.exists() {
+    // A name, unless there is such a file.
+    let is_built_in = arguments.file == Path::new(built_in::NAME) && !arguments.file.exists();
+    let path = if is_built_in {
+        arguments.file.clone()
+    } else if cache::is_name(&arguments.file) && !arguments.file.exists() {
         cache::bundle(&cache::folder(&arguments.cache)?, &arguments.file)
     } else {
         arguments.file.clone()
     };
-    let file = TensorFile::open(&path)?;
+    let file = if is_built_in {
+        built_in::file()?
+    } else {
+        TensorFile::open(&path)?
+    };
     let description = describe(&file, &path, arguments.tensors)?;
     if arguments.json {
         console::print_line(&serde_json::to_string(&description)?)?;
@@ -58,11 +66,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn describe(
-    file: &TensorFile,
-    path: &std::path::Path,
-    list_tensors: bool,
-) -> anyhow::Result<Description> {
+fn describe(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Result<Description> {
     let tensors: Vec<TensorDescription> = file
         .names()
         .filter_map(|name| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::cache;
+use super::{built_in, cache};
 use crate::args::ListArgs;
 use crate::console;
 use crate::exit::Exit;
@@ -18,8 +18,8 @@ struct Entry {
     /// `bundle` or `file`.
     kind: &'static str,
     about: String,
-    /// Where it lies or would lie.
-    path: String,
+    /// Where it lies or would lie; of what is part of the program, nowhere.
+    path: Option<String>,
     /// Its size in bytes, if it lies there.
     bytes: Option<u64>,
     /// The digest of a published file.
@@ -59,12 +59,19 @@ fn entries(catalogue: &Catalogue, folder: &Path) -> Vec<Entry> {
             name: name.to_owned(),
             kind,
             about: about.to_owned(),
-            path: path.display().to_string(),
+            path: Some(path.display().to_string()),
             bytes,
             sha256,
         }
     };
-    let mut entries = Vec::new();
+    let mut entries = vec![Entry {
+        name: built_in::NAME.to_owned(),
+        kind: "bundle",
+        about: built_in::ABOUT.to_owned(),
+        path: None,
+        bytes: Some(built_in::bytes()),
+        sha256: None,
+    }];
     for bundle in &catalogue.bundles {
         entries.push(entry(
             &bundle.name,

@@ -1,5 +1,6 @@
 //! Finding, loading and describing models.
 
+mod built_in;
 pub(crate) mod cache;
 mod choose;
 mod describe;

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use vcp_checkpoint::{Calibration, Weights};
-use vcp_predict::{Predictor, PredictorOptions};
+use vcp_predict::PredictorOptions;
 
 use crate::args::{Format, SegmentArgs};
 use crate::calibration_file::{self, other_windows};
 use crate::console;
+use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
 use crate::interrupt::Stop;
@@ -32,19 +33,19 @@ pub(crate) use save::PICTURE_SUFFIXES;
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let options = Options::new(arguments)?;
     let inputs = Inputs::gather(&options.inputs, &options.scan)?;
+    let place = Place::find(options.device, options.quiet)?;
     let (mut weights, set_aside) = options.choice.open_saying()?;
     let set_aside = settle_calibration(&options, &mut weights, set_aside)?;
     options.create_folder()?;
     let scale = Scale::new(&options, weights.calibration(), set_aside.as_deref());
     let stop = Stop::on_signals()?;
-    let predictor = Predictor::new(
+    let predictor = place.predictor(
         &weights,
         &PredictorOptions {
             threads: options.threads,
             ..Default::default()
         },
-    )
-    .or_usage()?;
+    )?;
     // The model has what it needs; large files need not stay mapped.
     drop(weights);
 

@@ -7,7 +7,7 @@ use vcp_image::DecodeOptions;
 use vcp_predict::tiling::Tiling;
 
 use super::save::Saving;
-use crate::args::{Format, Save, SegmentArgs};
+use crate::args::{DeviceName, Format, Save, SegmentArgs};
 use crate::exit::{OrUsage, usage};
 use crate::inputs::ScanOptions;
 use crate::model::Choice;
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) decode: DecodeOptions,
     /// How photos are cut into windows, if they are.
     pub(crate) tiling: Option<Tiling>,
+    /// Where the model runs.
+    pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
     pub(crate) fail_on_anomaly: bool,
@@ -72,6 +74,7 @@ impl Options {
                 max_pixels: arguments.max_pixels,
             },
             tiling,
+            device: arguments.device.device,
             threads: arguments.threads,
             format: arguments.format,
             fail_on_anomaly: arguments.fail_on_anomaly,

@@ -1,83 +1,57 @@
 //! `vcp-clip pretrain`: a small model from random weights.
 
-use std::io::Write as _;
-use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use toml::Table;
 use vcp_burn::Device;
-use vcp_checkpoint::{Geometry, Precision, Settings, TowerGeometry, Weights};
-use vcp_dataset::Split;
+use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
+use vcp_dataset::{Sample, Split};
+use vcp_evaluate::digest_of_listing;
+use vcp_image::DecodeOptions;
 use vcp_predict::PredictorOptions;
 use vcp_train::{
-    DatasetExamples, Event, Examples, LossWeights, Mixture, Recipe, Schedule, Scope, State,
-    StepReport, SyntheticExamples, Trainer, forget_unused_tokens, run as train, varied,
+    DatasetExamples, Examples, LossWeights, Mixture, Recipe, Schedule, Scope, SyntheticExamples,
+    Trainer, forget_unused_tokens, varied, with_image_size,
 };
 
+use super::session::{Outputs, Session, prepare_folder};
 use crate::args::PretrainArgs;
 use crate::data::Datasets;
 use crate::exit::{Exit, OrUsage, usage};
-use crate::interrupt::Stop;
 
 pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let recipe = recipe(arguments);
     recipe.check().or_usage()?;
-    let start = start(arguments)?;
-    let side = start.settings().image_size;
-    let examples = examples(arguments, side)?;
-    std::fs::create_dir_all(&arguments.out)
-        .with_context(|| format!("{} cannot be created", arguments.out.display()))?;
-    let state = arguments.out.join("state.safetensors");
-
-    // The state holds what is trained, so the weights in hand may be those of the start.
-    let mut trainer = Trainer::new(
-        again(arguments)?,
+    let weights = start(arguments)?;
+    let side = weights.settings().image_size;
+    let photos = photos(arguments)?;
+    let configuration = configuration(arguments, &weights, &recipe, photos.as_ref())?;
+    let examples = examples(arguments, side, photos)?;
+    prepare_folder(&arguments.out, arguments.restart)?;
+    // The state holds what is trained, so both may be those of the start.
+    let trainer = Trainer::new(
+        start(arguments)?,
         recipe,
         examples.count(),
         Device::flex(),
         &PredictorOptions::default(),
     )?;
-    if state.exists() && !arguments.restart {
-        trainer.resume(State::read(&state)?)?;
-    }
-    let stop = Stop::on_signals()?;
-    let mut log = Log::new(arguments, &trainer)?;
-    let mut weights = start;
-    let workers = arguments.workers.get();
-    let save_every = arguments.save_every;
-    let is_complete = train(
-        &mut trainer,
-        &examples,
-        &state,
-        save_every,
-        workers,
-        |trainer, event| -> anyhow::Result<_> {
-            match event {
-                Event::Step(report) => log.step(&report)?,
-                Event::Epoch(epoch) => {
-                    let path = arguments.out.join(format!("epoch-{epoch:03}.safetensors"));
-                    write(trainer, &mut weights, &path)?;
-                    write(
-                        trainer,
-                        &mut weights,
-                        &arguments.out.join("last.safetensors"),
-                    )?;
-                }
-            }
-            Ok(if stop.is_requested() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
+    Session {
+        folder: arguments.out.clone(),
+        trainer,
+        examples,
+        weights,
+        configuration,
+        outputs: Outputs::Bundles {
+            averaged: arguments.average,
         },
-    )?;
-    Ok(if is_complete {
-        Exit::Done
-    } else {
-        Exit::Interrupted
-    })
+        validation: None,
+        patience: None,
+        save_every: arguments.save_every,
+        workers: arguments.workers.get(),
+        quiet: arguments.quiet,
+    }
+    .run()
 }
 
 fn recipe(arguments: &PretrainArgs) -> Recipe {
@@ -100,6 +74,7 @@ fn recipe(arguments: &PretrainArgs) -> Recipe {
             ..Recipe::default().loss
         },
         pixels_from: arguments.pixels_from,
+        dropout: 0.0,
         seed: arguments.seed,
     }
 }
@@ -108,11 +83,7 @@ fn recipe(arguments: &PretrainArgs) -> Recipe {
 fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
     if let Some(bundle) = &arguments.from {
         let weights = Weights::open_bundle(bundle).or_usage()?;
-        let settings = Settings {
-            image_size: arguments.image_size,
-            ..weights.settings().clone()
-        };
-        return weights.with_settings(settings).or_usage();
+        return with_image_size(weights, arguments.image_size).or_usage();
     }
     let geometry = Geometry {
         embedding_width: arguments.text_width,
@@ -134,23 +105,38 @@ fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
     Ok(weights)
 }
 
-/// As [`start`]; weights are not cloned, since those of a file are a view of it.
-fn again(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
-    start(arguments)
+/// Photos to mix in, and how to read them.
+struct Photos {
+    samples: Vec<Sample>,
+    decode: DecodeOptions,
 }
 
-fn examples(arguments: &PretrainArgs, side: usize) -> anyhow::Result<Arc<dyn Examples>> {
-    let count = arguments.epoch_images.get();
-    let made = Arc::new(SyntheticExamples::new(count, side, arguments.seed));
+fn photos(arguments: &PretrainArgs) -> anyhow::Result<Option<Photos>> {
     if arguments.data.dataset.is_empty() {
-        return Ok(made);
+        return Ok(None);
     }
     let datasets = Datasets::new(arguments.data.clone(), true)?;
-    let decode = datasets.decode_options().clone();
     let read = datasets.read()?;
     let samples = read.into_iter().flat_map(|read| read.dataset.samples);
-    let for_training = samples.filter(|sample| sample.split.belongs_to(Split::Train));
-    let photos = DatasetExamples::new(for_training.collect(), side, decode, arguments.seed);
+    Ok(Some(Photos {
+        samples: samples
+            .filter(|sample| sample.split.belongs_to(Split::Train))
+            .collect(),
+        decode: datasets.decode_options().clone(),
+    }))
+}
+
+fn examples(
+    arguments: &PretrainArgs,
+    side: usize,
+    photos: Option<Photos>,
+) -> anyhow::Result<Arc<dyn Examples>> {
+    let count = arguments.epoch_images.get();
+    let made = Arc::new(SyntheticExamples::new(count, side, arguments.seed));
+    let Some(Photos { samples, decode }) = photos else {
+        return Ok(made);
+    };
+    let photos = DatasetExamples::new(samples, side, decode, arguments.seed);
     if photos.count() == 0 {
         return Err(usage(
             "No image of the data sets is for training: they have none in their train split of which \
@@ -166,72 +152,24 @@ fn examples(arguments: &PretrainArgs, side: usize) -> anyhow::Result<Arc<dyn Exa
     )))
 }
 
-fn write(trainer: &Trainer, weights: &mut Weights, path: &Path) -> anyhow::Result<()> {
-    trainer.write_into(weights)?;
-    Ok(weights.write_bundle(path, Precision::F16)?)
-}
-
-/// What is said while it goes on.
-struct Log {
-    quiet: bool,
-    file: std::fs::File,
-    all: u64,
-    first: u64,
-    began: Instant,
-    said: Instant,
-    images: usize,
-    mean: f32,
-}
-
-impl Log {
-    fn new(arguments: &PretrainArgs, trainer: &Trainer) -> anyhow::Result<Self> {
-        let path = arguments.out.join("metrics.jsonl");
-        let file = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-        Ok(Self {
-            quiet: arguments.quiet,
-            file,
-            all: trainer.all_steps(),
-            first: trainer.state().steps,
-            began: Instant::now(),
-            said: Instant::now(),
-            images: arguments.batch_size,
-            mean: f32::NAN,
-        })
+/// All that the run depends on.
+fn configuration(
+    arguments: &PretrainArgs,
+    weights: &Weights,
+    recipe: &Recipe,
+    photos: Option<&Photos>,
+) -> anyhow::Result<Table> {
+    let mut table = super::configuration(weights, recipe)?;
+    let mut data = Table::new();
+    let count = i64::try_from(arguments.epoch_images.get())?;
+    data.insert("epoch_images".to_owned(), count.into());
+    if let Some(photos) = photos {
+        let count = i64::try_from(photos.samples.len())?;
+        data.insert("photos".to_owned(), count.into());
+        data.insert("share_of_photos".to_owned(), arguments.photos.into());
+        let digest = digest_of_listing(&photos.samples);
+        data.insert("digest".to_owned(), digest.into());
     }
-
-    fn step(&mut self, report: &StepReport) -> anyhow::Result<()> {
-        self.mean = if self.mean.is_nan() {
-            report.loss
-        } else {
-            0.98 * self.mean + 0.02 * report.loss
-        };
-        let line = serde_json::json!({
-            "step": report.step,
-            "epoch": report.position.epoch,
-            "loss": report.loss,
-            "branch1": report.branch1,
-            "branch2": report.branch2,
-        });
-        writeln!(self.file, "{line}")?;
-        if !self.quiet && self.said.elapsed() >= Duration::from_secs(10) {
-            self.said = Instant::now();
-            let made = report.step - self.first;
-            let rate = made as f64 / self.began.elapsed().as_secs_f64();
-            let left = (self.all - report.step) as f64 / rate;
-            let _ = writeln!(
-                std::io::stderr(),
-                "step {} of {}, loss {:.4}, {:.1} images/s, {:.0} min left",
-                report.step,
-                self.all,
-                self.mean,
-                rate * self.images as f64,
-                left / 60.0
-            );
-        }
-        Ok(())
-    }
+    table.insert("data".to_owned(), data.into());
+    Ok(table)
 }

@@ -29,6 +29,10 @@ impl Operations for Cpu {
     type Linear = Linear;
     type Norm = Norm;
 
+    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        Cpu::run(self, work)
+    }
+
     fn shape(&self, x: &Tensor) -> [usize; 3] {
         x.shape
     }

@@ -23,7 +23,7 @@ pub struct MetricsLog {
     path: PathBuf,
     /// Length in bytes of the whole lines.
     length: u64,
-    last_step: Option<u64>,
+    last: Option<Record>,
 }
 
 impl MetricsLog {
@@ -41,7 +41,7 @@ impl MetricsLog {
             file,
             path: path.to_owned(),
             length: 0,
-            last_step: None,
+            last: None,
         })
     }
 
@@ -66,7 +66,7 @@ impl MetricsLog {
             }
             kept = Kept {
                 length: end,
-                last_step: Some(record.step),
+                last: Some(record),
             };
             true
         })?;
@@ -76,14 +76,20 @@ impl MetricsLog {
             file,
             path: path.to_owned(),
             length: kept.length,
-            last_step: kept.last_step,
+            last: kept.last,
         })
     }
 
     /// The step of the last record, if there is one.
     #[must_use]
     pub fn last_step(&self) -> Option<u64> {
-        self.last_step
+        self.last().map(|record| record.step)
+    }
+
+    /// The last record, if there is one.
+    #[must_use]
+    pub fn last(&self) -> Option<&Record> {
+        self.last.as_ref()
     }
 
     /// Appends a record.
@@ -93,7 +99,7 @@ impl MetricsLog {
     /// After an error the log is as it was before.
     pub fn append(&mut self, record: &Record) -> Result<(), Error> {
         record.check_finite()?;
-        check_order(&self.path, self.last_step, record.step)?;
+        check_order(&self.path, self.last_step(), record.step)?;
         let mut line = serde_json::to_vec(record)
             .map_err(|error| Error::io(&self.path, "written")(error.into()))?;
         line.push(b'\n');
@@ -103,7 +109,7 @@ impl MetricsLog {
             return Err(Error::io(&self.path, "written")(error));
         }
         self.length += line.len() as u64;
-        self.last_step = Some(record.step);
+        self.last = Some(record.clone());
         Ok(())
     }
 
@@ -122,7 +128,7 @@ impl MetricsLog {
 #[derive(Default)]
 struct Kept {
     length: u64,
-    last_step: Option<u64>,
+    last: Option<Record>,
 }
 
 /// All records of a `metrics.jsonl`, also of a run that is going on: a last line that is only half

@@ -23,6 +23,7 @@ pub struct Record {
     /// The epoch the step belongs to, counted from 1.
     pub epoch: u64,
     /// Seconds of training so far, without the time between a break and its resumption.
+    #[serde(default)]
     pub seconds: f64,
     /// The loss of the step's batch: the sum over the taps of both branches.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,6 +54,12 @@ impl RunLog {
         self.metrics.last_step()
     }
 
+    /// The last record in `metrics.jsonl`.
+    #[must_use]
+    pub fn last(&self) -> Option<&Record> {
+        self.metrics.last()
+    }
+
     /// Waits until `metrics.jsonl` is on the disk; to be called before a checkpoint is written.
     ///
     /// # Errors

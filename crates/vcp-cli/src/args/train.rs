@@ -1,0 +1,287 @@
+//! Arguments of `vcp-clip train`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs};
+
+/// Train VCP-CLIP as the paper does.
+///
+/// CLIP stays as it is; what VCP-CLIP adds is trained on images with masks. Without further options
+/// this is the official training: --dataset visa --root DIR --clip ViT-L-14-336px.pt --out RUN.
+///
+/// The folder RUN gets config.toml (all that the run depends on), epoch-001.pth and so on and last.pth
+/// in the official layout, last.safetensors for --model, metrics.jsonl, event files for TensorBoard,
+/// loss.png, and with a validation best.pth and best.safetensors. A run that was interrupted, in
+/// whatever way, goes on where it last saved when the same command is given again, and ends with the
+/// same weights.
+#[derive(Debug, Args)]
+#[command(after_help = super::AFTER_HELP)]
+pub(crate) struct TrainArgs {
+    /// The folder for the run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) data: DatasetArgs,
+
+    /// The split to train on: train, validation, test, or all. The official code takes test, since
+    /// only there are masks.
+    #[arg(
+        long,
+        value_name = "SPLIT",
+        default_value = "test",
+        help_heading = "Data"
+    )]
+    pub(crate) split: String,
+
+    /// Which model to begin with: --clip alone gives random learned parts, as in the paper; --clip
+    /// with --checkpoint, or --model, goes on with trained ones.
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+
+    /// Context vectors that take the place of the product's name; with --clip alone.
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Model")]
+    pub(crate) context_vectors: usize,
+
+    /// Prompt rows in each block of the text tower; with --clip alone.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Model")]
+    pub(crate) deep_prompts: usize,
+
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+
+    #[command(flatten)]
+    pub(crate) augmentation: AugmentationArgs,
+
+    #[command(flatten)]
+    pub(crate) validation: ValidationArgs,
+
+    /// Besides, write average.pth and average.safetensors: the mean of the weights of so many last
+    /// epochs.
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    pub(crate) average: usize,
+
+    /// Keep what the vision tower sees in images that come again unchanged, in at most so many
+    /// gigabytes of memory. Changes nothing but the time, and only with --augment none.
+    #[arg(long, value_name = "GB", default_value_t = 0.0)]
+    pub(crate) feature_cache: f64,
+
+    /// Save the state after so many steps, besides at the end of every epoch; 0 for never.
+    #[arg(long, value_name = "STEPS", default_value_t = 100)]
+    pub(crate) save_every: u64,
+
+    /// Threads that prepare images.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) workers: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+
+    /// Remove the run that --out holds and begin anew.
+    #[arg(long)]
+    pub(crate) restart: bool,
+
+    /// Print neither progress nor notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// How to train; the defaults are the official constants.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Recipe")]
+pub(crate) struct RecipeArgs {
+    /// Times that all images are seen.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) epochs: usize,
+
+    /// Images in a step.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) batch_size: usize,
+
+    /// Learning rate of all but the temperatures [default: 4e-5; 2e-5 if all data sets are mvtec].
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f32>,
+
+    /// Learning rate of both temperatures.
+    #[arg(long, value_name = "RATE", default_value_t = 0.01)]
+    pub(crate) temperature_learning_rate: f32,
+
+    /// Leave both temperatures as they are: the same as --temperature-learning-rate 0.
+    #[arg(long)]
+    pub(crate) fixed_temperatures: bool,
+
+    /// How the learning rate goes.
+    #[arg(long, value_name = "NAME", value_enum, default_value = "constant")]
+    pub(crate) schedule: ScheduleName,
+
+    /// Steps in which the learning rate rises from 0.
+    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    pub(crate) warm_up: u64,
+
+    /// Adam's first beta.
+    #[arg(long, value_name = "BETA", default_value_t = 0.5)]
+    pub(crate) beta1: f32,
+
+    /// Adam's second beta.
+    #[arg(long, value_name = "BETA", default_value_t = 0.999)]
+    pub(crate) beta2: f32,
+
+    /// Adam's epsilon.
+    #[arg(long, value_name = "EPSILON", default_value_t = 1e-8)]
+    pub(crate) epsilon: f32,
+
+    /// Share of each matrix that is taken off it per step, times the learning rate.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) weight_decay: f32,
+
+    /// Shorten gradients that are longer than this, all together [default: never].
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clip_norm: Option<f32>,
+
+    /// Share of the prompts' channels that is dropped in each step.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub(crate) dropout: f32,
+
+    /// Weight of the focal loss.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
+    pub(crate) focal: f32,
+
+    /// Weight of the dice loss.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
+    pub(crate) dice: f32,
+
+    /// Weight of a loss on image scores. The original has none, and its image scores suffer.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    pub(crate) image_loss: f32,
+
+    /// Weight of a cross-entropy on patches, which helps where little has been learned yet.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    pub(crate) grid_loss: f32,
+
+    /// From which the start, augmentation and the order of images follow.
+    #[arg(long, value_name = "N", default_value_t = 333)]
+    pub(crate) seed: u64,
+}
+
+/// How the learning rate goes, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScheduleName {
+    /// It stays.
+    Constant,
+    /// Down along half a cosine.
+    Cosine,
+}
+
+/// How images are changed before they are seen; the defaults are the official constants.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Augmentation")]
+pub(crate) struct AugmentationArgs {
+    /// Whether images are changed at random, as the options below say.
+    #[arg(long, value_name = "NAME", value_enum, default_value = "official")]
+    pub(crate) augment: AugmentName,
+
+    /// Probability that four anomalous images of the category stand in place of one [default: 0.2
+    /// for mvtec, else 0].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) mosaic: Option<f32>,
+
+    /// Probability of a rotation about the middle.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub(crate) rotation: f32,
+
+    /// The largest angle of it to either side.
+    #[arg(long, value_name = "DEGREES", default_value_t = 30.0)]
+    pub(crate) rotation_degrees: f32,
+
+    /// Probability of 0 to 3 quarter turns.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub(crate) quarter_turns: f32,
+
+    /// Probability of another brightness and contrast.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub(crate) brightness_contrast: f32,
+
+    /// What is added to or taken from values at most, as a share of 255.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub(crate) brightness_limit: f32,
+
+    /// By how much the factor of all values differs from 1 at most.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub(crate) contrast_limit: f32,
+
+    /// Probability of Gaussian noise.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub(crate) noise: f32,
+
+    /// Smallest and largest variance of the noise, for values from 0 to 255.
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        default_value = "10,50"
+    )]
+    pub(crate) noise_variance: Vec<f32>,
+
+    /// Probability of one of: blur of 3 pixels, jitter of colours, Gaussian blur of 3 to 7 pixels.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub(crate) blur_or_jitter: f32,
+
+    /// By how much brightness, contrast and saturation are jittered at most.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub(crate) jitter_limit: f32,
+
+    /// By how much of the colour circle hues are jittered at most.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub(crate) jitter_hue: f32,
+}
+
+/// Whether images are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AugmentName {
+    /// As the options say, which by default is as in the official training.
+    Official,
+    /// Not at all.
+    None,
+}
+
+/// What a model is judged by after every epoch. The official code looks at the products that it is
+/// tested on; here nothing is judged unless it is asked for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Validation")]
+pub(crate) struct ValidationArgs {
+    /// Take this share of the images away from training, of normal and of anomalous ones alike, and
+    /// judge by them. Images of one object stay together.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        conflicts_with = "val_dataset"
+    )]
+    pub(crate) val_share: f64,
+
+    /// Judge by this data set, by its layout. Repeatable, with a --val-root for each.
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) val_dataset: Vec<String>,
+
+    /// The folder of a data set to judge by.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) val_root: Vec<PathBuf>,
+
+    /// Only these of its categories, separated by commas; repeatable.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) val_category: Vec<String>,
+
+    /// The split to judge by: train, validation, test, or all.
+    #[arg(long, value_name = "SPLIT", default_value = "test")]
+    pub(crate) val_split: String,
+
+    /// End the run after so many epochs without a better one [default: never].
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) patience: Option<usize>,
+}

@@ -1,0 +1,66 @@
+//! Where the model runs.
+
+use vcp_checkpoint::Weights;
+use vcp_predict::{Predictor, PredictorOptions};
+
+use crate::args::DeviceName;
+use crate::exit::OrUsage;
+
+#[cfg(not(feature = "wgpu"))]
+mod without_gpu;
+#[cfg(not(feature = "wgpu"))]
+use without_gpu as gpu;
+
+#[cfg(feature = "wgpu")]
+mod gpu;
+
+/// A device that is there.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Cpu,
+    Gpu(gpu::Gpu),
+}
+
+impl Place {
+    /// What `--device` comes to on this machine. Says so where that is not the CPU, unless `quiet`.
+    ///
+    /// # Errors
+    /// As wrong usage, when a GPU was asked for and cannot be used.
+    pub(crate) fn find(name: DeviceName, quiet: bool) -> anyhow::Result<Self> {
+        match name {
+            DeviceName::Cpu => Ok(Self::Cpu),
+            DeviceName::Auto => Ok(gpu::best(quiet).map_or(Self::Cpu, Self::Gpu)),
+            DeviceName::Gpu(number) => gpu::named(number, quiet).map(Self::Gpu),
+        }
+    }
+
+    /// For people, and for results.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Gpu(gpu) => gpu.name(),
+        }
+    }
+
+    /// A predictor with its model there.
+    pub(crate) fn predictor(
+        &self,
+        weights: &Weights,
+        options: &PredictorOptions,
+    ) -> anyhow::Result<Predictor> {
+        match self {
+            Self::Cpu => Predictor::new(weights, options).or_usage(),
+            Self::Gpu(gpu) => gpu.predictor(weights, options).or_usage(),
+        }
+    }
+
+    /// For what runs on Burn: training.
+    #[cfg(feature = "train")]
+    #[allow(dead_code, reason = "for the commands that train")]
+    pub(crate) fn burn(&self) -> vcp_burn::Device {
+        match self {
+            Self::Cpu => vcp_burn::Device::flex(),
+            Self::Gpu(gpu) => gpu.burn(),
+        }
+    }
+}

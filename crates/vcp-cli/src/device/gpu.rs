@@ -1,0 +1,108 @@
+//! GPUs, through Burn.
+
+use vcp_burn::Burn;
+use vcp_burn::gpu::{Adapter, AdapterKind, adapters};
+use vcp_checkpoint::Weights;
+use vcp_predict::{Error, Predictor, PredictorOptions};
+
+use crate::console;
+use crate::exit::usage;
+
+/// A GPU that is ready.
+#[derive(Debug)]
+pub(crate) struct Gpu(vcp_burn::gpu::Gpu);
+
+/// The best GPU, if there is one that can be used.
+pub(super) fn best(quiet: bool) -> Option<Gpu> {
+    let adapter = adapters().into_iter().find(is_real)?;
+    match open(&adapter, quiet) {
+        Ok(gpu) => Some(gpu),
+        Err(error) => {
+            if !quiet {
+                console::note(&format!("{error} The model runs on the CPU."));
+            }
+            None
+        }
+    }
+}
+
+/// The one of this number, or the best one.
+pub(super) fn named(number: Option<usize>, quiet: bool) -> anyhow::Result<Gpu> {
+    let all = adapters();
+    let found = match number {
+        None => all.iter().find(|adapter| is_real(adapter)),
+        Some(number) => all.get(number),
+    };
+    match found {
+        Some(adapter) => open(adapter, quiet),
+        None => Err(usage(missing(number, &all))),
+    }
+}
+
+/// A driver that computes on the CPU is slower than the CPU itself: it is for tests.
+fn is_real(adapter: &Adapter) -> bool {
+    adapter.kind != AdapterKind::Software
+}
+
+fn open(adapter: &Adapter, quiet: bool) -> anyhow::Result<Gpu> {
+    let gpu = adapter.open().map_err(|error| {
+        let kind = words(adapter.kind);
+        usage(format!(
+            "The {kind} of this machine cannot be used: {error}. Its driver may be too old; \
+             --device cpu does without."
+        ))
+    })?;
+    if !quiet {
+        console::note(&format!("The model runs on {}.", gpu.name));
+    }
+    Ok(Gpu(gpu))
+}
+
+fn missing(number: Option<usize>, all: &[Adapter]) -> String {
+    let listed: Vec<String> = all
+        .iter()
+        .enumerate()
+        .map(|(at, adapter)| format!("gpu:{at} is a {}", words(adapter.kind)))
+        .collect();
+    let asked = match number {
+        None => "There is no GPU here that can be used".to_owned(),
+        Some(number) => format!("There is no gpu:{number} here"),
+    };
+    if all.is_empty() {
+        format!(
+            "{asked}: no driver for Vulkan, Metal or Direct3D 12 names one. Install the driver of your \
+             GPU, or take --device cpu."
+        )
+    } else {
+        format!("{asked}: {}.", listed.join(", "))
+    }
+}
+
+fn words(kind: AdapterKind) -> &'static str {
+    match kind {
+        AdapterKind::Discrete => "graphics card",
+        AdapterKind::Integrated => "GPU in the processor",
+        AdapterKind::Virtual => "virtual GPU",
+        AdapterKind::Other => "GPU of unknown kind",
+        AdapterKind::Software => "driver that computes on the CPU, slower than --device cpu",
+    }
+}
+
+impl Gpu {
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(super) fn predictor(
+        &self,
+        weights: &Weights,
+        options: &PredictorOptions,
+    ) -> Result<Predictor, Error> {
+        Predictor::on(Burn::new(self.0.device.clone()), weights, options)
+    }
+
+    #[cfg(feature = "train")]
+    pub(super) fn burn(&self) -> vcp_burn::Device {
+        self.0.device.clone()
+    }
+}

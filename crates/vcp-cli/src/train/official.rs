@@ -1,0 +1,284 @@
+//! `vcp-clip train`: what VCP-CLIP adds to CLIP, on images with masks.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use toml::Table;
+use vcp_checkpoint::{LearnedGeometry, Weights};
+use vcp_dataset::{Augmentation, Sample, Split};
+use vcp_evaluate::digest_of_listing;
+use vcp_predict::PredictorOptions;
+use vcp_train::{
+    DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer, hold_out,
+};
+
+use super::session::{Outputs, Session, ValidationSet, prepare_folder};
+use crate::args::{
+    AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs, ValidationArgs,
+};
+use crate::data::Datasets;
+use crate::device::Place;
+use crate::exit::{Exit, OrUsage, usage};
+use crate::model::Choice;
+
+const GIGABYTE: f64 = 1e9;
+
+/// One data set's samples.
+struct Set {
+    layout: &'static str,
+    name: String,
+    samples: Vec<Sample>,
+}
+
+pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
+    let split = split("--split", &arguments.split)?;
+    let datasets = Datasets::new(arguments.data.clone(), false)?;
+    let decode = datasets.decode_options().clone();
+    let mut sets = read(&datasets, split)?;
+    let recipe = recipe(
+        &arguments.recipe,
+        sets.iter().all(|set| set.layout == "mvtec"),
+    );
+    recipe.check().or_usage()?;
+
+    let mut judged = judged_apart(&arguments.validation, &arguments.data)?;
+    let share = arguments.validation.val_share;
+    if !(0.0..1.0).contains(&share) {
+        return Err(usage(format!(
+            "--val-share takes a number from 0 to below 1, not {share}."
+        )));
+    }
+    for set in sets.iter_mut().filter(|_| share > 0.0) {
+        let held_out = hold_out(&mut set.samples, share, recipe.seed);
+        judged.extend(
+            held_out
+                .into_iter()
+                .map(|sample| categorised(&set.name, sample)),
+        );
+    }
+    if judged.is_empty() && arguments.validation.patience.is_some() {
+        return Err(usage(
+            "--patience needs something to judge epochs by: --val-share or --val-dataset.",
+        ));
+    }
+    let mut sources = Vec::new();
+    let mut augmented = Vec::new();
+    for set in sets {
+        let augmentation = augmentation(&arguments.augmentation, set.layout)?;
+        augmentation.check().or_usage()?;
+        sources.push(Source {
+            layout: set.layout,
+            name: set.name,
+            images: set.samples.len(),
+            digest: digest_of_listing(&set.samples),
+            augmentation: augmentation.clone(),
+        });
+        augmented.push((set.samples, augmentation));
+    }
+
+    let (seed, workers) = (recipe.seed, arguments.workers.get());
+    let learned = LearnedGeometry {
+        context_vectors: arguments.context_vectors,
+        deep_prompts: arguments.deep_prompts,
+        ..LearnedGeometry::default()
+    };
+    let choice = Choice::to_train(arguments.choice, learned, seed)?;
+    let weights = choice.open()?;
+    let side = weights.settings().image_size;
+    let examples = DatasetExamples::augmented(augmented, side, decode.clone(), seed);
+    if examples.count() == 0 {
+        return Err(usage(
+            "There is nothing to train on: of no image of this split it is known where its defects \
+             are. --split names another.",
+        ));
+    }
+    let configuration = configuration(&weights, &recipe, &sources, &judged)?;
+    prepare_folder(&arguments.out, arguments.restart)?;
+    let place = Place::find(arguments.device.device, arguments.quiet)?;
+    let options = PredictorOptions::default();
+    let mut trainer = Trainer::new(
+        choice.open()?,
+        recipe,
+        examples.count(),
+        place.burn(),
+        &options,
+    )?;
+    trainer.keep_features((arguments.feature_cache.max(0.0) * GIGABYTE) as u64);
+    Session {
+        folder: arguments.out,
+        trainer,
+        examples: Arc::new(examples),
+        weights,
+        configuration,
+        outputs: Outputs::Checkpoints {
+            averaged: arguments.average,
+        },
+        validation: (!judged.is_empty()).then_some(ValidationSet {
+            samples: judged,
+            decode,
+            options,
+        }),
+        patience: arguments.validation.patience,
+        save_every: arguments.save_every,
+        workers,
+        quiet: arguments.quiet,
+    }
+    .run()
+}
+
+/// Data sets with the samples of a split.
+fn read(datasets: &Datasets, split: Option<Split>) -> anyhow::Result<Vec<Set>> {
+    let belongs = |sample: &Sample| split.is_none_or(|split| sample.split.belongs_to(split));
+    let sets = datasets.read()?.into_iter().map(|read| Set {
+        layout: read.layout,
+        name: read.dataset.name,
+        samples: read.dataset.samples.into_iter().filter(belongs).collect(),
+    });
+    Ok(sets.collect())
+}
+
+/// A sample under the name of its category, which two data sets may share.
+fn categorised(set: &str, sample: Sample) -> (String, Sample) {
+    (format!("{set}/{}", sample.category), sample)
+}
+
+/// Samples of data sets that are judged by and not trained on.
+fn judged_apart(
+    arguments: &ValidationArgs,
+    data: &DatasetArgs,
+) -> anyhow::Result<Vec<(String, Sample)>> {
+    if arguments.val_dataset.is_empty() {
+        if arguments.val_root.is_empty() {
+            return Ok(Vec::new());
+        }
+        return Err(usage(
+            "--val-root needs a --val-dataset that says how it lies.",
+        ));
+    }
+    let split = split("--val-split", &arguments.val_split)?;
+    let datasets = Datasets::new(
+        DatasetArgs {
+            dataset: arguments.val_dataset.clone(),
+            root: arguments.val_root.clone(),
+            category: arguments.val_category.clone(),
+            manifest: None,
+            name: None,
+            normal: None,
+            anomalous: None,
+            masks: None,
+            ..data.clone()
+        },
+        false,
+    )?;
+    let sets = read(&datasets, split)?;
+    let all = sets.into_iter().flat_map(|set| {
+        let name = set.name;
+        let samples = set.samples.into_iter();
+        samples.map(move |sample| categorised(&name, sample))
+    });
+    Ok(all.collect())
+}
+
+fn split(option: &str, name: &str) -> anyhow::Result<Option<Split>> {
+    match (name, Split::parse(name)) {
+        ("all", _) => Ok(None),
+        (_, Some(split @ (Split::Train | Split::Validation | Split::Test))) => Ok(Some(split)),
+        _ => Err(usage(format!(
+            "{option} takes train, validation, test or all, not '{name}'."
+        ))),
+    }
+}
+
+fn recipe(arguments: &RecipeArgs, is_mvtec: bool) -> Recipe {
+    let usual = if is_mvtec { 2e-5 } else { 4e-5 };
+    Recipe {
+        scope: Scope::Learned,
+        epochs: arguments.epochs,
+        batch_size: arguments.batch_size,
+        learning_rate: arguments.learning_rate.unwrap_or(usual),
+        temperature_learning_rate: if arguments.fixed_temperatures {
+            0.0
+        } else {
+            arguments.temperature_learning_rate
+        },
+        schedule: match arguments.schedule {
+            ScheduleName::Constant => Schedule::Constant,
+            ScheduleName::Cosine => Schedule::Cosine,
+        },
+        warm_up: arguments.warm_up,
+        beta1: arguments.beta1,
+        beta2: arguments.beta2,
+        epsilon: arguments.epsilon,
+        weight_decay: arguments.weight_decay,
+        clip_norm: arguments.clip_norm,
+        loss: LossWeights {
+            focal: arguments.focal,
+            dice: arguments.dice,
+            grid: arguments.grid_loss,
+            image: arguments.image_loss,
+            ..Recipe::default().loss
+        },
+        pixels_from: 0.0,
+        dropout: arguments.dropout,
+        seed: arguments.seed,
+    }
+}
+
+fn augmentation(arguments: &AugmentationArgs, layout: &str) -> anyhow::Result<Augmentation> {
+    if arguments.augment == AugmentName::None {
+        return Ok(Augmentation::none());
+    }
+    let [least, most] = arguments.noise_variance[..] else {
+        return Err(usage(
+            "--noise-variance takes two numbers, the smallest and the largest: A,B.",
+        ));
+    };
+    let usual = if layout == "mvtec" {
+        Augmentation::official_mvtec()
+    } else {
+        Augmentation::default()
+    };
+    Ok(Augmentation {
+        mosaic: arguments.mosaic.unwrap_or(usual.mosaic),
+        rotation: arguments.rotation,
+        rotation_degrees: arguments.rotation_degrees,
+        quarter_turns: arguments.quarter_turns,
+        brightness_contrast: arguments.brightness_contrast,
+        brightness_limit: arguments.brightness_limit,
+        contrast_limit: arguments.contrast_limit,
+        noise: arguments.noise,
+        noise_variance: [least, most],
+        blur_or_jitter: arguments.blur_or_jitter,
+        jitter_limit: arguments.jitter_limit,
+        jitter_hue: arguments.jitter_hue,
+    })
+}
+
+#[derive(Serialize)]
+struct Source {
+    layout: &'static str,
+    name: String,
+    images: usize,
+    digest: String,
+    augmentation: Augmentation,
+}
+
+/// All that the run depends on.
+fn configuration(
+    weights: &Weights,
+    recipe: &Recipe,
+    sources: &[Source],
+    judged: &[(String, Sample)],
+) -> anyhow::Result<Table> {
+    let mut table = super::configuration(weights, recipe)?;
+    table.insert("data".to_owned(), toml::Value::try_from(sources)?);
+    if !judged.is_empty() {
+        let mut validation = Table::new();
+        let count = i64::try_from(judged.len())?;
+        validation.insert("images".to_owned(), count.into());
+        let digest = digest_of_listing(judged.iter().map(|(_, sample)| sample));
+        validation.insert("digest".to_owned(), digest.into());
+        table.insert("validation".to_owned(), validation.into());
+    }
+    Ok(table)
+}

@@ -1,0 +1,363 @@
+//! `vcp-clip train` and `pretrain`: what a run leaves behind, and that it can be interrupted.
+
+#![cfg(feature = "train")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use support::cli::{Outcome, Workplace, bundle};
+use support::data::mvtec;
+use vcp_checkpoint::{TensorFile, Weights};
+
+/// A short training on a small data set.
+fn train(workplace: &Workplace, out: &str, further: &[&str]) -> Command {
+    let usual = [
+        "train",
+        "--dataset",
+        "mvtec",
+        "--root",
+        "set",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "3",
+        "--learning-rate",
+        "1e-3",
+        "--save-every",
+        "1",
+        "--out",
+        out,
+    ];
+    let mut command = workplace.command(usual);
+    command.args(further);
+    if !further.contains(&"--clip") {
+        command.arg("--model").arg(bundle());
+    }
+    command
+}
+
+fn run(workplace: &Workplace, out: &str, further: &[&str]) -> Outcome {
+    Outcome::of(train(workplace, out, further).output().unwrap())
+}
+
+/// The log without what depends on the clock.
+fn log(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .map(|mut line: Value| {
+            let line_fields = line.as_object_mut().unwrap();
+            line_fields.remove("seconds");
+            line_fields.remove("images_per_second");
+            line
+        })
+        .collect()
+}
+
+fn same_bytes(workplace: &Workplace, one: &str, other: &str) {
+    let read = |name: &str| fs::read(workplace.path(name)).unwrap();
+    assert!(read(one) == read(other), "{one} and {other} differ");
+}
+
+#[test]
+fn a_run_leaves_models_logs_and_what_it_was() {
+    let workplace = mvtec();
+    let options = ["--val-share", "0.3", "--average", "2", "--mosaic", "0.5"];
+    let found = run(&workplace, "run", &options).ends_with(0);
+    assert_eq!(found.stdout, "");
+    found
+        .says("Epoch 3 of 3: mean loss")
+        .says("pixel AP on the validation images");
+    let files = workplace.files("run");
+    for name in [
+        "config.toml",
+        "state.safetensors",
+        "metrics.jsonl",
+        "loss.png",
+        "epoch-001.pth",
+        "epoch-003.pth",
+        "last.pth",
+        "last.safetensors",
+        "best.pth",
+        "best.safetensors",
+        "average.pth",
+        "average.safetensors",
+    ] {
+        assert!(files.iter().any(|file| file == name), "{name}: {files:?}");
+    }
+    assert!(
+        files
+            .iter()
+            .any(|file| file.starts_with("events.out.tfevents."))
+    );
+    same_bytes(&workplace, "run/last.pth", "run/epoch-003.pth");
+
+    // What was trained is in both, and CLIP is as it was.
+    let weights = |name: &str| Weights::open_bundle(&workplace.path(name)).unwrap();
+    let (start, last) = (
+        Weights::open_bundle(bundle()).unwrap(),
+        weights("run/last.safetensors"),
+    );
+    let checkpoint = TensorFile::open(&workplace.path("run/last.pth")).unwrap();
+    let learned = last.read_checkpoint(&checkpoint).unwrap();
+    assert!(learned.len() > 10);
+    for tensor in last.tensors() {
+        let (name, values) = (tensor.name(), tensor.to_f32());
+        let before = start.tensor(name).unwrap().to_f32();
+        match learned.get(name) {
+            Some(learned) => assert_eq!(&values, learned, "{name}"),
+            None => assert_eq!(values, before, "{name}"),
+        }
+    }
+    let changed = last.tensors().filter(|it| {
+        it.name().starts_with("vcp.") && it.to_f32() != start.tensor(it.name()).unwrap().to_f32()
+    });
+    assert!(changed.count() > 10);
+
+    let lines = log(&workplace.path("run"));
+    let steps: Vec<u64> = lines
+        .iter()
+        .map(|line| line["step"].as_u64().unwrap())
+        .collect();
+    assert!(steps.is_sorted());
+    let judged = lines
+        .iter()
+        .filter(|line| line["validation"]["pixel_ap"].is_number());
+    assert_eq!(judged.count(), 3);
+
+    let photo = "set/bolt/test/bent/000.png";
+    workplace
+        .run(&["segment", photo, "--model", "./run/best.safetensors"])
+        .ends_with(0);
+    // It is complete, so the same again does nothing.
+    let before = fs::read(workplace.path("run/state.safetensors")).unwrap();
+    run(&workplace, "run", &options).ends_with(0);
+    assert!(before == fs::read(workplace.path("run/state.safetensors")).unwrap());
+}
+
+#[test]
+fn a_killed_run_ends_as_an_unbroken_one() {
+    let workplace = mvtec();
+    let options = ["--val-share", "0.3", "--average", "3"];
+    run(&workplace, "unbroken", &options).ends_with(0);
+    for (number, pause) in [3_u64, 40, 90, 150, 210, 30, 270, 120, 330]
+        .into_iter()
+        .enumerate()
+    {
+        let mut child = train(&workplace, "broken", &options)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(pause + 17 * number as u64));
+        // SIGKILL: nothing can be tidied up.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    run(&workplace, "broken", &options).ends_with(0);
+    for name in [
+        "last.pth",
+        "epoch-002.pth",
+        "best.safetensors",
+        "average.safetensors",
+    ] {
+        same_bytes(
+            &workplace,
+            &format!("broken/{name}"),
+            &format!("unbroken/{name}"),
+        );
+    }
+    let [broken, unbroken] = ["broken", "unbroken"].map(|name| log(&workplace.path(name)));
+    assert_eq!(broken, unbroken);
+    // Whatever was being written when it was killed is not taken for a result.
+    let [broken, unbroken] = ["broken", "unbroken"].map(|folder| {
+        let files = workplace.files(folder);
+        let is_result = |file: &String| !(file.starts_with('.') || file.starts_with("events."));
+        files.into_iter().filter(is_result).collect::<Vec<_>>()
+    });
+    assert_eq!(broken, unbroken);
+}
+
+#[test]
+fn only_the_same_run_goes_on() {
+    let workplace = mvtec();
+    run(&workplace, "run", &["--epochs", "1"]).ends_with(2);
+    let short = |further: &[&str]| {
+        let mut command = workplace.command([
+            "train",
+            "--dataset",
+            "mvtec",
+            "--root",
+            "set",
+            "--epochs",
+            "1",
+            "--batch-size",
+            "4",
+            "--out",
+            "run",
+            "--quiet",
+        ]);
+        command.args(further).arg("--model").arg(bundle());
+        Outcome::of(command.output().unwrap())
+    };
+    short(&[]).ends_with(0);
+    short(&["--seed", "4", "--dice", "2"])
+        .ends_with(2)
+        .says("recipe.loss.dice, recipe.seed")
+        .says("--restart");
+    short(&["--augment", "none"])
+        .ends_with(2)
+        .says("another data");
+    let quiet = short(&["--seed", "4", "--restart"]).ends_with(0);
+    assert_eq!(quiet.stderr, "");
+    // Another file in the folder is not the run's.
+    workplace.write("run/mine.txt", "kept");
+    short(&["--restart"]).ends_with(0);
+    assert!(workplace.path("run/mine.txt").is_file());
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let workplace = mvtec();
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &["--split", "dev"],
+            "--split takes train, validation, test or all",
+        ),
+        (&["--patience", "2"], "--val-share or --val-dataset"),
+        (&["--dropout", "1"], "dropped of prompts is 1"),
+        (
+            &["--noise-variance", "3"],
+            "--noise-variance takes two numbers",
+        ),
+        (&["--val-root", "set"], "--val-root needs a --val-dataset"),
+    ];
+    for (options, message) in cases {
+        let found = run(&workplace, "run", options).ends_with(2).says(message);
+        assert_eq!(found.stdout, "");
+    }
+    let mut bare =
+        workplace.command(["train", "--dataset", "mvtec", "--root", "set", "--out", "x"]);
+    Outcome::of(bare.output().unwrap())
+        .ends_with(2)
+        .says("--clip FILE");
+    assert!(!workplace.path("run").exists());
+}
+
+/// CLIP's weights of the fixture.
+fn clip(workplace: &Workplace) {
+    let packed = fs::File::open(vcp_testing::fixtures().join("mini/clip.pt.gz")).unwrap();
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    workplace.write("clip.pt", bytes);
+}
+
+#[test]
+fn clip_alone_is_enough_and_pytorch_opens_what_comes_out() {
+    let workplace = mvtec();
+    clip(&workplace);
+    let options = [
+        "--clip",
+        "clip.pt",
+        "--taps",
+        "1,2",
+        "--image-size",
+        "70",
+        "--augment",
+        "none",
+        "--feature-cache",
+        "1",
+    ];
+    run(&workplace, "run", &options).ends_with(0);
+    let plain: Vec<&str> = options.into_iter().take(8).collect();
+    run(&workplace, "without", &plain).ends_with(0);
+    same_bytes(&workplace, "run/last.pth", "without/last.pth");
+    workplace
+        .run(&[
+            "segment",
+            "set/bolt/test/bent/000.png",
+            "--clip",
+            "clip.pt",
+            "--checkpoint",
+            "run/last.pth",
+            "--taps",
+            "1,2",
+            "--image-size",
+            "70",
+        ])
+        .ends_with(0);
+
+    let python = std::env::var_os("VCP_CLIP_PYTHON").unwrap_or_else(|| "python3".into());
+    let script = "import json, sys, torch\n\
+        def flat(prefix, value):\n\
+        \x20   if isinstance(value, dict):\n\
+        \x20       for key, part in value.items(): yield from flat(prefix + [key], part)\n\
+        \x20   else: yield '.'.join(prefix), list(value.shape), value.detach().double().sum().item()\n\
+        print(json.dumps(list(flat([], torch.load(sys.argv[1], map_location='cpu')))))";
+    let path = workplace.path("run/last.pth");
+    let ran = Command::new(python)
+        .arg("-c")
+        .arg(script)
+        .arg(&path)
+        .output();
+    let Some(ran) = ran.ok().filter(|ran| ran.status.success()) else {
+        eprintln!("skipped: no Python with torch is at hand");
+        return;
+    };
+    let found: Vec<(String, Vec<usize>, f64)> = serde_json::from_slice(&ran.stdout).unwrap();
+    let ours = TensorFile::open(&path).unwrap();
+    assert_eq!(found.len(), ours.names().count());
+    for (name, shape, sum) in found {
+        let tensor = ours.tensor(&name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(tensor.shape(), shape, "{name}");
+        let own: f64 = tensor.to_f32().iter().map(|&value| f64::from(value)).sum();
+        assert!(
+            (own - sum).abs() < 1e-6 * sum.abs().max(1.0),
+            "{name}: {own} {sum}"
+        );
+    }
+}
+
+#[test]
+fn a_small_model_is_trained_from_nothing() {
+    let workplace = Workplace::new();
+    let pretrain = |out: &str, side: &str, further: &[&str]| {
+        let usual = [
+            "pretrain",
+            "--out",
+            out,
+            "--width",
+            "64",
+            "--layers",
+            "2",
+            "--text-layers",
+            "1",
+            "--taps",
+            "1,2",
+            "--image-size",
+            side,
+            "--epochs",
+            "2",
+            "--epoch-images",
+            "16",
+        ];
+        workplace.run(&[&usual, further].concat())
+    };
+    pretrain("one", "32", &[]).ends_with(0).says("Epoch 2 of 2");
+    pretrain("two", "32", &["--workers", "3", "--average", "2"]).ends_with(0);
+    same_bytes(&workplace, "one/last.safetensors", "two/last.safetensors");
+    assert!(workplace.path("two/average.safetensors").is_file());
+    // Going on with a trained one, on larger pictures.
+    pretrain("three", "48", &["--from", "one/last.safetensors"]).ends_with(0);
+    let weights = Weights::open_bundle(&workplace.path("three/last.safetensors")).unwrap();
+    assert_eq!(weights.settings().image_size, 48);
+    assert_eq!(weights.geometry().native_grid, 6);
+}

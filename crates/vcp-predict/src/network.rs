@@ -1,0 +1,109 @@
+//! The model on its device, whichever that is.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use vcp_checkpoint::Weights;
+use vcp_cpu::{Cpu, Tensor};
+use vcp_model::{Model, Operations, VisionFeatures};
+
+use crate::predictor::Logits;
+
+/// A device that a [`Predictor`](crate::Predictor) can put its model on: one that many threads may use.
+pub trait Device:
+    Operations<Tensor: Send + Sync, Linear: Send + Sync, Norm: Send + Sync> + Send + Sync + 'static
+{
+}
+
+impl<O> Device for O where
+    O: Operations<Tensor: Send + Sync, Linear: Send + Sync, Norm: Send + Sync>
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Images [count, 3, side·side] in, logits out.
+pub(crate) trait Network: Send + Sync {
+    /// All of it, without leaving the device in between.
+    fn logits(&self, shape: [usize; 3], images: &[f32]) -> Vec<Logits>;
+
+    /// The vision tower. The features end in the memory of `cpu`, wherever the tower ran.
+    fn vision(&self, cpu: &Cpu, shape: [usize; 3], images: &[f32]) -> VisionFeatures<Tensor>;
+
+    /// All that comes after the tower.
+    fn decode(&self, cpu: &Cpu, features: &VisionFeatures<Tensor>) -> Vec<Logits>;
+}
+
+/// A model and the device that it has been loaded on.
+pub(crate) struct Loaded<O: Device> {
+    device: Arc<O>,
+    pub(crate) model: Model<O>,
+}
+
+impl<O: Device> Loaded<O> {
+    pub(crate) fn new(device: Arc<O>, weights: &Weights) -> Result<Self, vcp_model::Error> {
+        let model = Model::load(&*device, weights)?;
+        Ok(Self { device, model })
+    }
+}
+
+impl<O: Device> Loaded<O> {
+    fn features(&self, shape: [usize; 3], images: &[f32]) -> VisionFeatures<O::Tensor> {
+        self.device.run(|| {
+            let images = self.device.constant(shape, images);
+            self.model.vision.forward(&*self.device, &images)
+        })
+    }
+
+    fn branches(&self, features: &VisionFeatures<O::Tensor>) -> Vec<Logits> {
+        let decoder = &self.model.decoder;
+        let [batch, _, _] = self.device.shape(&features.image_feature);
+        let size = decoder.grid() * decoder.grid();
+        let [branch1, branch2] = self.device.run(|| {
+            let grids = decoder.forward(&*self.device, features);
+            [grids.branch1, grids.branch2].map(|taps| {
+                let values = taps.iter().map(|tap| self.device.values(tap));
+                values.collect::<Vec<_>>()
+            })
+        });
+        let pick = |taps: &[Vec<f32>], index: usize| {
+            let taps = taps.iter().map(|tap| tap[index * size..][..size].to_vec());
+            taps.collect()
+        };
+        let images = (0..batch).map(|index| Logits {
+            branch1: pick(&branch1, index),
+            branch2: pick(&branch2, index),
+        });
+        images.collect()
+    }
+}
+
+impl<O: Device> Network for Loaded<O> {
+    fn logits(&self, shape: [usize; 3], images: &[f32]) -> Vec<Logits> {
+        self.branches(&self.features(shape, images))
+    }
+
+    fn vision(&self, cpu: &Cpu, shape: [usize; 3], images: &[f32]) -> VisionFeatures<Tensor> {
+        let features = self.features(shape, images);
+        each(&features, |x| moved(&*self.device, x, cpu))
+    }
+
+    fn decode(&self, cpu: &Cpu, features: &VisionFeatures<Tensor>) -> Vec<Logits> {
+        self.branches(&each(features, |x| moved(cpu, x, &*self.device)))
+    }
+}
+
+fn each<A, B>(features: &VisionFeatures<A>, change: impl Fn(&A) -> B) -> VisionFeatures<B> {
+    VisionFeatures {
+        image_feature: change(&features.image_feature),
+        taps: features.taps.iter().map(change).collect(),
+    }
+}
+
+/// A tensor of one device on another: itself, not a copy, if it is what the other device works with too.
+fn moved<A: Device, B: Device>(from: &A, x: &A::Tensor, to: &B) -> B::Tensor {
+    let same = (x as &dyn Any).downcast_ref::<B::Tensor>();
+    same.cloned()
+        .unwrap_or_else(|| to.constant(from.shape(x), &from.values(x)))
+}
