@@ -170,7 +170,8 @@ impl Session {
                 },
             )?;
         }
-        let is_complete = trainer.position().epoch >= trainer.recipe().epochs;
+        // An epoch whose files are missing is not over, even if its last step has been made.
+        let is_complete = memory.written >= trainer.recipe().epochs;
         if !(is_complete || memory.is_ended) {
             return Ok(Exit::Interrupted);
         }
