@@ -177,6 +177,15 @@ fn a_killed_run_ends_as_an_unbroken_one() {
     }
     let [broken, unbroken] = ["broken", "unbroken"].map(|name| log(&workplace.path(name)));
     assert_eq!(broken, unbroken);
+    // As if it had been killed when all of the last epoch was written but the state that says so.
+    let state = workplace.path("broken/state.safetensors");
+    let mut bytes = std::fs::read(&state).unwrap();
+    let epochs = br#"\"written\":3"#;
+    let at = bytes.windows(epochs.len()).position(|it| it == epochs);
+    bytes[at.unwrap() + epochs.len() - 1] = b'2';
+    std::fs::write(&state, bytes).unwrap();
+    run(&workplace, "broken", &options).ends_with(0);
+    assert_eq!(log(&workplace.path("broken")), unbroken);
     // Whatever was being written when it was killed is not taken for a result.
     let [broken, unbroken] = ["broken", "unbroken"].map(|folder| {
         let files = workplace.files(folder);

@@ -115,13 +115,19 @@ impl Log {
             let known = figures
                 .into_iter()
                 .filter_map(|(name, figure)| Some((name.to_owned(), figure?)));
-            self.written.write(&Record {
+            let record = Record {
                 step: trainer.steps(),
                 epoch: done as u64,
                 seconds: self.seconds(),
                 validation: known.collect(),
                 ..Record::default()
-            })?;
+            };
+            // It was killed after it had written this, and before the state that knows of it.
+            let is_written =
+                |last: &Record| last.epoch == record.epoch && last.validation == record.validation;
+            if !self.written.last().is_some_and(is_written) {
+                self.written.write(&record)?;
+            }
             if let Some(blend) = found.blend {
                 let percent = 100.0 * blend;
                 let _ = write!(line, "; pixel AP on the validation images {percent:.2} %");

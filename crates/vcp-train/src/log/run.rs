@@ -39,13 +39,14 @@ impl RunLog {
         })
     }
 
-    /// Writes a record to `metrics.jsonl` and to the event file.
+    /// Writes a record to the event file and to `metrics.jsonl`, in this order: what is in
+    /// `metrics.jsonl` is in both, wherever the process is killed.
     ///
     /// # Errors
-    /// As [`MetricsLog::append`] and [`EventWriter::scalars`].
+    /// As [`EventWriter::scalars`] and [`MetricsLog::append`].
     pub fn write(&mut self, record: &Record) -> Result<(), Error> {
-        self.metrics.append(record)?;
-        self.events.scalars(record.step, &record.scalars())
+        self.events.scalars(record.step, &record.scalars())?;
+        self.metrics.append(record)
     }
 
     /// The step of the last record in `metrics.jsonl`.
