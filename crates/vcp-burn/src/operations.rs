@@ -123,7 +123,11 @@ impl Operations for Burn {
         let result = sum.reshape([batch, rows, outputs]);
         match after {
             After::Nothing => result,
-            After::Activate(Activation::Gelu) => activation::gelu(result),
+            // Not Burn's own: the slope that it gives is that of the approximation with tanh.
+            After::Activate(Activation::Gelu) => {
+                let share = (result.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
+                result * 0.5 * (share + 1.0)
+            }
             After::Activate(Activation::QuickGelu) => {
                 result.clone() * activation::sigmoid(result * 1.702)
             }
