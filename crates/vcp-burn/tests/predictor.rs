@@ -10,7 +10,7 @@ use vcp_testing::{Tolerance, assert_close, goldens, mini};
 
 const OPTIONS: PredictorOptions = PredictorOptions {
     threads: NonZero::new(2),
-    blend: [0.2, 0.8],
+    blend: None,
     smoothing: 8.0,
     score_pixels: None,
 };

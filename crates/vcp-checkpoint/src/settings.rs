@@ -24,7 +24,7 @@ pub enum Activation {
 }
 
 /// How a model is to be run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The tapped vision blocks, counted from 1, strictly ascending.
@@ -37,6 +37,25 @@ pub struct Settings {
     pub anomalous_templates: Vec<String>,
     /// The activation of both towers.
     pub activation: Activation,
+    /// Shares of branch 1 and branch 2 in the map. Files name it only where it is not the published
+    /// models'.
+    #[serde(default = "official_blend", skip_serializing_if = "is_official")]
+    pub blend: [f32; 2],
+}
+
+fn official_blend() -> [f32; 2] {
+    [0.2, 0.8]
+}
+
+fn is_official(blend: &[f32; 2]) -> bool {
+    *blend == official_blend()
+}
+
+/// Whether maps can be made with these shares of the branches: numbers from 0 to
+/// [`MOST_SHARE`](Settings::MOST_SHARE) that are not both 0.
+fn is_blend(blend: [f32; 2]) -> bool {
+    let is_share = |share: f32| (0.0..=Settings::MOST_SHARE).contains(&share);
+    blend.into_iter().all(is_share) && blend[0] + blend[1] > 0.0
 }
 
 impl Default for Settings {
@@ -48,11 +67,16 @@ impl Default for Settings {
             normal_templates: vec![format!("a photo of a good {CLASS_PLACEHOLDER}")],
             anomalous_templates: vec![format!("a photo of a damaged {CLASS_PLACEHOLDER}")],
             activation: Activation::Gelu,
+            blend: official_blend(),
         }
     }
 }
 
 impl Settings {
+    /// The largest share of a branch in the map. Only the proportion of the two matters to figures, and
+    /// with large ones maps would hold no numbers any more.
+    pub const MOST_SHARE: f32 = 1000.0;
+
     /// The default texts and activation with taps spread evenly over the vision tower, the last one
     /// on its last block, and an image size of 37 patches, for any geometry. For ViT-L-14-336 this
     /// is [`Settings::default`].
@@ -86,6 +110,14 @@ impl Settings {
         if let Some(tap) = self.taps.iter().find(|tap| !(1..=layers).contains(*tap)) {
             return refuse(format!(
                 "tap {tap} is not one of the vision blocks 1 to {layers}"
+            ));
+        }
+        if !is_blend(self.blend) {
+            return refuse(format!(
+                "the branches' shares in the map are {:?}, expected two numbers from 0 to {} that are \
+                 not both 0",
+                self.blend,
+                Self::MOST_SHARE
             ));
         }
         let (size, patch) = (self.image_size, geometry.patch_size);

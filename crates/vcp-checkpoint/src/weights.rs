@@ -198,6 +198,20 @@ impl Weights {
         &self.settings
     }
 
+    /// Sets the shares of the branches in the map.
+    ///
+    /// # Errors
+    /// If they are not numbers from 0 to [`Settings::MOST_SHARE`], or both 0.
+    pub fn set_blend(&mut self, blend: [f32; 2]) -> Result<(), Error> {
+        let settings = Settings {
+            blend,
+            ..self.settings.clone()
+        };
+        settings.validate(&self.geometry).map_err(Error::new)?;
+        self.settings = settings;
+        Ok(())
+    }
+
     /// The same model with other settings. A calibration stays, although it was found with the old
     /// ones.
     ///

@@ -52,7 +52,9 @@ impl ModelRecord {
             sources.map(|source| source.sha256.clone()).collect()
         };
         if self.settings != other.settings {
-            Some("with other settings (image size, taps, templates or activation)")
+            Some(
+                "with other settings (image size, taps, templates, activation or shares of the branches)",
+            )
         } else if digests(self) != digests(other) {
             Some("with other weights")
         } else {

@@ -146,7 +146,7 @@ fn a_run_leaves_models_logs_and_what_it_was() {
 #[test]
 fn a_killed_run_ends_as_an_unbroken_one() {
     let workplace = mvtec();
-    let options = ["--val-share", "0.3", "--average", "3"];
+    let options = ["--val-share", "0.3", "--average", "3", "--learned-blend"];
     run(&workplace, "unbroken", &options).ends_with(0);
     for (number, pause) in [3_u64, 40, 90, 150, 210, 30, 270, 120, 330]
         .into_iter()
@@ -193,6 +193,39 @@ fn a_killed_run_ends_as_an_unbroken_one() {
         files.into_iter().filter(is_result).collect::<Vec<_>>()
     });
     assert_eq!(broken, unbroken);
+}
+
+#[test]
+fn learned_shares_of_the_branches_are_kept_and_used() {
+    let workplace = mvtec();
+    run(&workplace, "plain", &[]).ends_with(0);
+    run(&workplace, "learned", &["--learned-blend"])
+        .ends_with(0)
+        .says("shares of the branches");
+    // The training is the same.
+    same_bytes(&workplace, "plain/last.pth", "learned/last.pth");
+    let blend = |name: &str| {
+        let weights = Weights::open_bundle(&workplace.path(name)).unwrap();
+        weights.settings().blend
+    };
+    assert_eq!(blend("plain/last.safetensors"), [0.2, 0.8]);
+    let learned = blend("learned/last.safetensors");
+    assert_ne!(learned, [0.2, 0.8]);
+    assert!((learned[0] + learned[1] - 1.0).abs() < 1e-6, "{learned:?}");
+
+    let protocol = |out: &str, further: &[&str]| {
+        let options = ["eval", "--dataset", "mvtec", "--root", "set", "--out", out];
+        let model = ["--model", "./learned/last.safetensors"];
+        workplace
+            .run(&[&options[..], &model, further].concat())
+            .ends_with(0);
+        let results = fs::read(workplace.path(&format!("{out}/results.json"))).unwrap();
+        let results: Value = serde_json::from_slice(&results).unwrap();
+        let shares = results["protocol"]["blend"].as_array().unwrap().clone();
+        [0, 1].map(|branch| shares[branch].as_f64().unwrap() as f32)
+    };
+    assert_eq!(protocol("own", &[]), learned);
+    assert_eq!(protocol("asked", &["--blend", "0.2,0.8"]), [0.2, 0.8]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::num::NonZero;
 
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use vcp_checkpoint::Calibration;
+use vcp_checkpoint::{Calibration, Settings};
 use vcp_image::DecodeOptions;
 use vcp_metrics::PixelOptions;
 use vcp_predict::PredictorOptions;
@@ -62,7 +62,7 @@ impl Default for Protocol {
         let predictor = PredictorOptions::default();
         let pixels = PixelOptions::default();
         Self {
-            blend: predictor.blend,
+            blend: Settings::default().blend,
             smoothing: predictor.smoothing,
             score_pixels: None,
             aupro_limit: pixels.fpr_limit,
@@ -86,7 +86,7 @@ impl Protocol {
     pub fn predictor_options(&self, threads: Option<NonZero<usize>>) -> PredictorOptions {
         PredictorOptions {
             threads,
-            blend: self.blend,
+            blend: Some(self.blend),
             smoothing: self.smoothing,
             score_pixels: self.score_pixels,
         }

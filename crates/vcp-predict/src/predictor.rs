@@ -17,8 +17,8 @@ use vcp_model::{MapMaker, Operations as _, VisionFeatures};
 pub struct PredictorOptions {
     /// Worker threads on the CPU; all cores if `None`.
     pub threads: Option<NonZero<usize>>,
-    /// Shares of branch 1 and branch 2 in the map.
-    pub blend: [f32; 2],
+    /// Shares of branch 1 and branch 2 in the map; the model's own if `None`.
+    pub blend: Option<[f32; 2]>,
     /// Standard deviation of the smoothing, in pixels of the map; 0 for none.
     pub smoothing: f32,
     /// How many of a branch's largest pixels make the score; [`pixels_for_score`] if `None`.
@@ -29,7 +29,7 @@ impl Default for PredictorOptions {
     fn default() -> Self {
         Self {
             threads: None,
-            blend: [0.2, 0.8],
+            blend: None,
             smoothing: 8.0,
             score_pixels: None,
         }
@@ -82,6 +82,8 @@ pub struct Predictor {
     may_fail: bool,
     maps: MapMaker,
     options: PredictorOptions,
+    /// Shares of the branches in the map.
+    blend: [f32; 2],
     side: usize,
     /// Rows of the vision tower for one image.
     rows: usize,
@@ -131,6 +133,7 @@ impl Predictor {
             may_fail,
             maps,
             options: *options,
+            blend: options.blend.unwrap_or(weights.settings().blend),
             side: weights.settings().image_size,
             rows,
             tower_operations: tower_operations(weights.geometry(), rows as u64),
@@ -312,7 +315,7 @@ impl Predictor {
 
     /// The map to look at, from those of the branches.
     pub(crate) fn blend(&self, branch1: &[f32], branch2: &[f32]) -> Vec<f32> {
-        let [first, second] = self.options.blend;
+        let [first, second] = self.blend;
         let both = branch1.iter().zip(branch2);
         let mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
         if self.options.smoothing > 0.0 {

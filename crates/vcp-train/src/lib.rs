@@ -8,6 +8,7 @@
 
 mod average;
 mod batches;
+mod blend;
 mod dataset;
 mod dropout;
 mod error;

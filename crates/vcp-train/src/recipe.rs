@@ -77,6 +77,9 @@ pub struct Recipe {
     /// Share of the prompts' channels that is dropped in each step, anew for every image, template and
     /// block; the rest is scaled up to make up for it.
     pub dropout: f32,
+    /// Whether the branches' shares in the map are those that would have made the focal and dice loss of
+    /// the blended map least over the images of an epoch, instead of 0.2 and 0.8. No weight depends on it.
+    pub learned_blend: bool,
     /// Share of the steps after which the losses on pixels (focal and dice) join.
     pub pixels_from: f32,
     /// From which the order of examples, augmentation and start values follow.
@@ -108,6 +111,7 @@ impl Default for Recipe {
                 image: 0.0,
             },
             dropout: 0.1,
+            learned_blend: false,
             pixels_from: 0.0,
             seed: 333,
         }
@@ -160,6 +164,12 @@ impl Recipe {
                     "{name} is {value}; expected 0 or more and less than 1."
                 ));
             }
+        }
+        if self.learned_blend && self.loss.focal + self.loss.dice == 0.0 {
+            return refuse(
+                "The branches' shares are learned by the focal and dice loss, and both have weight 0."
+                    .to_owned(),
+            );
         }
         if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
             let found = self.epsilon;

@@ -29,6 +29,8 @@ pub struct State {
     pub values: BTreeMap<String, Vec<f32>>,
     /// What the optimiser remembers.
     pub optimiser: AdamState,
+    /// What the search for the branches' shares has summed up; nothing if there is none.
+    pub blend: Vec<f64>,
     /// Whatever else the caller wants to find again.
     pub extra: serde_json::Value,
 }
@@ -39,6 +41,8 @@ struct Description {
     position: Position,
     steps: u64,
     optimiser_steps: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blend: Vec<f64>,
     extra: serde_json::Value,
 }
 
@@ -64,6 +68,7 @@ impl State {
             position: self.position,
             steps: self.steps,
             optimiser_steps: self.optimiser.steps,
+            blend: self.blend.clone(),
             extra: self.extra.clone(),
         };
         let description =
@@ -166,6 +171,7 @@ impl State {
                 steps: description.optimiser_steps,
                 moments,
             },
+            blend: description.blend,
             extra: description.extra,
         })
     }

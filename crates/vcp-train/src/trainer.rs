@@ -6,6 +6,7 @@ use vcp_checkpoint::Weights;
 use vcp_model::{Decoder, GridLogits, Model, Operations as _, VisionFeatures};
 use vcp_predict::{Predictor, PredictorOptions};
 
+use crate::blend::BlendSearch;
 use crate::dropout::Dropping;
 use crate::features::{FeatureCache, seen};
 use crate::image_loss::image_loss;
@@ -23,6 +24,8 @@ pub struct Trainer {
     tower: Option<Predictor>,
     /// What it saw in images that come again.
     features: FeatureCache,
+    /// Over the images of the epoch so far, where the recipe asks for it.
+    blend: Option<BlendSearch>,
     batches_in_epoch: usize,
     position: Position,
     steps: u64,
@@ -82,6 +85,7 @@ impl Trainer {
         let adam = Adam::new(options(&recipe));
         let trainer = Self {
             batches_in_epoch: examples.div_ceil(recipe.batch_size),
+            blend: recipe.learned_blend.then(BlendSearch::new),
             recipe,
             weights,
             burn,
@@ -114,6 +118,16 @@ impl Trainer {
                 "The saved training is of another model: {name} differs. Start anew in another folder."
             )));
         }
+        if self.blend.is_some() {
+            let found = BlendSearch::from_sums(&state.blend);
+            self.blend = Some(found.ok_or_else(|| {
+                Error::Recipe(
+                    "The saved training knows nothing of the branches' shares. Start anew in another \
+                     folder."
+                        .to_owned(),
+                )
+            })?);
+        }
         self.adam = Adam::from_state(options(&self.recipe), state.optimiser, &self.burn);
         (self.position, self.steps) = (state.position, state.steps);
         self.extra = state.extra;
@@ -128,6 +142,12 @@ impl Trainer {
             steps: self.steps,
             values: self.burn.trained_values(),
             optimiser: self.adam.state(),
+            blend: self
+                .blend
+                .iter()
+                .flat_map(BlendSearch::sums)
+                .copied()
+                .collect(),
             extra: self.extra.clone(),
         }
     }
@@ -187,7 +207,17 @@ impl Trainer {
         for (name, values) in self.burn.trained_values() {
             weights.replace(&name, values)?;
         }
+        if let Some(blend) = self.blend() {
+            weights.set_blend(blend)?;
+        }
         Ok(())
+    }
+
+    /// The shares of branch 1 and branch 2 in the map that suit the images of the last epoch, or of the
+    /// one that goes on, best, if the recipe asks for them.
+    #[must_use]
+    pub fn blend(&self) -> Option<[f32; 2]> {
+        self.blend.as_ref().map(BlendSearch::best)
     }
 
     /// One step.
@@ -195,7 +225,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::NotFinite`] with the batch's images; nothing has changed then.
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, Error> {
-        let losses = self.losses(batch)?;
+        let (losses, blend) = self.losses(batch)?;
         let [loss, branch1, branch2] =
             [&losses.total, &losses.branch1, &losses.branch2].map(|loss| self.value(loss));
         let mut gradients = self.burn.gradients(&losses.total);
@@ -229,6 +259,7 @@ impl Trainer {
             shape.is_ok_and(|dimensions| dimensions >= 2)
         };
         self.adam.step(&self.burn, &gradients, rate, is_matrix);
+        self.blend = blend;
         self.steps += 1;
         self.position = after(batch.position, self.batches_in_epoch);
         Ok(StepReport {
@@ -247,7 +278,8 @@ impl Trainer {
         self.burn.values(&x).first().copied().unwrap_or(f32::NAN)
     }
 
-    fn losses(&mut self, batch: &Batch) -> Result<Losses, Error> {
+    /// The batch's losses, and the search for the branches' shares with this batch in it.
+    fn losses(&mut self, batch: &Batch) -> Result<(Losses, Option<BlendSearch>), Error> {
         let side = self.weights.settings().image_size;
         let count = batch.names.len();
         let truth = self.burn.constant([count, side, side], &batch.truth);
@@ -273,7 +305,17 @@ impl Trainer {
             let of_images = image_loss(&self.burn, &logits, &batch.truth, side);
             losses.total = losses.total + of_images * parts.image;
         }
-        Ok(losses)
+        let mut blend = self.blend.clone();
+        if let Some(search) = &mut blend {
+            if batch.position.batch == 0 {
+                *search = BlendSearch::new();
+            }
+            let map = |taps| self.burn.values(&decoder.map(&self.burn, taps));
+            let maps = [map(&logits.branch1), map(&logits.branch2)];
+            let maps = [maps[0].as_slice(), &maps[1]];
+            search.add(maps, &batch.truth, side * side, self.recipe.loss);
+        }
+        Ok((losses, blend))
     }
 
     /// The logits for a batch of `count` images, and a decoder to make maps of them with.

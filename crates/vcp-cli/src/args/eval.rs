@@ -39,12 +39,12 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Shares of branch 1 and branch 2 in the maps.
+    /// Shares of branch 1 and branch 2 in the maps; the model's own, which are 0.2,0.8 unless others
+    /// were learned, if not given.
     #[arg(
         long,
         value_name = "A,B",
         value_delimiter = ',',
-        default_value = "0.2,0.8",
         allow_hyphen_values = true,
         help_heading = "Protocol"
     )]

@@ -116,6 +116,11 @@ pub(crate) struct RecipeArgs {
     #[arg(long)]
     pub(crate) fixed_temperatures: bool,
 
+    /// Learn the shares of the branches in the map, which are 0.2 and 0.8 otherwise. Bundles keep them;
+    /// .pth files have no place for them.
+    #[arg(long)]
+    pub(crate) learned_blend: bool,
+
     /// How the learning rate goes.
     #[arg(long, value_name = "NAME", value_enum, default_value = "constant")]
     pub(crate) schedule: ScheduleName,

@@ -1,6 +1,6 @@
 //! Which calibration an evaluation goes by.
 
-use vcp_checkpoint::Weights;
+use vcp_checkpoint::{Settings, Weights};
 use vcp_evaluate::Protocol;
 use vcp_predict::pixels_for_score;
 
@@ -32,7 +32,7 @@ pub(super) fn settle(
     };
     let protocol = &options.protocol;
     let other = other_windows(calibration, protocol.tiling.as_ref()).or_else(|| {
-        let other = other_constants(protocol, weights.settings().image_size);
+        let other = other_constants(protocol, weights.settings());
         other.map(|option| format!("without {option}"))
     });
     if let Some(other) = other {
@@ -55,11 +55,11 @@ pub(super) fn settle(
 }
 
 /// An option that makes other values of the same image than `calibrate` has seen, if there is one.
-fn other_constants(protocol: &Protocol, image_size: usize) -> Option<&'static str> {
+fn other_constants(protocol: &Protocol, settings: &Settings) -> Option<&'static str> {
     let usual = Protocol::default();
     let is_usual_count =
-        |count: std::num::NonZeroUsize| count.get() == pixels_for_score(image_size);
-    if protocol.blend.map(f32::to_bits) != usual.blend.map(f32::to_bits) {
+        |count: std::num::NonZeroUsize| count.get() == pixels_for_score(settings.image_size);
+    if protocol.blend.map(f32::to_bits) != settings.blend.map(f32::to_bits) {
         Some("--blend")
     } else if protocol.smoothing.to_bits() != usual.smoothing.to_bits() {
         Some("--smoothing")

@@ -39,6 +39,9 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     let plan = Plan::new(options.datasets.read()?, &options)?;
     let place = Place::find(options.device, options.quiet)?;
     let (mut weights, set_aside) = options.choice.open_saying()?;
+    if options.blend.is_none() {
+        options.protocol.blend = weights.settings().blend;
+    }
     calibration::settle(&mut options, &mut weights, set_aside)?;
     options.create_folder()?;
     let stop = Stop::on_signals()?;

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use vcp_checkpoint::Settings;
 use vcp_dataset::Split;
 use vcp_evaluate::Protocol;
 
@@ -11,16 +12,14 @@ use crate::data::Datasets;
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
 
-/// The largest share of a branch. Figures see only the proportion of the two, and with large ones
-/// maps would hold no numbers any more.
-const MOST_SHARE: f32 = 1000.0;
-
 /// The validated options.
 pub(super) struct Options {
     pub(super) datasets: Datasets,
     /// All if `None`.
     pub(super) split: Option<Split>,
     pub(super) choice: Choice,
+    /// Shares of the branches; the model's own if `None`.
+    pub(super) blend: Option<[f32; 2]>,
     pub(super) protocol: Protocol,
     /// A file with thresholds, in place of the model's own.
     pub(super) calibration: Option<PathBuf>,
@@ -51,16 +50,18 @@ impl Options {
         let Some(out) = arguments.out else {
             return Err(usage("Say where the results are to go with --out DIR."));
         };
-        let is_share = |share: &f32| (0.0..=MOST_SHARE).contains(share);
+        let most = Settings::MOST_SHARE;
+        let is_share = |share: &f32| (0.0..=most).contains(share);
         let blend = match arguments.blend[..] {
+            [] => None,
             [first, second] if is_share(&first) && is_share(&second) && first + second > 0.0 => {
-                [first, second]
+                Some([first, second])
             }
             _ => {
                 let found: Vec<String> = arguments.blend.iter().map(f32::to_string).collect();
                 return Err(usage(format!(
                     "--blend takes two shares A,B, of branch 1 and of branch 2: numbers from 0 to \
-                     {MOST_SHARE} that are not both 0, not {}.",
+                     {most} that are not both 0, not {}.",
                     found.join(",")
                 )));
             }
@@ -75,7 +76,7 @@ impl Options {
             return Err(usage("--aupimo-bounds takes two rates LO,HI."));
         };
         let protocol = Protocol {
-            blend,
+            blend: blend.unwrap_or(Settings::default().blend),
             smoothing: arguments.smoothing,
             score_pixels: arguments.score_pixels,
             aupro_limit: arguments.aupro_limit,
@@ -105,6 +106,7 @@ impl Options {
             datasets: Datasets::new(arguments.data, arguments.orientation)?,
             split,
             choice: Choice::new(arguments.choice)?,
+            blend,
             protocol,
             calibration: arguments.calibration,
             out,

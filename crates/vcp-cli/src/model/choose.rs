@@ -202,6 +202,8 @@ pub(crate) fn difference(one: &Settings, other: &Settings) -> Option<&'static st
         Some("with other taps")
     } else if one.activation != other.activation {
         Some("with another activation")
+    } else if one.blend != other.blend {
+        Some("with other shares of the branches")
     } else {
         Some("with other templates")
     }

@@ -133,6 +133,12 @@ impl Log {
                 let _ = write!(line, "; pixel AP on the validation images {percent:.2} %");
             }
         }
+        if let Some([branch1, branch2]) = trainer.blend() {
+            let _ = write!(
+                line,
+                "; shares of the branches {branch1:.2} and {branch2:.2}"
+            );
+        }
         self.written.draw(&ChartOptions::default())?;
         if self.shows_epochs {
             let clear = if self.shows_steps { "\r\x1b[K" } else { "" };

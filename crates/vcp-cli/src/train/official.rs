@@ -218,6 +218,7 @@ fn recipe(arguments: &RecipeArgs, is_mvtec: bool) -> Recipe {
             image: arguments.image_loss,
             ..Recipe::default().loss
         },
+        learned_blend: arguments.learned_blend,
         pixels_from: 0.0,
         dropout: arguments.dropout,
         seed: arguments.seed,

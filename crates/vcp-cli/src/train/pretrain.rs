@@ -73,6 +73,7 @@ fn recipe(arguments: &PretrainArgs) -> Recipe {
             defect: arguments.defect_weight,
             ..Recipe::default().loss
         },
+        learned_blend: false,
         pixels_from: arguments.pixels_from,
         dropout: 0.0,
         seed: arguments.seed,

@@ -1,5 +1,6 @@
 //! A training in its folder: from wherever it stands to its end, with all that it leaves behind.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -64,9 +65,22 @@ struct Memory {
     /// The best validation so far, and its epoch.
     best: Option<(f64, usize)>,
     is_ended: bool,
+    /// The branches' shares in the map after each epoch, where they are learned.
+    blends: BTreeMap<usize, [f32; 2]>,
 }
 
 impl Memory {
+    /// The mean of the branches' shares over epochs, if they are known of all of them.
+    fn blend(&self, epochs: &[usize]) -> Option<[f32; 2]> {
+        let blends: Option<Vec<_>> = epochs.iter().map(|it| self.blends.get(it)).collect();
+        let blends = blends.filter(|blends| !blends.is_empty())?;
+        let mean = |branch: usize| {
+            let sum: f32 = blends.iter().map(|blend| blend[branch]).sum();
+            sum / blends.len() as f32
+        };
+        Some([mean(0), mean(1)])
+    }
+
     /// The numbers of so many last epochs.
     fn last(&self, count: usize) -> std::ops::RangeInclusive<usize> {
         self.written.saturating_sub(count - 1).max(1)..=self.written
@@ -218,7 +232,7 @@ impl Session {
 
 /// The keys whose values differ, `program` left out: a newer version may go on.
 fn differences(prefix: &str, one: &Table, other: &Table) -> Vec<String> {
-    let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     keys.into_iter()
         .filter(|key| !(prefix.is_empty() && *key == "program"))
         .flat_map(|key| match (one.get(key), other.get(key)) {
@@ -261,6 +275,9 @@ impl Epoch<'_> {
             return Ok(ended(memory));
         }
         trainer.write_into(self.weights)?;
+        if let Some(blend) = trainer.blend() {
+            memory.blends.insert(done, blend);
+        }
         let mut names = vec![format!("epoch-{done:03}"), "last".to_owned()];
         let found = match self.validation {
             Some(set) => {
@@ -326,6 +343,9 @@ fn bundle_at_the_end(
         let of_epoch = |epoch: &usize| folder.join(format!("epoch-{epoch:03}.pth"));
         let paths: Vec<PathBuf> = epochs.iter().map(of_epoch).collect();
         average(weights, &paths)?;
+        if let Some(blend) = memory.blend(epochs) {
+            weights.set_blend(blend)?;
+        }
         let path = |ending: &str| folder.join(format!("{name}.{ending}"));
         weights.write_checkpoint(&path("pth"))?;
         Ok(weights.write_bundle(&path("safetensors"), Precision::AsStored)?)
