@@ -14,6 +14,10 @@ use vcp_burn::{Adam, AdamOptions, Burn, Device};
 use vcp_checkpoint::{Geometry, Settings, Weights};
 use vcp_model::{Decoder, Operations as _, VisionFeatures};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let options: HashMap<String, String> = std::env::args()
         .skip(1)

@@ -47,8 +47,10 @@ fn official_blend() -> [f32; 2] {
     [0.2, 0.8]
 }
 
+// By reference, because that is how serde calls it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_official(blend: &[f32; 2]) -> bool {
-    *blend == official_blend()
+    blend.map(f32::to_bits) == official_blend().map(f32::to_bits)
 }
 
 /// Whether maps can be made with these shares of the branches: numbers from 0 to

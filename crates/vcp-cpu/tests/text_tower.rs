@@ -74,6 +74,7 @@ fn random(r: usize, n: usize, layers: usize, normal: &[&str], anomalous: &[&str]
         normal_templates: texts(normal),
         anomalous_templates: texts(anomalous),
         activation: Activation::Gelu,
+        ..Settings::default()
     };
     Weights::random(geometry, settings, 11).expect("a sensible geometry")
 }

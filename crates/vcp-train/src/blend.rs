@@ -120,10 +120,16 @@ mod tests {
         let [knowing, ignorant, truth] = maps();
         let mut search = BlendSearch::new();
         search.add([&knowing, &ignorant], &truth, 64, OFFICIAL);
-        assert_eq!(search.best(), [1.0, 0.0]);
+        assert_eq!(
+            search.best().map(f32::to_bits),
+            [1.0_f32, 0.0].map(f32::to_bits)
+        );
         let mut search = BlendSearch::new();
         search.add([&ignorant, &knowing], &truth, 64, OFFICIAL);
-        assert_eq!(search.best(), [0.0, 1.0]);
+        assert_eq!(
+            search.best().map(f32::to_bits),
+            [0.0_f32, 1.0].map(f32::to_bits)
+        );
         assert_eq!(BlendSearch::from_sums(search.sums()), Some(search));
         assert_eq!(BlendSearch::from_sums(&[0.0; 3]), None);
     }
@@ -135,7 +141,10 @@ mod tests {
         let half = |first: f32, second: f32| [vec![first; 32], vec![second; 32]].concat();
         let mut search = BlendSearch::new();
         search.add([&half(0.9, 0.1), &half(0.1, 0.9)], &truth, 64, OFFICIAL);
-        assert_eq!(search.best(), [0.5, 0.5]);
+        assert_eq!(
+            search.best().map(f32::to_bits),
+            [0.5_f32, 0.5].map(f32::to_bits)
+        );
     }
 
     #[test]

@@ -10,8 +10,18 @@ use super::math::{gelu, gelu_slope, quick_gelu, quick_gelu_slope};
 use super::product::{Matrix, MatrixMut, Threads, product};
 use super::{Fused, dimensions, like, tensor, values};
 
-/// Rows that one piece of work has: enough that packing the weights for each does not count.
-const ROWS: usize = 256;
+/// Rows that one piece of work has: enough that packing the weights for each hardly counts. How rows are
+/// cut does not depend on the number of threads, and so neither do results.
+const ROWS: usize = 512;
+
+/// Who computes a product with so many rows: a single piece of work is shared by all.
+fn threads(rows: usize) -> Threads {
+    if rows <= ROWS {
+        Threads::All
+    } else {
+        Threads::One
+    }
+}
 
 /// x·W + b, then an activation or a residual. Inputs: x [batch, rows, inputs], W as stored, b [outputs]
 /// if there is one, and the residual [batch, rows, outputs] if there is one.
@@ -155,7 +165,7 @@ impl Fused for LinearLayer {
             let count = x.len() / width.max(1);
             let mut out = MatrixMut::all(to, [count, outputs]);
             let x = Matrix::all(x, [count, width]);
-            product(&mut out, is_started, x, matrix, 1.0, Threads::One);
+            product(&mut out, is_started, x, matrix, 1.0, threads(batch * rows));
         };
         let mut before = match self.activation {
             Some(_) if keep => vec![0.0; result.len()],
@@ -224,7 +234,7 @@ impl Fused for LinearLayer {
                     let count = to.len() / width.max(1);
                     let mut out = MatrixMut::all(to, [count, width]);
                     let of_sum = Matrix::all(of_sum, [count, outputs]);
-                    product(&mut out, false, of_sum, weight, 1.0, Threads::One);
+                    product(&mut out, false, of_sum, weight, 1.0, threads(batch * rows));
                 });
             like(&kept.x, of_x)
         });

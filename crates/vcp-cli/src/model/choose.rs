@@ -202,10 +202,12 @@ pub(crate) fn difference(one: &Settings, other: &Settings) -> Option<&'static st
         Some("with other taps")
     } else if one.activation != other.activation {
         Some("with another activation")
-    } else if one.blend != other.blend {
-        Some("with other shares of the branches")
-    } else {
+    } else if one.normal_templates != other.normal_templates
+        || one.anomalous_templates != other.anomalous_templates
+    {
         Some("with other templates")
+    } else {
+        Some("with other shares of the branches")
     }
 }
 
