@@ -45,8 +45,8 @@ impl Blocking {
             InstructionSet::Avx2 => Self {
                 rows: 6,
                 columns: 16,
-                panels: 24,
-                depth: 512,
+                panels: 40,
+                depth: 256,
             },
             InstructionSet::Portable => Self {
                 rows: 6,
@@ -210,10 +210,15 @@ pub(crate) fn multiply(
         .with_max_len(1)
         .for_each_init(
             || {
-                let partial = blocking.panels * blocking.rows * blocking.columns;
+                // What a single slice of the sum finishes is not kept in between.
+                let tiles = if matrix.inputs > blocking.depth {
+                    row_panels.div_ceil(row_blocks) * column_panels.div_ceil(column_blocks)
+                } else {
+                    0
+                };
                 (
                     pool.take(blocking.depth * blocking.columns),
-                    pool.take(partial),
+                    pool.take(tiles * blocking.rows * blocking.columns),
                 )
             },
             |(weights, partial), task| {
@@ -244,7 +249,8 @@ fn share(total: usize, parts: usize, index: usize) -> Range<usize> {
 kernel! {
     /// # Safety
     /// The panel ranges must lie within the call's; no other task may write the same ones;
-    /// `weights` holds `depth · columns` and `partial` one tile for each row panel.
+    /// `weights` holds `depth · columns`; where the sum is longer than `depth`, `partial` holds
+    /// one tile for each pair of panels.
     unsafe fn block(
         call: &Call<'_>,
         row_panels: Range<usize>,
@@ -266,26 +272,25 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
     let width = NV * V::LANES;
     let depth = call.matrix.inputs;
     debug_assert!(weights.len() >= call.depth.min(depth) * width);
-    debug_assert!(partial.len() >= row_panels.len() * MR * width);
+    debug_assert!(
+        depth <= call.depth || partial.len() >= row_panels.len() * column_panels.len() * MR * width
+    );
     let total = call.matrix.outputs.div_ceil(width) * width * depth;
-    for column_panel in column_panels {
-        let mut start = 0;
-        while start < depth {
-            let count = call.depth.min(depth - start);
-            let last = start + count == depth;
+    let mut start = 0;
+    while start < depth {
+        let count = call.depth.min(depth - start);
+        let last = start + count == depth;
+        for (column_index, column_panel) in column_panels.clone().enumerate() {
             let offset = (column_panel * depth + start) * width;
             // SAFETY: the packed matrix holds `depth · width` values for each column panel,
             // the packed rows `depth · MR` for each row panel, and `partial` one tile for
-            // each row panel of this block.
+            // each pair of panels of this block.
             unsafe {
                 let (b, next, bytes) = match &call.matrix.panels {
                     Panels::Single(memory) => {
                         let b = memory.elements::<f32>(total).as_ptr().add(offset);
-                        (
-                            b,
-                            b.wrapping_add(count * width).cast::<u8>(),
-                            size_of::<f32>(),
-                        )
+                        let next = b.wrapping_add(depth * width).cast::<u8>();
+                        (b, next, size_of::<f32>())
                     }
                     Panels::Half(memory) => {
                         let from = memory.elements::<u16>(total).as_ptr().add(offset);
@@ -294,29 +299,35 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                             V::load_half(from.add(i)).store(weights.as_mut_ptr().add(i));
                             i += V::LANES;
                         }
-                        let next = from.wrapping_add(count * width).cast::<u8>();
+                        let next = from.wrapping_add(depth * width).cast::<u8>();
                         (weights.as_ptr(), next, size_of::<u16>())
                     }
                 };
                 // While this piece of the weights is in use, the next one comes closer, some
-                // lines with every tile; and the place of a finished tile comes before it.
+                // lines with every tile; and the places of a tile's sums before they are read
+                // or written.
                 let lines = (count * width * bytes).div_ceil(LINE);
                 let lines_per_tile = lines.div_ceil(row_panels.len());
                 for (index, row_panel) in row_panels.clone().enumerate() {
                     let a = call.packed.as_ptr().add((row_panel * depth + start) * MR);
-                    let kept = partial.as_mut_ptr().add(index * MR * width);
+                    let tile = column_index * row_panels.len() + index;
+                    let kept = partial.as_mut_ptr().wrapping_add(tile * MR * width);
                     for line in index * lines_per_tile..((index + 1) * lines_per_tile).min(lines) {
                         V::prefetch(next.wrapping_add(line * LINE).cast());
+                    }
+                    if start > 0 || !last {
+                        for line in (0..MR * width).step_by(LINE / size_of::<f32>()) {
+                            V::prefetch(kept.wrapping_add(line));
+                        }
                     }
                     if last {
                         prefetch_output::<V, MR, NV>(call, row_panel * MR, column_panel * width);
                     }
-                    let mut sum = if start == 0 {
-                        tile::zero::<V, MR, NV>()
-                    } else {
-                        tile::load::<V, MR, NV>(kept, width)
-                    };
+                    let mut sum = tile::zero::<V, MR, NV>();
                     tile::accumulate(count, a, MR, b, &mut sum);
+                    if start > 0 {
+                        tile::add::<V, MR, NV>(&mut sum, kept, width);
+                    }
                     if last {
                         finish_tile(call, row_panel * MR, column_panel * width, &sum);
                     } else {
@@ -324,8 +335,8 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                     }
                 }
             }
-            start += count;
         }
+        start += count;
     }
 }
 
