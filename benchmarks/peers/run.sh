@@ -11,13 +11,6 @@ installed="$environment/requirements.installed.txt"
 if ! cmp --silent "$requirements" "$installed"; then
     echo "Installing the packages of requirements.txt into $environment (once)." >&2
     "${PYTHON:-python3}" -m venv "$environment"
-    if [[ "$(uname -s)" == Linux ]]; then
-        # The wheels on PyPI bring several gigabytes of CUDA libraries that nothing here uses.
-        "$environment/bin/python" -m pip install --quiet --retries 0 --timeout 20 \
-            --index-url https://download.pytorch.org/whl/cpu \
-            "$(grep '^torch==' "$requirements")" ||
-            echo "PyTorch's index of CPU wheels cannot be used; PyPI's wheel serves as well." >&2
-    fi
     "$environment/bin/python" -m pip install --quiet --requirement "$requirements" >&2
     cp "$requirements" "$installed"
 fi

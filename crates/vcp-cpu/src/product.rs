@@ -26,10 +26,11 @@ pub(crate) struct Blocking {
     pub(crate) rows: usize,
     /// Columns of a tile.
     pub(crate) columns: usize,
-    /// Row panels that one task works on: their activations should stay in the second-level
-    /// cache.
+    /// Row panels that one task works on: a slice of their activations should stay in the
+    /// second-level cache.
     pub(crate) panels: usize,
-    /// Terms of the sum that are done before moving on to the next tile.
+    /// Terms of a slice: so many of every sum of a task are done before the next ones begin. The
+    /// weights of a tile's columns should stay in the first-level cache.
     pub(crate) depth: usize,
 }
 
