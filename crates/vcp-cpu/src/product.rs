@@ -27,10 +27,11 @@ pub(crate) struct Blocking {
     /// Columns of a tile.
     pub(crate) columns: usize,
     /// Row panels that one task works on: a slice of their activations should stay in the
-    /// second-level cache.
+    /// second-level cache, or not far from it.
     pub(crate) panels: usize,
     /// Terms of a slice: so many of every sum of a task are done before the next ones begin. The
-    /// weights of a tile's columns should stay in the first-level cache.
+    /// weights of a tile's columns should stay in the first-level cache where that has room for
+    /// them (with AVX-512 it has not: fewer, longer slices were faster).
     pub(crate) depth: usize,
 }
 
@@ -153,6 +154,9 @@ pub(crate) enum Layout {
     Heads { rows_per_image: usize },
 }
 
+/// Sums that a task may keep between slices, roughly: 1 MiB of them.
+const MOST_KEPT: usize = 1 << 18;
+
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -196,7 +200,12 @@ pub(crate) fn multiply(
     // Row blocks of equal size, no larger than the cache wants; then as many column blocks
     // as give every thread several tasks, so that none waits long for the last.
     let row_blocks = row_panels.div_ceil(blocking.panels);
-    let column_blocks = (8 * threads).div_ceil(row_blocks).clamp(1, column_panels);
+    let column_blocks = (8 * threads).div_ceil(row_blocks);
+    // Between slices, a task keeps the sums of its whole block.
+    let kept_by_panel = row_panels.div_ceil(row_blocks) * blocking.rows * blocking.columns;
+    let column_blocks = column_blocks
+        .max((column_panels * kept_by_panel).div_ceil(MOST_KEPT))
+        .clamp(1, column_panels);
     let call = Call {
         packed: &packed,
         matrix,
@@ -316,19 +325,21 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                     for line in index * lines_per_tile..((index + 1) * lines_per_tile).min(lines) {
                         V::prefetch(next.wrapping_add(line * LINE).cast());
                     }
-                    if start > 0 || !last {
+                    if !(start == 0 && last) {
+                        // The tile after this one.
                         for line in (0..MR * width).step_by(LINE / size_of::<f32>()) {
-                            V::prefetch(kept.wrapping_add(line));
+                            V::prefetch(kept.wrapping_add(MR * width + line));
                         }
                     }
                     if last {
                         prefetch_output::<V, MR, NV>(call, row_panel * MR, column_panel * width);
                     }
-                    let mut sum = tile::zero::<V, MR, NV>();
+                    let mut sum = if start == 0 {
+                        tile::zero::<V, MR, NV>()
+                    } else {
+                        tile::load::<V, MR, NV>(kept, width)
+                    };
                     tile::accumulate(count, a, MR, b, &mut sum);
-                    if start > 0 {
-                        tile::add::<V, MR, NV>(&mut sum, kept, width);
-                    }
                     if last {
                         finish_tile(call, row_panel * MR, column_panel * width, &sum);
                     } else {

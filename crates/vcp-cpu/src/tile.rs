@@ -105,26 +105,6 @@ pub(crate) unsafe fn load<V: Vector, const MR: usize, const NV: usize>(
     }
 }
 
-/// Adds a tile stored as rows of `NV·LANES` elements, `row_step` apart.
-///
-/// # Safety
-/// All rows must be readable.
-#[inline(always)]
-pub(crate) unsafe fn add<V: Vector, const MR: usize, const NV: usize>(
-    tile: &mut [[V; NV]; MR],
-    from: *const f32,
-    row_step: usize,
-) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        for (i, row) in tile.iter_mut().enumerate() {
-            for (j, element) in row.iter_mut().enumerate() {
-                *element = element.add(V::load(from.add(i * row_step + j * V::LANES)));
-            }
-        }
-    }
-}
-
 /// Writes a tile as rows of `NV·LANES` elements, `row_step` apart.
 ///
 /// # Safety

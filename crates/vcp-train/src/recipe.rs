@@ -43,6 +43,12 @@ pub struct LossWeights {
     pub image: f32,
 }
 
+// By reference, because that is how serde calls it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_off(option: &bool) -> bool {
+    !option
+}
+
 /// Everything that a training depends on but the model it starts from, the data and the device. The
 /// defaults are the official ones for VisA.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,7 +84,10 @@ pub struct Recipe {
     /// block; the rest is scaled up to make up for it.
     pub dropout: f32,
     /// Whether the branches' shares in the map are those that would have made the focal and dice loss of
-    /// the blended map least over the images of an epoch, instead of 0.2 and 0.8. No weight depends on it.
+    /// the blended map least over the images of an epoch, instead of the model's own. No step depends on it;
+    /// which epoch is the best, and when patience ends a run, may. Named only where it is asked for, so
+    /// that runs begun before there was such a choice go on.
+    #[serde(skip_serializing_if = "is_off")]
     pub learned_blend: bool,
     /// Share of the steps after which the losses on pixels (focal and dice) join.
     pub pixels_from: f32,

@@ -214,10 +214,10 @@ impl Trainer {
     }
 
     /// The shares of branch 1 and branch 2 in the map that suit the images of the last epoch, or of the
-    /// one that goes on, best, if the recipe asks for them.
+    /// one that goes on, best, if the recipe asks for them and there was one.
     #[must_use]
     pub fn blend(&self) -> Option<[f32; 2]> {
-        self.blend.as_ref().map(BlendSearch::best)
+        self.blend.as_ref().and_then(BlendSearch::best)
     }
 
     /// One step.

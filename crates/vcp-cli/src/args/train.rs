@@ -116,8 +116,8 @@ pub(crate) struct RecipeArgs {
     #[arg(long)]
     pub(crate) fixed_temperatures: bool,
 
-    /// Learn the shares of the branches in the map, which are 0.2 and 0.8 otherwise. Bundles keep them;
-    /// .pth files have no place for them.
+    /// Learn the shares of the branches in the map, which are the model's own otherwise (0.2 and 0.8,
+    /// unless it brings others). Bundles keep them; .pth files have no place for them.
     #[arg(long)]
     pub(crate) learned_blend: bool,
 

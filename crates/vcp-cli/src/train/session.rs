@@ -339,6 +339,8 @@ fn bundle_at_the_end(
     averaged: usize,
     memory: &Memory,
 ) -> anyhow::Result<()> {
+    // Thresholds that the model brought were found with other weights.
+    weights.set_calibration(None)?;
     let mut bundle = |name: &str, epochs: &[usize]| -> anyhow::Result<()> {
         let of_epoch = |epoch: &usize| folder.join(format!("epoch-{epoch:03}.pth"));
         let paths: Vec<PathBuf> = epochs.iter().map(of_epoch).collect();
