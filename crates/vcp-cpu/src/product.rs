@@ -26,12 +26,10 @@ pub(crate) struct Blocking {
     pub(crate) rows: usize,
     /// Columns of a tile.
     pub(crate) columns: usize,
-    /// Row panels that one task works on: a slice of their activations should stay in the
-    /// second-level cache, or not far from it.
+    /// Row panels that one task works on: their activations should stay in the second-level
+    /// cache.
     pub(crate) panels: usize,
-    /// Terms of a slice: so many of every sum of a task are done before the next ones begin. The
-    /// weights of a tile's columns should stay in the first-level cache where that has room for
-    /// them (with AVX-512 it has not: fewer, longer slices were faster).
+    /// Terms of the sum that are done before moving on to the next tile.
     pub(crate) depth: usize,
 }
 
@@ -47,8 +45,8 @@ impl Blocking {
             InstructionSet::Avx2 => Self {
                 rows: 6,
                 columns: 16,
-                panels: 40,
-                depth: 256,
+                panels: 24,
+                depth: 512,
             },
             InstructionSet::Portable => Self {
                 rows: 6,
@@ -154,9 +152,6 @@ pub(crate) enum Layout {
     Heads { rows_per_image: usize },
 }
 
-/// Sums that a task may keep between slices, roughly: 1 MiB of them.
-const MOST_KEPT: usize = 1 << 18;
-
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -200,12 +195,7 @@ pub(crate) fn multiply(
     // Row blocks of equal size, no larger than the cache wants; then as many column blocks
     // as give every thread several tasks, so that none waits long for the last.
     let row_blocks = row_panels.div_ceil(blocking.panels);
-    let column_blocks = (8 * threads).div_ceil(row_blocks);
-    // Between slices, a task keeps the sums of its whole block.
-    let kept_by_panel = row_panels.div_ceil(row_blocks) * blocking.rows * blocking.columns;
-    let column_blocks = column_blocks
-        .max((column_panels * kept_by_panel).div_ceil(MOST_KEPT))
-        .clamp(1, column_panels);
+    let column_blocks = (8 * threads).div_ceil(row_blocks).clamp(1, column_panels);
     let call = Call {
         packed: &packed,
         matrix,
@@ -220,15 +210,10 @@ pub(crate) fn multiply(
         .with_max_len(1)
         .for_each_init(
             || {
-                // What a single slice of the sum finishes is not kept in between.
-                let tiles = if matrix.inputs > blocking.depth {
-                    row_panels.div_ceil(row_blocks) * column_panels.div_ceil(column_blocks)
-                } else {
-                    0
-                };
+                let partial = blocking.panels * blocking.rows * blocking.columns;
                 (
                     pool.take(blocking.depth * blocking.columns),
-                    pool.take(tiles * blocking.rows * blocking.columns),
+                    pool.take(partial),
                 )
             },
             |(weights, partial), task| {
@@ -259,8 +244,7 @@ fn share(total: usize, parts: usize, index: usize) -> Range<usize> {
 kernel! {
     /// # Safety
     /// The panel ranges must lie within the call's; no other task may write the same ones;
-    /// `weights` holds `depth · columns`; where the sum is longer than `depth`, `partial` holds
-    /// one tile for each pair of panels.
+    /// `weights` holds `depth · columns` and `partial` one tile for each row panel.
     unsafe fn block(
         call: &Call<'_>,
         row_panels: Range<usize>,
@@ -282,25 +266,26 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
     let width = NV * V::LANES;
     let depth = call.matrix.inputs;
     debug_assert!(weights.len() >= call.depth.min(depth) * width);
-    debug_assert!(
-        depth <= call.depth || partial.len() >= row_panels.len() * column_panels.len() * MR * width
-    );
+    debug_assert!(partial.len() >= row_panels.len() * MR * width);
     let total = call.matrix.outputs.div_ceil(width) * width * depth;
-    let mut start = 0;
-    while start < depth {
-        let count = call.depth.min(depth - start);
-        let last = start + count == depth;
-        for (column_index, column_panel) in column_panels.clone().enumerate() {
+    for column_panel in column_panels {
+        let mut start = 0;
+        while start < depth {
+            let count = call.depth.min(depth - start);
+            let last = start + count == depth;
             let offset = (column_panel * depth + start) * width;
             // SAFETY: the packed matrix holds `depth · width` values for each column panel,
             // the packed rows `depth · MR` for each row panel, and `partial` one tile for
-            // each pair of panels of this block.
+            // each row panel of this block.
             unsafe {
                 let (b, next, bytes) = match &call.matrix.panels {
                     Panels::Single(memory) => {
                         let b = memory.elements::<f32>(total).as_ptr().add(offset);
-                        let next = b.wrapping_add(depth * width).cast::<u8>();
-                        (b, next, size_of::<f32>())
+                        (
+                            b,
+                            b.wrapping_add(count * width).cast::<u8>(),
+                            size_of::<f32>(),
+                        )
                     }
                     Panels::Half(memory) => {
                         let from = memory.elements::<u16>(total).as_ptr().add(offset);
@@ -309,27 +294,19 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                             V::load_half(from.add(i)).store(weights.as_mut_ptr().add(i));
                             i += V::LANES;
                         }
-                        let next = from.wrapping_add(depth * width).cast::<u8>();
+                        let next = from.wrapping_add(count * width).cast::<u8>();
                         (weights.as_ptr(), next, size_of::<u16>())
                     }
                 };
                 // While this piece of the weights is in use, the next one comes closer, some
-                // lines with every tile; and the places of a tile's sums before they are read
-                // or written.
+                // lines with every tile; and the place of a finished tile comes before it.
                 let lines = (count * width * bytes).div_ceil(LINE);
                 let lines_per_tile = lines.div_ceil(row_panels.len());
                 for (index, row_panel) in row_panels.clone().enumerate() {
                     let a = call.packed.as_ptr().add((row_panel * depth + start) * MR);
-                    let tile = column_index * row_panels.len() + index;
-                    let kept = partial.as_mut_ptr().wrapping_add(tile * MR * width);
+                    let kept = partial.as_mut_ptr().add(index * MR * width);
                     for line in index * lines_per_tile..((index + 1) * lines_per_tile).min(lines) {
                         V::prefetch(next.wrapping_add(line * LINE).cast());
-                    }
-                    if !(start == 0 && last) {
-                        // The tile after this one.
-                        for line in (0..MR * width).step_by(LINE / size_of::<f32>()) {
-                            V::prefetch(kept.wrapping_add(MR * width + line));
-                        }
                     }
                     if last {
                         prefetch_output::<V, MR, NV>(call, row_panel * MR, column_panel * width);
@@ -347,8 +324,8 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                     }
                 }
             }
+            start += count;
         }
-        start += count;
     }
 }
 
