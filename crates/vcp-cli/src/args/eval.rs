@@ -13,8 +13,9 @@ use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs, Format, TilingArgs}
 /// report.html into --out. A run that was interrupted goes on after the last finished category.
 ///
 /// Maps are 0.2 times branch 1 plus 0.8 times branch 2 (unless the model brings other shares),
-/// smoothed, and scaled to 0..1 over each category; so are image scores. Images are taken as they are stored: like the official code, and
-/// unlike `segment`, eval does not look at their EXIF orientation unless --orientation says so.
+/// smoothed, and scaled to 0..1 over each category; so are image scores. Images are taken as they
+/// are stored: like the official code, and unlike `segment`, eval does not look at their EXIF
+/// orientation unless --orientation says so.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 #[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
