@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn_tensor::{Device, Tensor};
+use burn_tensor::{Device, FloatDType, Tensor};
 use vcp_checkpoint::Tensor as Stored;
 
 use crate::parameters::{Parameters, leaf};
@@ -15,6 +15,8 @@ pub struct Burn {
     parameters: Mutex<Parameters>,
     /// Whether operations written for the CPU are used where they can be.
     is_fused: bool,
+    /// Whether products of matrices are of 16-bit floats.
+    is_mixed: bool,
 }
 
 /// What a loss changes by, per trained parameter.
@@ -31,6 +33,7 @@ impl Burn {
             is_trained: Box::new(|_| false),
             parameters: Mutex::default(),
             is_fused: true,
+            is_mixed: false,
         }
     }
 
@@ -46,7 +49,41 @@ impl Burn {
             is_trained: Box::new(is_trained),
             parameters: Mutex::default(),
             is_fused: true,
+            is_mixed: false,
         }
+    }
+
+    /// Whether a device computes with 16-bit floats.
+    #[must_use]
+    pub fn has_mixed_precision(device: &Device) -> bool {
+        device.supports_dtype(FloatDType::F16)
+    }
+
+    /// The same in mixed precision (Micikevicius et al., 2018), before a model is loaded: the factors of
+    /// products of matrices are rounded to 16-bit floats. Sums within a product on a GPU, and all else,
+    /// parameters and losses too, stay `f32`. Gradients pass through 16-bit floats as well: small ones
+    /// are lost unless the loss is scaled up. Nothing if the device does not compute with such floats.
+    #[must_use]
+    pub fn mixed_precision(self) -> Option<Self> {
+        Self::has_mixed_precision(&self.device).then_some(Self {
+            is_fused: false,
+            is_mixed: true,
+            ..self
+        })
+    }
+
+    /// A factor of a product as the product takes it.
+    pub(crate) fn factor<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if self.is_mixed {
+            x.cast(FloatDType::F16)
+        } else {
+            x
+        }
+    }
+
+    /// The product of matrices, in the precision that was asked for; `f32` in any case.
+    pub(crate) fn product<const D: usize>(&self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        self.factor(a).matmul(self.factor(b)).cast(FloatDType::F32)
     }
 
     /// The same with Burn's own operations only, to test the others against.

@@ -11,7 +11,7 @@ use crate::fused::{self, LayerNorm, LinearLayer, Normalise, SelfAttention, Sigmo
 
 /// A linear layer.
 pub struct Linear {
-    /// As it is stored.
+    /// As it is stored; of 16-bit floats in mixed precision.
     pub(crate) matrix: Tensor<2>,
     pub(crate) orientation: Orientation,
     /// [outputs].
@@ -92,7 +92,7 @@ impl Operations for Burn {
     ) -> Linear {
         let [first, rest] = [weight.shape()[0], weight.shape()[1..].iter().product()];
         Linear {
-            matrix: self.flat_parameter(weight).reshape([first, rest]),
+            matrix: self.factor(self.flat_parameter(weight).reshape([first, rest])),
             orientation,
             bias: bias.map(|bias| self.flat_parameter(bias)),
         }
@@ -115,7 +115,7 @@ impl Operations for Burn {
         let outputs = weight.dims()[1];
         // One product of many rows, not one for each element of the batch.
         let rows_of_all = x.clone().reshape([batch * rows, inputs]);
-        let product = rows_of_all.matmul(weight);
+        let product = self.product(rows_of_all, weight);
         let sum = match &layer.bias {
             Some(bias) => product + bias.clone().reshape([1, outputs]),
             None => product,
@@ -169,12 +169,11 @@ impl Operations for Burn {
                 .swap_dims(1, 2)
         };
         let query = by_head(query) * (1.0 / (head as f32).sqrt());
-        let mut scores = query.matmul(by_head(key).swap_dims(2, 3));
+        let mut scores = self.product(query, by_head(key).swap_dims(2, 3));
         if causal {
             scores = scores + self.causal_mask(rows, keys).reshape([1, 1, rows, keys]);
         }
-        activation::softmax(scores, 3)
-            .matmul(by_head(value))
+        self.product(activation::softmax(scores, 3), by_head(value))
             .swap_dims(1, 2)
             .reshape([batch, rows, width])
     }
@@ -210,11 +209,11 @@ impl Operations for Burn {
     }
 
     fn matmul(&self, a: &Tensor<3>, b: &Tensor<3>) -> Tensor<3> {
-        a.clone().matmul(b.clone())
+        self.product(a.clone(), b.clone())
     }
 
     fn matmul_transposed(&self, a: &Tensor<3>, b: &Tensor<3>) -> Tensor<3> {
-        a.clone().matmul(b.clone().swap_dims(1, 2))
+        self.product(a.clone(), b.clone().swap_dims(1, 2))
     }
 
     fn add(&self, x: &Tensor<3>, y: &Tensor<3>) -> Tensor<3> {

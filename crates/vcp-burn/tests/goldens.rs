@@ -1,6 +1,11 @@
 //! Every stage, loss, gradient and step of training against the numbers of the official code.
 
-#![allow(clippy::float_cmp, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::float_cmp,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use std::collections::HashMap;
 
@@ -117,6 +122,76 @@ fn step(
     let decoder = Decoder::load(burn, &golden.weights()).unwrap();
     let logits = decoder.forward(burn, features);
     losses(burn, &decoder, &logits, truth, LossWeights::default())
+}
+
+/// A 16-bit float has 11 bits; rounding errors of many products in a row add up to more.
+const MIXED: f64 = 2e-2;
+
+/// What mixed precision leaves of losses and gradients, with the loss scaled up as training does it.
+#[test]
+fn mixed_precision_is_near() {
+    const SCALE: f32 = 1024.0;
+    for golden in goldens() {
+        let training = golden.training();
+        let Some(burn) = official().mixed_precision() else {
+            eprintln!("skipped: this device does not compute with 16-bit floats");
+            return;
+        };
+        let (features, truth) = (features(&burn, &golden), truth(&burn, &training));
+        let losses = step(&burn, &golden, &features, &truth);
+        let expected = f64::from(training["losses"].values[0]);
+        let loss: Vec<f32> = losses.total.clone().into_data().try_into_vec().unwrap();
+        let error = (f64::from(loss[0]) - expected).abs() / expected;
+        assert!(error < MIXED, "{}: {error:.1e}", golden.name);
+        let mut gradients = burn.gradients(&(losses.total * SCALE));
+        gradients.scale(1.0 / SCALE);
+        let (mut differences, mut sizes) = (Vec::new(), Vec::new());
+        for (name, stage) in &training {
+            let name = name.strip_prefix("grad.").unwrap_or_default();
+            let Some(found) = gradients.values(&format!("vcp.{name}")) else {
+                continue;
+            };
+            let pairs = found.iter().zip(&stage.values);
+            differences.extend(pairs.map(|(found, it)| f64::from(*found) - f64::from(*it)));
+            sizes.extend(stage.values.iter().map(|value| f64::from(*value)));
+        }
+        let length = |values: &[f64]| values.iter().map(|it| it * it).sum::<f64>().sqrt();
+        let distance = length(&differences) / length(&sizes);
+        eprintln!(
+            "{}: loss {error:.1e}, gradients {distance:.1e}",
+            golden.name
+        );
+        // More than rounding of 32-bit floats would give: the products are of 16 bits.
+        assert!(
+            (1e-6..MIXED).contains(&distance),
+            "{}: {distance:.1e}",
+            golden.name
+        );
+    }
+}
+
+/// And of what the whole model gives.
+#[test]
+fn maps_in_mixed_precision_are_near() {
+    for golden in goldens() {
+        let Some(burn) = Burn::new(device()).mixed_precision() else {
+            eprintln!("skipped: this device does not compute with 16-bit floats");
+            return;
+        };
+        let model = Model::load(&burn, &golden.weights()).unwrap();
+        let logits = model.forward(&burn, &images(&burn, &golden));
+        for (name, branch) in [("map1", &logits.branch1), ("map2", &logits.branch2)] {
+            let found = burn.values(&model.decoder.map(&burn, branch));
+            let pairs = found.iter().zip(&golden.stage(name).values);
+            let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            eprintln!("{}: {name} {worst:.1e}", golden.name);
+            assert!(
+                f64::from(worst) < MIXED,
+                "{}: {name}: {worst:e}",
+                golden.name
+            );
+        }
+    }
 }
 
 #[test]

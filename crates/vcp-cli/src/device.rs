@@ -14,6 +14,9 @@ use without_gpu as gpu;
 #[cfg(feature = "wgpu")]
 mod gpu;
 
+#[cfg(feature = "train")]
+mod training;
+
 /// A device that is there.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -51,16 +54,6 @@ impl Place {
         match self {
             Self::Cpu => Predictor::new(weights, options).or_usage(),
             Self::Gpu(gpu) => gpu.predictor(weights, options).or_usage(),
-        }
-    }
-
-    /// For what runs on Burn: training.
-    #[cfg(feature = "train")]
-    #[allow(dead_code, reason = "for the commands that train")]
-    pub(crate) fn burn(&self) -> vcp_burn::Device {
-        match self {
-            Self::Cpu => vcp_burn::Device::flex(),
-            Self::Gpu(gpu) => gpu.burn(),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use support::cli::{Outcome, Workplace, bundle};
-use support::data::mvtec;
+use support::data::{category, mvtec};
 use vcp_checkpoint::{TensorFile, Weights};
 
 /// A short training on a small data set.
@@ -294,6 +294,156 @@ fn what_cannot_be_is_refused() {
         .ends_with(2)
         .says("--clip FILE");
     assert!(!workplace.path("run").exists());
+}
+
+#[test]
+fn mixed_precision_is_not_for_the_cpu() {
+    let workplace = mvtec();
+    let options = ["--device", "cpu", "--mixed-precision"];
+    run(&workplace, "run", &options)
+        .ends_with(2)
+        .says("--mixed-precision is for GPUs");
+    workplace
+        .run(&[&["pretrain", "--out", "run"], &options[..]].concat())
+        .ends_with(2)
+        .says("--mixed-precision is for GPUs");
+    assert!(!workplace.path("run").exists());
+}
+
+/// Runs whose configuration and state were written before there were learned shares of the branches
+/// and mixed precision.
+#[test]
+fn a_run_of_an_older_version_goes_on() {
+    let workplace = mvtec();
+    let newer = ["learned_blend", "mixed_precision", "loss_scale", "blends"];
+    let mut begun = train(&workplace, "run", &[])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let state = workplace.path("run/state.safetensors");
+    while !state.exists() {
+        assert!(
+            begun.try_wait().unwrap().is_none(),
+            "it ended without a state"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    begun.kill().unwrap();
+    begun.wait().unwrap();
+    let configuration = fs::read_to_string(workplace.path("run/config.toml")).unwrap();
+    for key in &newer[..3] {
+        assert!(
+            !configuration.contains(key),
+            "{key} is named though nobody asked for it"
+        );
+    }
+    let metadata = fs::read(&state).unwrap();
+    let metadata = String::from_utf8_lossy(&metadata[..metadata.len().min(1 << 16)]).into_owned();
+    assert!(metadata.contains("optimiser_steps"));
+    for key in &newer[..3] {
+        assert!(!metadata.contains(key), "{key}");
+    }
+    run(&workplace, "run", &[]).ends_with(0);
+    run(&workplace, "whole", &[]).ends_with(0);
+    same_bytes(&workplace, "run/last.pth", "whole/last.pth");
+}
+
+/// Thresholds are of the weights that they were found with.
+#[test]
+fn trained_models_have_no_thresholds_of_the_model_they_began_from() {
+    let workplace = Workplace::new();
+    category(&workplace, "nut", 12, &["scratch"]);
+    workplace
+        .command([
+            "calibrate",
+            "set/nut/test/good",
+            "--out",
+            "start.safetensors",
+        ])
+        .arg("--model")
+        .arg(bundle())
+        .output()
+        .map(Outcome::of)
+        .unwrap()
+        .ends_with(0);
+    let calibration = |name: &str| {
+        let weights = Weights::open_bundle(&workplace.path(name)).unwrap();
+        weights.calibration().is_some()
+    };
+    assert!(calibration("start.safetensors"));
+    let mut command = workplace.command([
+        "train",
+        "--dataset",
+        "mvtec",
+        "--root",
+        "set",
+        "--epochs",
+        "1",
+        "--val-share",
+        "0.3",
+        "--average",
+        "1",
+        "--out",
+        "run",
+        "--model",
+        "./start.safetensors",
+    ]);
+    Outcome::of(command.output().unwrap()).ends_with(0);
+    for name in ["run/last.safetensors", "run/best.safetensors"] {
+        assert!(!calibration(name), "{name}");
+    }
+    let mut command = workplace.command([
+        "pretrain",
+        "--epochs",
+        "1",
+        "--epoch-images",
+        "8",
+        "--out",
+        "all",
+        "--image-size",
+        "56",
+        "--from",
+        "start.safetensors",
+    ]);
+    Outcome::of(command.output().unwrap()).ends_with(0);
+    assert!(!calibration("all/last.safetensors"));
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+#[allow(clippy::print_stderr, reason = "says that it is skipped")]
+fn a_gpu_trains_as_the_cpu_does() {
+    let workplace = mvtec();
+    let losses = |out: &str, options: &[&str]| -> Option<Vec<f64>> {
+        let usual = ["--val-share", "0.3", "--epochs", "2"];
+        let mut command = workplace.command(["train", "--dataset", "mvtec", "--root", "set"]);
+        command
+            .args(["--batch-size", "3", "--out", out])
+            .args(usual)
+            .args(options);
+        let found = Outcome::of(command.arg("--model").arg(bundle()).output().unwrap());
+        if found.status == Some(2) {
+            eprintln!("skipped: {}", found.stderr);
+            return None;
+        }
+        found.ends_with(0);
+        let lines = log(&workplace.path(out)).into_iter();
+        Some(lines.filter_map(|line| line["loss"].as_f64()).collect())
+    };
+    let cpu = losses("cpu", &["--device", "cpu"]).unwrap();
+    assert!(cpu.len() > 4);
+    for (out, further, allowed) in [
+        ("gpu", "--quiet", 1e-4),
+        ("mixed", "--mixed-precision", 1e-2),
+    ] {
+        let Some(gpu) = losses(out, &["--device", "gpu:0", further]) else {
+            return;
+        };
+        assert_eq!(gpu.len(), cpu.len());
+        for (gpu, cpu) in gpu.iter().zip(&cpu) {
+            assert!((gpu - cpu).abs() < allowed * cpu, "{out}: {gpu}, {cpu}");
+        }
+    }
 }
 
 /// CLIP's weights of the fixture.

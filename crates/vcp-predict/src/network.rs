@@ -101,6 +101,29 @@ fn each<A, B>(features: &VisionFeatures<A>, change: impl Fn(&A) -> B) -> VisionF
     }
 }
 
+/// The features of several batches as those of one.
+pub(crate) fn joined(cpu: &Cpu, batches: &[VisionFeatures<Tensor>]) -> VisionFeatures<Tensor> {
+    let join = |pick: &dyn Fn(&VisionFeatures<Tensor>) -> Option<&Tensor>| {
+        let parts: Vec<&Tensor> = batches.iter().filter_map(pick).collect();
+        let shapes = parts.iter().map(|part| cpu.shape(part));
+        let shape =
+            shapes.reduce(|[count, ..], [more, rows, channels]| [count + more, rows, channels]);
+        let values: Vec<f32> = parts
+            .iter()
+            .flat_map(|part| part.as_slice())
+            .copied()
+            .collect();
+        cpu.constant(shape.unwrap_or_default(), &values)
+    };
+    let taps = batches.first().map_or(0, |batch| batch.taps.len());
+    VisionFeatures {
+        image_feature: join(&|batch| Some(&batch.image_feature)),
+        taps: (0..taps)
+            .map(|tap| join(&|batch| batch.taps.get(tap)))
+            .collect(),
+    }
+}
+
 /// A tensor of one device on another: itself, not a copy, if it is what the other device works with too.
 fn moved<A: Device, B: Device>(from: &A, x: &A::Tensor, to: &B) -> B::Tensor {
     let same = (x as &dyn Any).downcast_ref::<B::Tensor>();

@@ -1,7 +1,7 @@
 //! The predictor.
 
 use crate::error::Error;
-use crate::network::{Device, Loaded, Network};
+use crate::network::{Device, Loaded, Network, joined};
 use crate::score::{mean_of_largest, pixels_for_score};
 use std::any::Any;
 use std::num::NonZero;
@@ -221,8 +221,14 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::logits`].
     pub fn vision(&self, prepared: &[Prepared]) -> Result<VisionFeatures<Tensor>, Error> {
-        let (shape, images) = self.images(prepared)?;
-        self.ask(|network| network.vision(&self.cpu, shape, &images))
+        if !self.may_fail || prepared.len() <= self.batch() {
+            let (shape, images) = self.images(prepared)?;
+            return self.ask(|network| network.vision(&self.cpu, shape, &images));
+        }
+        // Another device's memory may be small.
+        let batches = prepared.chunks(self.batch());
+        let parts = batches.map(|batch| self.vision(batch));
+        Ok(joined(&self.cpu, &parts.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// The second part of [`Predictor::logits`]: prompts, texts and branches.

@@ -89,7 +89,11 @@ pub struct Recipe {
     /// that runs begun before there was such a choice go on.
     #[serde(skip_serializing_if = "is_off")]
     pub learned_blend: bool,
-    /// Share of the steps after which the losses on pixels (focal and dice) join.
+    /// Whether products of matrices are of 16-bit floats, on devices that compute with such: mixed
+    /// precision. Named only where it is asked for, as above.
+    #[serde(skip_serializing_if = "is_off")]
+    pub mixed_precision: bool,
+    /// Share of the steps after which the losses on pixels (focal and dice) and on image scores join.
     pub pixels_from: f32,
     /// From which the order of examples, augmentation and start values follow.
     pub seed: u64,
@@ -121,6 +125,7 @@ impl Default for Recipe {
             },
             dropout: 0.1,
             learned_blend: false,
+            mixed_precision: false,
             pixels_from: 0.0,
             seed: 333,
         }
@@ -202,6 +207,7 @@ impl Recipe {
             return LossWeights {
                 focal: 0.0,
                 dice: 0.0,
+                image: 0.0,
                 ..self.loss
             };
         }

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use vcp_burn::AdamState;
 
-use crate::Error;
+use crate::{Error, LossScale};
 
 /// Where in a training something stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct State {
     pub optimiser: AdamState,
     /// What the search for the branches' shares has summed up; nothing if there is none.
     pub blend: Vec<f64>,
+    /// By how much the loss is scaled up, in mixed precision.
+    pub loss_scale: Option<LossScale>,
     /// Whatever else the caller wants to find again.
     pub extra: serde_json::Value,
 }
@@ -43,6 +45,8 @@ struct Description {
     optimiser_steps: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     blend: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
     extra: serde_json::Value,
 }
 
@@ -69,6 +73,7 @@ impl State {
             steps: self.steps,
             optimiser_steps: self.optimiser.steps,
             blend: self.blend.clone(),
+            loss_scale: self.loss_scale,
             extra: self.extra.clone(),
         };
         let description =
@@ -172,6 +177,7 @@ impl State {
                 moments,
             },
             blend: description.blend,
+            loss_scale: description.loss_scale,
             extra: description.extra,
         })
     }

@@ -1,7 +1,7 @@
 //! Steps.
 
 use vcp_burn::losses::{Losses, losses};
-use vcp_burn::{Adam, AdamOptions, Burn, Device, Tensor};
+use vcp_burn::{Adam, AdamOptions, Burn, Device, Gradients, Tensor};
 use vcp_checkpoint::Weights;
 use vcp_model::{Decoder, GridLogits, Model, Operations as _, VisionFeatures};
 use vcp_predict::{Predictor, PredictorOptions};
@@ -11,7 +11,7 @@ use crate::dropout::Dropping;
 use crate::features::{FeatureCache, seen};
 use crate::image_loss::image_loss;
 use crate::random::Random;
-use crate::{Batch, Error, Position, Recipe, Scope, State};
+use crate::{Batch, Error, LossScale, Position, Recipe, Scope, State};
 
 /// A model in training.
 pub struct Trainer {
@@ -26,6 +26,8 @@ pub struct Trainer {
     features: FeatureCache,
     /// Over the images of the epoch so far, where the recipe asks for it.
     blend: Option<BlendSearch>,
+    /// In mixed precision.
+    loss_scale: Option<LossScale>,
     batches_in_epoch: usize,
     position: Position,
     steps: u64,
@@ -36,6 +38,17 @@ pub struct Trainer {
 enum Seen {
     Features(VisionFeatures<Tensor<3>>),
     Images(Tensor<3>),
+}
+
+/// What a batch comes to before a step is made.
+struct Evaluated {
+    /// In all, and of each branch.
+    losses: [f32; 3],
+    gradients: Gradients,
+    gradient_norm: f32,
+    blend: Option<BlendSearch>,
+    /// With which the gradients are numbers.
+    loss_scale: Option<LossScale>,
 }
 
 /// Mixed into the seeds of dropout.
@@ -61,31 +74,43 @@ pub struct StepReport {
 }
 
 impl Trainer {
-    /// A training that begins.
+    /// A training that begins. What is trained is on `device`. A vision tower that is not trained runs
+    /// in `tower`, made of the same weights; on the CPU if none is given.
     ///
     /// # Errors
-    /// When recipe or weights are not usable.
+    /// When recipe or weights are not usable, or the device cannot do what the recipe asks for.
     pub fn new(
         weights: Weights,
         recipe: Recipe,
         examples: usize,
         device: Device,
-        predictor: &PredictorOptions,
+        tower: Option<Predictor>,
     ) -> Result<Self, Error> {
         recipe.check()?;
         let scope = recipe.scope;
-        let burn = Burn::training(device, move |name| match scope {
+        let mut burn = Burn::training(device, move |name| match scope {
             Scope::Learned => name.starts_with("vcp."),
             Scope::Everything => true,
         });
-        let tower = match scope {
-            Scope::Learned => Some(Predictor::new(&weights, predictor)?),
-            Scope::Everything => None,
+        if recipe.mixed_precision {
+            burn = burn.mixed_precision().ok_or_else(|| {
+                Error::Recipe(
+                    "Mixed precision needs a device that computes with 16-bit floats, and this one \
+                     does not. Train without it."
+                        .to_owned(),
+                )
+            })?;
+        }
+        let tower = match (scope, tower) {
+            (Scope::Learned, None) => Some(Predictor::new(&weights, &PredictorOptions::default())?),
+            (Scope::Learned, tower) => tower,
+            (Scope::Everything, _) => None,
         };
         let adam = Adam::new(options(&recipe));
         let trainer = Self {
             batches_in_epoch: examples.div_ceil(recipe.batch_size),
             blend: recipe.learned_blend.then(BlendSearch::new),
+            loss_scale: recipe.mixed_precision.then(LossScale::default),
             recipe,
             weights,
             burn,
@@ -128,6 +153,15 @@ impl Trainer {
                 )
             })?);
         }
+        if self.loss_scale.is_some() {
+            let found = state.loss_scale.filter(|scale| scale.is_possible());
+            self.loss_scale = Some(found.ok_or_else(|| {
+                Error::Recipe(
+                    "The saved training was not one in mixed precision. Start anew in another folder."
+                        .to_owned(),
+                )
+            })?);
+        }
         self.adam = Adam::from_state(options(&self.recipe), state.optimiser, &self.burn);
         (self.position, self.steps) = (state.position, state.steps);
         self.extra = state.extra;
@@ -148,6 +182,7 @@ impl Trainer {
                 .flat_map(BlendSearch::sums)
                 .copied()
                 .collect(),
+            loss_scale: self.loss_scale,
             extra: self.extra.clone(),
         }
     }
@@ -225,12 +260,13 @@ impl Trainer {
     /// # Errors
     /// [`Error::NotFinite`] with the batch's images; nothing has changed then.
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, Error> {
-        let (losses, blend) = self.losses(batch)?;
-        let [loss, branch1, branch2] =
-            [&losses.total, &losses.branch1, &losses.branch2].map(|loss| self.value(loss));
-        let mut gradients = self.burn.gradients(&losses.total);
-        drop(losses);
-        let gradient_norm = gradients.norm();
+        let Evaluated {
+            losses: [loss, branch1, branch2],
+            mut gradients,
+            gradient_norm,
+            blend,
+            loss_scale,
+        } = self.evaluated(batch)?;
         let checked = [("loss", loss), ("length of the gradients", gradient_norm)];
         if let Some((what, value)) = checked.into_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NotFinite {
@@ -260,6 +296,7 @@ impl Trainer {
         };
         self.adam.step(&self.burn, &gradients, rate, is_matrix);
         self.blend = blend;
+        self.loss_scale = loss_scale.map(LossScale::after_step);
         self.steps += 1;
         self.position = after(batch.position, self.batches_in_epoch);
         Ok(StepReport {
@@ -271,6 +308,41 @@ impl Trainer {
             branch2,
             gradient_norm,
         })
+    }
+
+    /// The batch's losses and gradients. In mixed precision, with the largest scale of the loss, from
+    /// the present one downwards, at which the gradients stay numbers: the batch is not skipped.
+    fn evaluated(&mut self, batch: &Batch) -> Result<Evaluated, Error> {
+        let mut loss_scale = self.loss_scale;
+        loop {
+            let (losses, blend) = self.losses(batch)?;
+            let values =
+                [&losses.total, &losses.branch1, &losses.branch2].map(|loss| self.value(loss));
+            let gradients = match loss_scale.map(LossScale::factor) {
+                None => self.burn.gradients(&losses.total),
+                Some(factor) => {
+                    let mut gradients = self.burn.gradients(&(losses.total.clone() * factor));
+                    gradients.scale(1.0 / factor);
+                    gradients
+                }
+            };
+            drop(losses);
+            let gradient_norm = gradients.norm();
+            if values[0].is_finite()
+                && !gradient_norm.is_finite()
+                && let Some(halved) = loss_scale.and_then(LossScale::halved)
+            {
+                loss_scale = Some(halved);
+                continue;
+            }
+            return Ok(Evaluated {
+                losses: values,
+                gradients,
+                gradient_norm,
+                blend,
+                loss_scale,
+            });
+        }
     }
 
     fn value(&self, x: &Tensor<1>) -> f32 {

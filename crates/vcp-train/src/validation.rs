@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use vcp_checkpoint::Weights;
 use vcp_dataset::{Label, Sample};
 use vcp_image::{DecodeOptions, resize_mask};
 use vcp_metrics::{
     Collector, ImageMap, ImageReport, Outcome, PixelOptions, PixelReport, StreamingCollector,
 };
-use vcp_predict::{Predictor, PredictorOptions};
+use vcp_predict::Predictor;
 
 use crate::Error;
 use crate::dataset::has_known_truth;
@@ -36,16 +35,14 @@ const MOST_SORTED: usize = 1 << 24;
 /// looked at, and may end the work; then nothing is returned.
 ///
 /// # Errors
-/// When the model cannot be made of the weights, gives something that is no number, or an image or
-/// mask cannot be read.
+/// When the model gives something that is no number, its device fails, or an image or mask cannot be
+/// read.
 pub fn validate(
-    weights: &Weights,
+    predictor: &Predictor,
     samples: &[(String, Sample)],
-    options: &PredictorOptions,
     decode: &DecodeOptions,
     mut watch: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Validation>, Error> {
-    let predictor = Predictor::new(weights, options)?;
     let side = predictor.image_size();
     let mut categories: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
     for (category, sample) in samples {

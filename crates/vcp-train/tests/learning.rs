@@ -172,9 +172,7 @@ fn some_dozen_steps_find_defects_on_pictures_never_seen() {
     let before = pixel_auroc(&trained, &judged);
 
     let examples: Arc<dyn Examples> = Arc::new(Drawn(pictures(0, PICTURES)));
-    let options = PredictorOptions::default();
-    let mut trainer =
-        Trainer::new(weights(), recipe, STEPS * BATCH, Device::flex(), &options).unwrap();
+    let mut trainer = Trainer::new(weights(), recipe, STEPS * BATCH, Device::flex(), None).unwrap();
     let mut batches = Batches::start(&examples, BATCH, Position::default(), 1).unwrap();
     for _ in 0..STEPS {
         trainer.step(&batches.next().unwrap().unwrap()).unwrap();

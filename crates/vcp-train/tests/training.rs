@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use vcp_burn::Device;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
-use vcp_predict::PredictorOptions;
 use vcp_train::{
-    Batch, Batches, Error, Event, Example, Examples, LossWeights, Position, Recipe, Scope, State,
-    Trainer, run,
+    Batch, Batches, Error, Event, Example, Examples, LossScale, LossWeights, Position, Recipe,
+    Scope, State, Trainer, run,
 };
 
 const SIDE: usize = 32;
@@ -90,13 +89,12 @@ fn recipe(scope: Scope) -> Recipe {
 }
 
 fn trainer(recipe: &Recipe, examples: &dyn Examples) -> Trainer {
-    let options = PredictorOptions::default();
     Trainer::new(
         weights(),
         recipe.clone(),
         examples.count(),
         Device::flex(),
-        &options,
+        None,
     )
     .unwrap()
 }
@@ -151,6 +149,80 @@ fn an_interrupted_training_ends_as_an_unbroken_one() {
             }
         );
     }
+}
+
+#[test]
+fn an_interrupted_training_in_mixed_precision_ends_as_an_unbroken_one() {
+    let examples: Arc<dyn Examples> = Arc::new(Squares(8));
+    let single = recipe(Scope::Learned);
+    let mixed = Recipe {
+        mixed_precision: true,
+        ..single.clone()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let unbroken = train(&mixed, &examples, &folder.path().join("unbroken"), 99, 1);
+    let state = folder.path().join("broken");
+    for steps in [2, 99] {
+        let _ = train(&mixed, &examples, &state, steps, 1);
+    }
+    let end = State::read(&state).unwrap();
+    assert!(end.values == unbroken);
+    assert!(end.loss_scale.is_some());
+    // Near the other one, and not the same.
+    let exact = train(&single, &examples, &folder.path().join("single"), 99, 1);
+    let start = trainer(&single, &*examples).state().values;
+    let distance = |one: &BTreeMap<String, Vec<f32>>| {
+        let pairs = one.values().flatten().zip(exact.values().flatten());
+        pairs
+            .map(|(one, other)| f64::from(one - other).powi(2))
+            .sum::<f64>()
+            .sqrt()
+    };
+    let (moved, off) = (distance(&start), distance(&unbroken));
+    // In Adam's first steps, a gradient that is nothing but rounding counts as much as any other.
+    assert!(off > 0.0 && off < 0.5 * moved, "{off} of {moved}");
+    // A run in the one does not go on in the other.
+    let mut other = trainer(&mixed, &*examples);
+    let single = State::read(&folder.path().join("single")).unwrap();
+    let error = other.resume(single).unwrap_err();
+    assert!(error.to_string().contains("mixed precision"), "{error}");
+}
+
+/// A scale of the loss so many steps after it changed.
+fn scale(factor: f32, steps: u32) -> LossScale {
+    serde_json::from_value(serde_json::json!({"factor": factor, "steps": steps})).unwrap()
+}
+
+#[test]
+fn gradients_beyond_16_bit_floats_lower_the_scale_and_cost_no_batch() {
+    let recipe = Recipe {
+        mixed_precision: true,
+        ..recipe(Scope::Learned)
+    };
+    let examples: Arc<dyn Examples> = Arc::new(Squares(3));
+    let batch = Batches::start(&examples, 3, Position::default(), 1)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let step = |factor: f32| {
+        let mut trainer = trainer(&recipe, &*examples);
+        let mut state = trainer.state();
+        state.loss_scale = Some(scale(factor, 7));
+        trainer.resume(state).unwrap();
+        let report = trainer.step(&batch).unwrap();
+        assert_eq!(report.step, 1);
+        (report, trainer.state())
+    };
+    let largest = 16_777_216.0;
+    let (report, state) = step(largest);
+    let found = state.loss_scale.unwrap();
+    assert!(found.factor() < largest, "{found:?}");
+    assert_eq!(found, scale(found.factor(), 1));
+    // As if it had begun there.
+    let (again, same) = step(found.factor());
+    assert!(again == report && same.values == state.values);
+    assert_eq!(same.loss_scale, Some(scale(found.factor(), 8)));
 }
 
 #[test]

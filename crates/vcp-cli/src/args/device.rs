@@ -13,6 +13,19 @@ pub(crate) struct DeviceArgs {
     pub(crate) device: DeviceName,
 }
 
+/// Where training runs.
+#[cfg(feature = "train")]
+#[derive(Debug, Args)]
+pub(crate) struct TrainDeviceArgs {
+    #[command(flatten)]
+    pub(crate) place: DeviceArgs,
+
+    /// Compute products of matrices with 16-bit floats, which GPUs do faster; losses, weights and what
+    /// the optimiser keeps stay 32-bit floats.
+    #[arg(long)]
+    pub(crate) mixed_precision: bool,
+}
+
 /// What `--device` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeviceName {

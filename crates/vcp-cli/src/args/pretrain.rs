@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ConfigArgs, DatasetArgs};
+use super::{ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
 /// Train a small model from random weights, on pictures that are made up.
 ///
@@ -142,6 +142,16 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) defect_weight: f32,
 
+    /// Weight of a cross-entropy of the image score, which makes the score tell whole pictures apart.
+    /// It joins together with the losses on pixels.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 0.0,
+        help_heading = "Recipe"
+    )]
+    pub(crate) image_loss: f32,
+
     /// From which weights, pictures and their order follow.
     #[arg(long, value_name = "N", default_value_t = 333, help_heading = "Recipe")]
     pub(crate) seed: u64,
@@ -165,6 +175,9 @@ pub(crate) struct PretrainArgs {
     /// Print neither progress nor notes.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) device: TrainDeviceArgs,
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs};
+use super::{ChoiceArgs, ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
 /// Train VCP-CLIP as the paper does.
 ///
@@ -78,7 +78,7 @@ pub(crate) struct TrainArgs {
     pub(crate) workers: NonZeroUsize,
 
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) device: TrainDeviceArgs,
 
     /// Remove the run that --out holds and begin anew.
     #[arg(long)]

@@ -101,6 +101,18 @@ impl Gpu {
         Predictor::on(Burn::new(self.0.device.clone()), weights, options)
     }
 
+    /// As [`Gpu::predictor`], in mixed precision if the GPU has it.
+    #[cfg(feature = "train")]
+    pub(super) fn mixed_predictor(
+        &self,
+        weights: &Weights,
+        options: &PredictorOptions,
+    ) -> Result<Predictor, Error> {
+        let device = || Burn::new(self.0.device.clone());
+        let mixed = device().mixed_precision().unwrap_or_else(device);
+        Predictor::on(mixed, weights, options)
+    }
+
     #[cfg(feature = "train")]
     pub(super) fn burn(&self) -> vcp_burn::Device {
         self.0.device.clone()

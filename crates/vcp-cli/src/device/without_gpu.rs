@@ -32,6 +32,15 @@ impl Gpu {
     }
 
     #[cfg(feature = "train")]
+    pub(super) fn mixed_predictor(
+        &self,
+        _: &Weights,
+        _: &PredictorOptions,
+    ) -> Result<Predictor, Error> {
+        match self.0 {}
+    }
+
+    #[cfg(feature = "train")]
     pub(super) fn burn(&self) -> vcp_burn::Device {
         match self.0 {}
     }

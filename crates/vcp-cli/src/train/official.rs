@@ -7,7 +7,6 @@ use toml::Table;
 use vcp_checkpoint::{LearnedGeometry, Weights};
 use vcp_dataset::{Augmentation, Sample, Split};
 use vcp_evaluate::digest_of_listing;
-use vcp_predict::PredictorOptions;
 use vcp_train::{
     DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer, hold_out,
 };
@@ -38,8 +37,10 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let recipe = recipe(
         &arguments.recipe,
         sets.iter().all(|set| set.layout == "mvtec"),
+        arguments.device.mixed_precision,
     );
     recipe.check().or_usage()?;
+    let place = Place::to_train(&arguments.device, arguments.quiet)?;
 
     let mut judged = judged_apart(&arguments.validation, &arguments.data)?;
     let share = arguments.validation.val_share;
@@ -94,15 +95,10 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     }
     let configuration = configuration(&weights, &recipe, &sources, &judged)?;
     prepare_folder(&arguments.out, arguments.restart)?;
-    let place = Place::find(arguments.device.device, arguments.quiet)?;
-    let options = PredictorOptions::default();
-    let mut trainer = Trainer::new(
-        choice.open()?,
-        recipe,
-        examples.count(),
-        place.burn(),
-        &options,
-    )?;
+    let start = choice.open()?;
+    let tower = place.tower(&start, recipe.mixed_precision)?;
+    let device = place.burn();
+    let mut trainer = Trainer::new(start, recipe, examples.count(), device, Some(tower))?;
     trainer.keep_features((arguments.feature_cache.max(0.0) * GIGABYTE) as u64);
     Session {
         folder: arguments.out,
@@ -116,7 +112,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         validation: (!judged.is_empty()).then_some(ValidationSet {
             samples: judged,
             decode,
-            options,
+            place,
         }),
         patience: arguments.validation.patience,
         save_every: arguments.save_every,
@@ -189,7 +185,7 @@ fn split(option: &str, name: &str) -> anyhow::Result<Option<Split>> {
     }
 }
 
-fn recipe(arguments: &RecipeArgs, is_mvtec: bool) -> Recipe {
+fn recipe(arguments: &RecipeArgs, is_mvtec: bool, is_mixed: bool) -> Recipe {
     let usual = if is_mvtec { 2e-5 } else { 4e-5 };
     Recipe {
         scope: Scope::Learned,
@@ -219,6 +215,7 @@ fn recipe(arguments: &RecipeArgs, is_mvtec: bool) -> Recipe {
             ..Recipe::default().loss
         },
         learned_blend: arguments.learned_blend,
+        mixed_precision: is_mixed,
         pixels_from: 0.0,
         dropout: arguments.dropout,
         seed: arguments.seed,

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use toml::Table;
-use vcp_burn::Device;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
 use vcp_dataset::{Sample, Split};
 use vcp_evaluate::digest_of_listing;
 use vcp_image::DecodeOptions;
-use vcp_predict::PredictorOptions;
 use vcp_train::{
     DatasetExamples, Examples, LossWeights, Mixture, Recipe, Schedule, Scope, SyntheticExamples,
     Trainer, forget_unused_tokens, varied, with_image_size,
@@ -17,11 +15,13 @@ use vcp_train::{
 use super::session::{Outputs, Session, prepare_folder};
 use crate::args::PretrainArgs;
 use crate::data::Datasets;
+use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 
 pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let recipe = recipe(arguments);
     recipe.check().or_usage()?;
+    let place = Place::to_train(&arguments.device, arguments.quiet)?;
     let weights = start(arguments)?;
     let side = weights.settings().image_size;
     let photos = photos(arguments)?;
@@ -33,8 +33,8 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
         start(arguments)?,
         recipe,
         examples.count(),
-        Device::flex(),
-        &PredictorOptions::default(),
+        place.burn(),
+        None,
     )?;
     Session {
         folder: arguments.out.clone(),
@@ -71,9 +71,11 @@ fn recipe(arguments: &PretrainArgs) -> Recipe {
         loss: LossWeights {
             grid: 1.0,
             defect: arguments.defect_weight,
+            image: arguments.image_loss,
             ..Recipe::default().loss
         },
         learned_blend: false,
+        mixed_precision: arguments.device.mixed_precision,
         pixels_from: arguments.pixels_from,
         dropout: 0.0,
         seed: arguments.seed,

@@ -16,6 +16,7 @@ use vcp_predict::PredictorOptions;
 use vcp_train::{Event, Examples, State, Trainer, Validation, average, run as train, validate};
 
 use super::log::Log;
+use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 use crate::files::write_whole;
 use crate::interrupt::Stop;
@@ -53,7 +54,8 @@ pub(crate) struct ValidationSet {
     /// Each with its category.
     pub(crate) samples: Vec<(String, Sample)>,
     pub(crate) decode: DecodeOptions,
-    pub(crate) options: PredictorOptions,
+    /// Where the model runs.
+    pub(crate) place: Place,
 }
 
 /// What the state remembers besides the training itself.
@@ -322,13 +324,10 @@ impl Epoch<'_> {
                 ControlFlow::Continue(())
             }
         };
-        Ok(validate(
-            self.weights,
-            &set.samples,
-            &set.options,
-            &set.decode,
-            watch,
-        )?)
+        let predictor = set
+            .place
+            .predictor(self.weights, &PredictorOptions::default())?;
+        Ok(validate(&predictor, &set.samples, &set.decode, watch)?)
     }
 }
 
