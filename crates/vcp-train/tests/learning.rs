@@ -16,10 +16,10 @@ use vcp_train::{
 };
 
 const SIDE: usize = 64;
-const STEPS: usize = 160;
-const BATCH: usize = 16;
+const STEPS: usize = 96;
+const BATCH: usize = 32;
 /// Each is seen several times, turned and mirrored.
-const PICTURES: usize = 240;
+const PICTURES: usize = 480;
 
 /// Surfaces without a pattern or an object.
 fn is_calm(picture: &Synthetic) -> bool {
@@ -150,8 +150,8 @@ fn some_dozen_steps_find_defects_on_pictures_never_seen() {
         scope: Scope::Everything,
         epochs: 1,
         batch_size: BATCH,
-        learning_rate: 2e-3,
-        temperature_learning_rate: 2e-3,
+        learning_rate: 3e-3,
+        temperature_learning_rate: 3e-3,
         schedule: Schedule::Cosine,
         warm_up: 5,
         beta1: 0.9,
@@ -167,7 +167,7 @@ fn some_dozen_steps_find_defects_on_pictures_never_seen() {
         dropout: 0.0,
         ..Recipe::default()
     };
-    let judged = pictures(1_000_000, 48);
+    let judged = pictures(13_000_000, 96);
     let mut trained = weights();
     let before = pixel_auroc(&trained, &judged);
 
