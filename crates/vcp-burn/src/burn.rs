@@ -59,10 +59,11 @@ impl Burn {
         device.supports_dtype(FloatDType::F16)
     }
 
-    /// The same in mixed precision (Micikevicius et al., 2018), before a model is loaded: the factors of
-    /// products of matrices are rounded to 16-bit floats. Sums within a product on a GPU, and all else,
-    /// parameters and losses too, stay `f32`. Gradients pass through 16-bit floats as well: small ones
-    /// are lost unless the loss is scaled up. Nothing if the device does not compute with such floats.
+    /// The same in mixed precision (Micikevicius et al., 2018), before a model is loaded: factors and
+    /// results of the model's products of matrices are 16-bit floats. What a GPU sums up within a product,
+    /// and all else, parameters, resizing and losses too, stay `f32`. Gradients pass through 16-bit floats
+    /// as well: small ones are lost unless the loss is scaled up, and what exceeds 65,504 becomes
+    /// infinite. Nothing if the device does not compute with such floats.
     #[must_use]
     pub fn mixed_precision(self) -> Option<Self> {
         Self::has_mixed_precision(&self.device).then_some(Self {
@@ -114,6 +115,17 @@ impl Burn {
     pub(crate) fn flat_parameter(&self, stored: &Stored<'_>) -> Tensor<1> {
         self.parameters()
             .get(stored, &self.device, &*self.is_trained)
+    }
+
+    /// A parameter that is only multiplied by: in mixed precision a 16-bit copy, which is kept if it is
+    /// not trained.
+    pub(crate) fn flat_factor(&self, stored: &Stored<'_>) -> Tensor<1> {
+        if !self.is_mixed || (self.is_trained)(stored.name()) {
+            return self.factor(self.flat_parameter(stored));
+        }
+        self.parameters().frozen_factor(stored, |values| {
+            self.factor(leaf(values, &self.device, false))
+        })
     }
 
     /// Gradients of a loss, a tensor of one value. Parameters that it does not depend on have none.

@@ -1,8 +1,8 @@
 //! The operations of [`vcp_model`] on Burn: with gradients, and on whatever device Burn knows.
 //!
 //! [`Burn`] keeps the parameters of a model under their names. A model that is loaded on it takes its
-//! tensors from there, so that after a step of [`Adam`] loading it again, which copies nothing, gives
-//! the model with the new values. [`losses`] says what a step is to make smaller.
+//! tensors from there, so that after a step of [`Adam`] loading it again gives the model with the new
+//! values. That copies nothing, but for the matrices that are trained in mixed precision. [`losses`] says what a step is to make smaller.
 
 mod adam;
 mod burn;

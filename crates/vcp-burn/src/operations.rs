@@ -92,7 +92,7 @@ impl Operations for Burn {
     ) -> Linear {
         let [first, rest] = [weight.shape()[0], weight.shape()[1..].iter().product()];
         Linear {
-            matrix: self.factor(self.flat_parameter(weight).reshape([first, rest])),
+            matrix: self.flat_factor(weight).reshape([first, rest]),
             orientation,
             bias: bias.map(|bias| self.flat_parameter(bias)),
         }

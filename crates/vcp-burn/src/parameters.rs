@@ -9,6 +9,8 @@ use vcp_checkpoint::Tensor as Stored;
 #[derive(Default)]
 pub(crate) struct Parameters {
     by_name: BTreeMap<String, Parameter>,
+    /// What is not trained and only multiplied by, as products take it.
+    frozen_factors: BTreeMap<String, Tensor<1>>,
 }
 
 pub(crate) struct Parameter {
@@ -36,6 +38,21 @@ impl Parameters {
         };
         self.by_name.insert(stored.name().to_owned(), parameter);
         leaf
+    }
+
+    /// The tensor of this name as `rounded` makes it when it is first asked for.
+    pub(crate) fn frozen_factor(
+        &mut self,
+        stored: &Stored<'_>,
+        rounded: impl FnOnce(Vec<f32>) -> Tensor<1>,
+    ) -> Tensor<1> {
+        if let Some(factor) = self.frozen_factors.get(stored.name()) {
+            return factor.clone();
+        }
+        let factor = rounded(stored.to_f32());
+        self.frozen_factors
+            .insert(stored.name().to_owned(), factor.clone());
+        factor
     }
 
     pub(crate) fn trained(&self) -> impl Iterator<Item = (&str, &Tensor<1>)> {

@@ -65,6 +65,34 @@ fn looking_again_changes_nothing() {
     assert!(predictor.decode(&features).unwrap() == logits);
 }
 
+/// What is too much for a device's memory at once goes through the tower in parts.
+#[test]
+fn many_images_are_seen_as_each_alone() {
+    let weights = mini().weights();
+    let predictor = Predictor::on(Burn::new(device()), &weights, &OPTIONS).unwrap();
+    let values = mini().stage("image").values.clone();
+    let size = 3 * predictor.image_size().pow(2);
+    // More than two batches of 1400 rows.
+    let count = 120;
+    let prepared: Vec<_> = (0..count)
+        .map(|image| {
+            let shifted = values.iter().map(|value| value + image as f32 / 100.0);
+            predictor
+                .prepared_from_normalised(shifted.take(size).collect())
+                .unwrap()
+        })
+        .collect();
+    let together = predictor.vision(&prepared).unwrap();
+    let logits = predictor.decode(&together).unwrap();
+    assert_eq!(logits.len(), count);
+    for image in [0, 1, 52, 53, 54, 106, 119] {
+        let alone = &predictor.logits(&prepared[image..=image]).unwrap()[0];
+        for (found, expected) in logits[image].branch2.iter().zip(&alone.branch2) {
+            assert_close("logits", found, expected, Tolerance::Stage);
+        }
+    }
+}
+
 /// Burn has no other way to say that something went wrong than to panic.
 #[test]
 fn a_device_that_breaks_off_gives_an_error() {

@@ -310,12 +310,12 @@ fn mixed_precision_is_not_for_the_cpu() {
     assert!(!workplace.path("run").exists());
 }
 
-/// Runs whose configuration and state were written before there were learned shares of the branches
-/// and mixed precision.
+/// So that runs which versions without learned shares of the branches and mixed precision have begun
+/// go on: their configuration has no such keys.
 #[test]
-fn a_run_of_an_older_version_goes_on() {
+fn newer_choices_are_named_only_where_they_are_made() {
     let workplace = mvtec();
-    let newer = ["learned_blend", "mixed_precision", "loss_scale", "blends"];
+    let newer = ["learned_blend", "mixed_precision", "loss_scale"];
     let mut begun = train(&workplace, "run", &[])
         .stderr(Stdio::piped())
         .spawn()
@@ -331,7 +331,7 @@ fn a_run_of_an_older_version_goes_on() {
     begun.kill().unwrap();
     begun.wait().unwrap();
     let configuration = fs::read_to_string(workplace.path("run/config.toml")).unwrap();
-    for key in &newer[..3] {
+    for key in &newer {
         assert!(
             !configuration.contains(key),
             "{key} is named though nobody asked for it"
@@ -340,7 +340,7 @@ fn a_run_of_an_older_version_goes_on() {
     let metadata = fs::read(&state).unwrap();
     let metadata = String::from_utf8_lossy(&metadata[..metadata.len().min(1 << 16)]).into_owned();
     assert!(metadata.contains("optimiser_steps"));
-    for key in &newer[..3] {
+    for key in &newer {
         assert!(!metadata.contains(key), "{key}");
     }
     run(&workplace, "run", &[]).ends_with(0);
@@ -422,7 +422,8 @@ fn a_gpu_trains_as_the_cpu_does() {
             .args(usual)
             .args(options);
         let found = Outcome::of(command.arg("--model").arg(bundle()).output().unwrap());
-        if found.status == Some(2) {
+        let is_missing = ["There is no gpu:0 here", "computes with 16-bit floats"];
+        if is_missing.iter().any(|said| found.stderr.contains(said)) {
             eprintln!("skipped: {}", found.stderr);
             return None;
         }

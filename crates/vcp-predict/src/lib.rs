@@ -13,5 +13,5 @@ pub mod tiling;
 
 pub use error::Error;
 pub use network::Device;
-pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared};
+pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared, caught};
 pub use score::{mean_of_largest, pixels_for_score};

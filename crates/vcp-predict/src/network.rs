@@ -108,11 +108,8 @@ pub(crate) fn joined(cpu: &Cpu, batches: &[VisionFeatures<Tensor>]) -> VisionFea
         let shapes = parts.iter().map(|part| cpu.shape(part));
         let shape =
             shapes.reduce(|[count, ..], [more, rows, channels]| [count + more, rows, channels]);
-        let values: Vec<f32> = parts
-            .iter()
-            .flat_map(|part| part.as_slice())
-            .copied()
-            .collect();
+        let slices: Vec<&[f32]> = parts.iter().map(|part| part.as_slice()).collect();
+        let values = slices.concat();
         cpu.constant(shape.unwrap_or_default(), &values)
     };
     let taps = batches.first().map_or(0, |batch| batch.taps.len());

@@ -216,7 +216,7 @@ impl Predictor {
     }
 
     /// The first part of [`Predictor::logits`], where nearly all the time goes: the vision
-    /// tower, for all photos at once. What it gives lies in the CPU's memory.
+    /// tower, for all photos at once on the CPU, and for a few at a time elsewhere. What it gives lies in the CPU's memory.
     ///
     /// # Errors
     /// As [`Predictor::logits`].
@@ -344,9 +344,12 @@ impl Predictor {
     }
 }
 
-/// What `work` gives, or what it said when it broke off. Nothing that is half done is used afterwards:
-/// an operation gives a new tensor or nothing.
-fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Error> {
+/// What `work` gives, or what it said when it broke off: the operations of a device other than the CPU
+/// have no other way to report a failure. Nothing that is half done may be used afterwards.
+///
+/// # Errors
+/// [`Error::Device`] if it panicked.
+pub fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Error> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|said| Error::Device(message(&*said)))
 }
 

@@ -9,7 +9,7 @@ pub enum Error {
     /// A loss, or what follows from it, is no number any more.
     #[error(
         "The {what} is {value} in step {step} (epoch {epoch}, with {images}). Nothing of this step was \
-         kept. A lower learning rate, or gradients clipped at a norm, keep it finite."
+         kept. {advice}"
     )]
     NotFinite {
         /// "loss", or "length of the gradients".
@@ -22,6 +22,8 @@ pub enum Error {
         epoch: usize,
         /// The batch's images.
         images: String,
+        /// What may keep it finite.
+        advice: &'static str,
     },
     /// There is nothing to train on.
     #[error("There are no images to train on.")]

@@ -4,7 +4,7 @@ use vcp_burn::losses::{Losses, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device, Gradients, Tensor};
 use vcp_checkpoint::Weights;
 use vcp_model::{Decoder, GridLogits, Model, Operations as _, VisionFeatures};
-use vcp_predict::{Predictor, PredictorOptions};
+use vcp_predict::{Predictor, PredictorOptions, caught};
 
 use crate::blend::BlendSearch;
 use crate::dropout::Dropping;
@@ -19,6 +19,8 @@ pub struct Trainer {
     /// As it was in the beginning.
     weights: Weights,
     burn: Burn,
+    /// Whether its device may fail while it works.
+    may_fail: bool,
     adam: Adam,
     /// The vision tower, where it is not trained.
     tower: Option<Predictor>,
@@ -47,7 +49,7 @@ struct Evaluated {
     gradients: Gradients,
     gradient_norm: f32,
     blend: Option<BlendSearch>,
-    /// With which the gradients are numbers.
+    /// With which the gradients were taken.
     loss_scale: Option<LossScale>,
 }
 
@@ -88,6 +90,7 @@ impl Trainer {
     ) -> Result<Self, Error> {
         recipe.check()?;
         let scope = recipe.scope;
+        let may_fail = device != Device::flex();
         let mut burn = Burn::training(device, move |name| match scope {
             Scope::Learned => name.starts_with("vcp."),
             Scope::Everything => true,
@@ -114,6 +117,7 @@ impl Trainer {
             recipe,
             weights,
             burn,
+            may_fail,
             adam,
             tower,
             features: FeatureCache::new(0),
@@ -131,6 +135,31 @@ impl Trainer {
     /// # Errors
     /// [`Error::Recipe`] if it has other parameters.
     pub fn resume(&mut self, state: State) -> Result<(), Error> {
+        let refuse = |sentence: &str| Err(Error::Recipe(sentence.to_owned()));
+        let (mut blend, mut loss_scale) = (None, None);
+        if self.blend.is_some() {
+            blend = BlendSearch::from_sums(&state.blend);
+            if blend.is_none() {
+                return refuse(
+                    "The saved training knows nothing of the branches' shares. Start anew in another \
+                     folder.",
+                );
+            }
+        }
+        if self.loss_scale.is_some() {
+            loss_scale = state.loss_scale.filter(|scale| scale.is_possible());
+            if loss_scale.is_none() {
+                return refuse(
+                    "The saved training was not one in mixed precision, or is damaged. Start anew in \
+                     another folder.",
+                );
+            }
+        } else if state.loss_scale.is_some() {
+            return refuse(
+                "The saved training was one in mixed precision. Go on with it, or start anew in another \
+                 folder.",
+            );
+        }
         let known = self.burn.trained_values();
         let missing: Vec<_> = known
             .keys()
@@ -143,25 +172,7 @@ impl Trainer {
                 "The saved training is of another model: {name} differs. Start anew in another folder."
             )));
         }
-        if self.blend.is_some() {
-            let found = BlendSearch::from_sums(&state.blend);
-            self.blend = Some(found.ok_or_else(|| {
-                Error::Recipe(
-                    "The saved training knows nothing of the branches' shares. Start anew in another \
-                     folder."
-                        .to_owned(),
-                )
-            })?);
-        }
-        if self.loss_scale.is_some() {
-            let found = state.loss_scale.filter(|scale| scale.is_possible());
-            self.loss_scale = Some(found.ok_or_else(|| {
-                Error::Recipe(
-                    "The saved training was not one in mixed precision. Start anew in another folder."
-                        .to_owned(),
-                )
-            })?);
-        }
+        (self.blend, self.loss_scale) = (blend, loss_scale);
         self.adam = Adam::from_state(options(&self.recipe), state.optimiser, &self.burn);
         (self.position, self.steps) = (state.position, state.steps);
         self.extra = state.extra;
@@ -199,7 +210,7 @@ impl Trainer {
     }
 
     /// Keeps what the frozen vision tower sees in images that come again unchanged, in at most so many
-    /// bytes of memory. No bit of the training changes by that.
+    /// bytes of memory. On the CPU, no bit of the training changes by that.
     pub fn keep_features(&mut self, bytes: u64) {
         self.features = FeatureCache::new(bytes);
     }
@@ -258,8 +269,17 @@ impl Trainer {
     /// One step.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] with the batch's images; nothing has changed then.
+    /// [`Error::NotFinite`] with the batch's images; nothing has changed then. When a device other than
+    /// the CPU fails, which ends the training: go on from its last state.
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, Error> {
+        if self.may_fail {
+            caught(|| self.stepped(batch))?
+        } else {
+            self.stepped(batch)
+        }
+    }
+
+    fn stepped(&mut self, batch: &Batch) -> Result<StepReport, Error> {
         let Evaluated {
             losses: [loss, branch1, branch2],
             mut gradients,
@@ -275,6 +295,11 @@ impl Trainer {
                 step: self.steps + 1,
                 epoch: batch.position.epoch + 1,
                 images: batch.names.join(", "),
+                advice: if loss_scale.is_some() {
+                    "Without mixed precision, numbers have a wider range."
+                } else {
+                    "A lower learning rate, or gradients clipped at a norm, keep it finite."
+                },
             });
         }
         if let Some(limit) = self.recipe.clip_norm
@@ -311,11 +336,13 @@ impl Trainer {
     }
 
     /// The batch's losses and gradients. In mixed precision, with the largest scale of the loss, from
-    /// the present one downwards, at which the gradients stay numbers: the batch is not skipped.
+    /// the present one downwards, at which the gradients are numbers, if there is one: the batch is not
+    /// skipped.
     fn evaluated(&mut self, batch: &Batch) -> Result<Evaluated, Error> {
+        let seen = self.seen(batch)?;
         let mut loss_scale = self.loss_scale;
         loop {
-            let (losses, blend) = self.losses(batch)?;
+            let (losses, blend) = self.losses(batch, &seen)?;
             let values =
                 [&losses.total, &losses.branch1, &losses.branch2].map(|loss| self.value(loss));
             let gradients = match loss_scale.map(LossScale::factor) {
@@ -350,21 +377,27 @@ impl Trainer {
         self.burn.values(&x).first().copied().unwrap_or(f32::NAN)
     }
 
+    /// What the decoder works on: for a tower that is not trained, what it saw.
+    fn seen(&mut self, batch: &Batch) -> Result<Seen, Error> {
+        let Some(tower) = &self.tower else {
+            let side = self.weights.settings().image_size;
+            let shape = [batch.names.len(), 3, side * side];
+            return Ok(Seen::Images(self.burn.constant(shape, &batch.pixels)));
+        };
+        let geometry = self.weights.geometry();
+        let widths = [geometry.embedding_width, geometry.vision.width];
+        let features = &mut self.features;
+        Ok(Seen::Features(seen(
+            tower, features, &self.burn, batch, widths,
+        )?))
+    }
+
     /// The batch's losses, and the search for the branches' shares with this batch in it.
-    fn losses(&mut self, batch: &Batch) -> Result<(Losses, Option<BlendSearch>), Error> {
+    fn losses(&self, batch: &Batch, seen: &Seen) -> Result<(Losses, Option<BlendSearch>), Error> {
         let side = self.weights.settings().image_size;
         let count = batch.names.len();
         let truth = self.burn.constant([count, side, side], &batch.truth);
-        let seen = if let Some(tower) = &self.tower {
-            let geometry = self.weights.geometry();
-            let widths = [geometry.embedding_width, geometry.vision.width];
-            let features = &mut self.features;
-            Seen::Features(seen(tower, features, &self.burn, batch, widths)?)
-        } else {
-            let shape = [count, 3, side * side];
-            Seen::Images(self.burn.constant(shape, &batch.pixels))
-        };
-        let (decoder, logits) = self.logits(&seen, count)?;
+        let (decoder, logits) = self.logits(seen, count)?;
         let parts = self.recipe.loss_at(self.steps, self.all_steps());
         let weights = vcp_burn::losses::LossWeights {
             focal: parts.focal,

@@ -167,7 +167,9 @@ fn an_interrupted_training_in_mixed_precision_ends_as_an_unbroken_one() {
     }
     let end = State::read(&state).unwrap();
     assert!(end.values == unbroken);
-    assert!(end.loss_scale.is_some());
+    let whole = State::read(&folder.path().join("unbroken")).unwrap();
+    assert_eq!(end.loss_scale, whole.loss_scale);
+    assert_ne!(end.loss_scale, Some(LossScale::default()));
     // Near the other one, and not the same.
     let exact = train(&single, &examples, &folder.path().join("single"), 99, 1);
     let start = trainer(&single, &*examples).state().values;
@@ -183,9 +185,22 @@ fn an_interrupted_training_in_mixed_precision_ends_as_an_unbroken_one() {
     assert!(off > 0.0 && off < 0.5 * moved, "{off} of {moved}");
     // A run in the one does not go on in the other.
     let mut other = trainer(&mixed, &*examples);
-    let single = State::read(&folder.path().join("single")).unwrap();
-    let error = other.resume(single).unwrap_err();
-    assert!(error.to_string().contains("mixed precision"), "{error}");
+    let of_single = State::read(&folder.path().join("single")).unwrap();
+    let damaged = State {
+        loss_scale: Some(scale(3.0, 0)),
+        ..end.clone()
+    };
+    for state in [of_single, damaged] {
+        let before = other.state();
+        let error = other.resume(state).unwrap_err();
+        assert!(
+            error.to_string().contains("was not one in mixed"),
+            "{error}"
+        );
+        assert!(other.state() == before);
+    }
+    let error = trainer(&single, &*examples).resume(end).unwrap_err();
+    assert!(error.to_string().contains("was one in mixed"), "{error}");
 }
 
 /// A scale of the loss so many steps after it changed.
@@ -295,8 +310,23 @@ fn states_that_do_not_fit_are_refused() {
 
 #[test]
 fn a_loss_that_is_no_number_names_the_images() {
-    let recipe = recipe(Scope::Learned);
-    let mut trainer = trainer(&recipe, &Squares(3));
+    for (mixed_precision, advice) in [
+        (false, "A lower learning rate"),
+        (true, "Without mixed precision"),
+    ] {
+        let recipe = Recipe {
+            mixed_precision,
+            ..recipe(Scope::Learned)
+        };
+        let error = without_numbers(&recipe);
+        assert!(error.contains("0-0, 0-1, 0-2"), "{error}");
+        assert!(error.contains(advice), "{error}");
+    }
+}
+
+/// What a step with a pixel that is no number says. It changes nothing.
+fn without_numbers(recipe: &Recipe) -> String {
+    let mut trainer = trainer(recipe, &Squares(3));
     let before = trainer.state();
     let mut batch = Batches::start(
         &(Arc::new(Squares(3)) as Arc<dyn Examples>),
@@ -310,6 +340,6 @@ fn a_loss_that_is_no_number_names_the_images() {
     .unwrap();
     batch.pixels[5] = f32::NAN;
     let error = trainer.step(&batch).unwrap_err();
-    assert!(error.to_string().contains("0-0, 0-1, 0-2"), "{error}");
     assert!(trainer.state() == before);
+    error.to_string()
 }

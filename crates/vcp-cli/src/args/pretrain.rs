@@ -124,7 +124,8 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) weight_decay: f32,
 
-    /// Share of the steps after which the official losses on pixels join the one on patches.
+    /// Share of the steps after which the official losses on pixels, and --image-loss, join the loss on
+    /// patches.
     #[arg(
         long,
         value_name = "SHARE",
@@ -142,8 +143,8 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) defect_weight: f32,
 
-    /// Weight of a cross-entropy of the image score, which makes the score tell whole pictures apart.
-    /// It joins together with the losses on pixels.
+    /// Weight of a cross-entropy of the image score, which is to make it tell whole pictures apart.
+    /// It joins when --pixels-from says.
     #[arg(
         long,
         value_name = "WEIGHT",

@@ -65,7 +65,7 @@ pub(crate) struct TrainArgs {
     pub(crate) average: usize,
 
     /// Keep what the vision tower sees in images that come again unchanged, in at most so many
-    /// gigabytes of memory. Changes nothing but the time, and only with --augment none.
+    /// gigabytes of memory, with --augment none. On the CPU, this changes nothing but the time.
     #[arg(long, value_name = "GB", default_value_t = 0.0)]
     pub(crate) feature_cache: f64,
 

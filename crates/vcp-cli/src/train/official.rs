@@ -94,9 +94,9 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         ));
     }
     let configuration = configuration(&weights, &recipe, &sources, &judged)?;
-    prepare_folder(&arguments.out, arguments.restart)?;
     let start = choice.open()?;
     let tower = place.tower(&start, recipe.mixed_precision)?;
+    prepare_folder(&arguments.out, arguments.restart)?;
     let device = place.burn();
     let mut trainer = Trainer::new(start, recipe, examples.count(), device, Some(tower))?;
     trainer.keep_features((arguments.feature_cache.max(0.0) * GIGABYTE) as u64);

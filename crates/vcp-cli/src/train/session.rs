@@ -12,7 +12,6 @@ use toml::Table;
 use vcp_checkpoint::{Precision, Weights};
 use vcp_dataset::Sample;
 use vcp_image::DecodeOptions;
-use vcp_predict::PredictorOptions;
 use vcp_train::{Event, Examples, State, Trainer, Validation, average, run as train, validate};
 
 use super::log::Log;
@@ -324,9 +323,7 @@ impl Epoch<'_> {
                 ControlFlow::Continue(())
             }
         };
-        let predictor = set
-            .place
-            .predictor(self.weights, &PredictorOptions::default())?;
+        let predictor = set.place.judge(self.weights)?;
         Ok(validate(&predictor, &set.samples, &set.decode, watch)?)
     }
 }

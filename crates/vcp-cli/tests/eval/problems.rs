@@ -13,7 +13,7 @@ fn bad_files_are_reported_and_the_rest_goes_on() {
     workplace.photo("set/bolt/test/rust/667.png", 5);
     workplace.write("set/bolt/ground_truth/rust/667_mask.png", "not a mask");
     workplace.photo("set/bolt/test/rust/668.png", 5);
-    support::photos::write(
+    crate::support::photos::write(
         &workplace.path("set/bolt/ground_truth/rust/668_mask.png"),
         20,
         20,
