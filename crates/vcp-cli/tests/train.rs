@@ -521,6 +521,42 @@ fn clip_alone_is_enough_and_pytorch_opens_what_comes_out() {
     }
 }
 
+/// Products large enough to be shared among threads.
+#[test]
+fn the_number_of_threads_changes_no_bit_of_a_training() {
+    let workplace = Workplace::new();
+    let pretrain = |threads: &str| {
+        let mut command = workplace.command([
+            "pretrain",
+            "--width",
+            "64",
+            "--layers",
+            "2",
+            "--text-layers",
+            "1",
+            "--taps",
+            "1,2",
+            "--image-size",
+            "64",
+            "--epochs",
+            "1",
+            "--epoch-images",
+            "16",
+            "--pixels-from",
+            "0",
+            "--image-loss",
+            "0.2",
+            "--out",
+            threads,
+        ]);
+        command.env("RAYON_NUM_THREADS", threads);
+        Outcome::of(command.output().unwrap()).ends_with(0);
+    };
+    pretrain("1");
+    pretrain("3");
+    same_bytes(&workplace, "1/last.safetensors", "3/last.safetensors");
+}
+
 #[test]
 fn a_small_model_is_trained_from_nothing() {
     let workplace = Workplace::new();
