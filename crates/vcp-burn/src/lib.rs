@@ -2,7 +2,8 @@
 //!
 //! [`Burn`] keeps the parameters of a model under their names. A model that is loaded on it takes its
 //! tensors from there, so that after a step of [`Adam`] loading it again gives the model with the new
-//! values. That copies nothing, but for the matrices that are trained in mixed precision. [`losses`] says what a step is to make smaller.
+//! values. That copies nothing, but for the matrices that are trained in mixed precision. [`losses`]
+//! says what a step is to make smaller.
 
 mod adam;
 mod burn;
