@@ -45,15 +45,27 @@ impl Place {
         }
     }
 
-    /// A predictor with its model there.
+    /// A predictor with its model there, before work begins.
+    ///
+    /// # Errors
+    /// As wrong usage.
     pub(crate) fn predictor(
         &self,
         weights: &Weights,
         options: &PredictorOptions,
     ) -> anyhow::Result<Predictor> {
+        self.predictor_amid_work(weights, options).or_usage()
+    }
+
+    /// The same when work has begun: that the device fails then is no wrong usage.
+    pub(crate) fn predictor_amid_work(
+        &self,
+        weights: &Weights,
+        options: &PredictorOptions,
+    ) -> Result<Predictor, vcp_predict::Error> {
         match self {
-            Self::Cpu => Predictor::new(weights, options).or_usage(),
-            Self::Gpu(gpu) => gpu.predictor(weights, options).or_usage(),
+            Self::Cpu => Predictor::new(weights, options),
+            Self::Gpu(gpu) => gpu.predictor(weights, options),
         }
     }
 }

@@ -45,18 +45,6 @@ impl Place {
         }
     }
 
-    /// A predictor that judges a model in training.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub(crate) fn judge(&self, weights: &Weights) -> Result<Predictor, vcp_predict::Error> {
-        let options = PredictorOptions::default();
-        match self {
-            Self::Cpu => Predictor::new(weights, &options),
-            Self::Gpu(gpu) => gpu.predictor(weights, &options),
-        }
-    }
-
     /// For what runs on Burn.
     pub(crate) fn burn(&self) -> Device {
         match self {

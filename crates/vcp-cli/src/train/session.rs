@@ -12,6 +12,7 @@ use toml::Table;
 use vcp_checkpoint::{Precision, Weights};
 use vcp_dataset::Sample;
 use vcp_image::DecodeOptions;
+use vcp_predict::PredictorOptions;
 use vcp_train::{Event, Examples, State, Trainer, Validation, average, run as train, validate};
 
 use super::log::Log;
@@ -323,7 +324,8 @@ impl Epoch<'_> {
                 ControlFlow::Continue(())
             }
         };
-        let predictor = set.place.judge(self.weights)?;
+        let options = PredictorOptions::default();
+        let predictor = set.place.predictor_amid_work(self.weights, &options)?;
         Ok(validate(&predictor, &set.samples, &set.decode, watch)?)
     }
 }
