@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use vcp_image::{DecodeOptions, Photo, decode_file};
 
-use crate::{Ellipse, Error, Problem, files, mask};
+use crate::{Ellipse, Error, Problem, files, mask, words};
 
 /// The defect type of normal images, in every layout.
 pub(crate) const GOOD: &str = "good";
@@ -158,6 +158,21 @@ pub enum Label {
     Normal,
     /// It does.
     Anomalous,
+}
+
+impl Label {
+    /// The label that people mean by this word, in any case: `good`, `OK`, `normal`, `0`, `false` and
+    /// the like, or `NG`, `bad`, `defective`, `anomaly`, `1`, `true` and the like.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word.trim() {
+            "0" => Some(Self::Normal),
+            "1" => Some(Self::Anomalous),
+            word if word.eq_ignore_ascii_case("false") => Some(Self::Normal),
+            word if word.eq_ignore_ascii_case("true") => Some(Self::Anomalous),
+            word => words::label(word),
+        }
+    }
 }
 
 /// What an image is meant for.

@@ -31,6 +31,7 @@ mod synthetic_set;
 mod table;
 #[cfg(test)]
 mod testing;
+mod words;
 
 pub use augment::{Augmentation, mosaic};
 pub use convert::{Converted, convert_to_official};

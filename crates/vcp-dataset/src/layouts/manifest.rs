@@ -31,8 +31,9 @@ image,mask,label,category,split,defect
 photos/1.jpg,,normal,bottle,train,
 photos/2.jpg,masks/2.png,anomalous,bottle,test,scratch
 or {\"image\": \"photos/1.jpg\", \"label\": \"normal\"} on each line. Only image is needed. label: normal, good,
-ok, 0 or false; anomalous, anomaly, abnormal, defect, bad, ko, 1 or true; if empty, an image with a
-mask is anomalous. category: named like the list if empty. split: train, validation, test or empty.
+ok, 0 or false; anomalous, anomaly, abnormal, defect, defective, bad, ng, ko, 1 or true, in any case; if
+empty, an image with a mask is anomalous. category: named like the list if empty. split: train,
+validation, test or empty.
 Paths begin at ROOT and may not leave it (--allow-outside-root lets them). Mask values above 0 are
 defect, above 127 in JPEG masks."
     }
@@ -158,7 +159,7 @@ impl<'a> Reading<'a> {
             ));
             return Ok(());
         };
-        let label = match parse_label(label) {
+        let label = match Label::parse(label) {
             Some(label) => label,
             None if !label.is_empty() => {
                 bad(format!(
@@ -221,16 +222,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn parse_label(text: &str) -> Option<Label> {
-    match text.to_ascii_lowercase().as_str() {
-        "normal" | "good" | "ok" | "0" | "false" => Some(Label::Normal),
-        "anomalous" | "anomaly" | "abnormal" | "defect" | "bad" | "ko" | "1" | "true" => {
-            Some(Label::Anomalous)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::testing::{Fixture, summary};
@@ -257,9 +248,9 @@ mod tests {
         fixture.text(
             "manifest.csv",
             "\u{feff}Label, image ,split,MASK,category,defect,comment\r\n\
-             good,photos/a b.PNG,train,,bottle,,first\r\n\
+             OK,photos/a b.PNG,train,,bottle,,first\r\n\
              1,photos/sub/c.jpg,TEST,masks/c.png,bottle,scratch\r\n\
-             anomalous,\"photos/d,ü.png\",,masks/none.png\r\n\
+             NG,\"photos/d,ü.png\",,masks/none.png\r\n\
              ,photos/e.png,val\r\n\
              ,./photos/f.png,,masks/c.png\r\n\
              \r\n\
