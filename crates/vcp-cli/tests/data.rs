@@ -8,7 +8,7 @@ use std::fs;
 
 use serde_json::Value;
 use support::cli::{Outcome, Workplace, bundle};
-use support::data::mvtec;
+use support::data::{drawn_mask, mvtec};
 
 fn data(workplace: &Workplace, command: &str, further: &[&str]) -> Outcome {
     let usual = ["data", command, "--dataset", "mvtec", "--root", "set"];
@@ -150,4 +150,132 @@ fn synthetic_images_are_a_data_set() {
         .ends_with(2)
         .says("32..=2048");
     assert!(!workplace.path("tiny").exists());
+}
+
+/// A mask that is no defect but in one corner, whose pixels have the given value.
+fn corner(workplace: &Workplace, place: &str, (width, height): (usize, usize), faint: u8) {
+    drawn_mask(&workplace.path(place), width, height, |x, y| {
+        match (x < 8 && y < 8, x < 10 && y < 10) {
+            (true, _) => 255,
+            (false, true) => faint,
+            _ => 0,
+        }
+    });
+}
+
+#[test]
+fn folders_are_known_by_the_words_that_people_use() {
+    let workplace = Workplace::with_photos(&["set/Good/0.jpg", "set/NG/crack/1.jpg"]);
+    let photo = fs::read(workplace.path("set/NG/crack/1.jpg")).unwrap();
+    // The size of the photos that the tests make stands in their headers.
+    let side = |at: usize| u32::from_le_bytes(photo[at..at + 4].try_into().unwrap()) as usize;
+    corner(&workplace, "set/MASK/crack/1.png", (side(18), side(22)), 0);
+    let check = ["data", "check", "--dataset", "folder", "--root", "set"];
+    let outcome = workplace.run(&check).ends_with(0);
+    assert!(outcome.stdout.contains("crack 1"), "{outcome:#?}");
+    assert!(outcome.stdout.contains("No problems"), "{outcome:#?}");
+    // What says nothing is named.
+    workplace.photo("set/scratch/2.jpg", 2);
+    let outcome = workplace.run(&check).ends_with(1);
+    assert!(
+        outcome
+            .stdout
+            .contains("set/scratch with 1 image is left out"),
+        "{outcome:#?}"
+    );
+}
+
+#[test]
+fn turned_photos_name_the_option_that_turns_them() {
+    let workplace = Workplace::new();
+    let turned = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../vcp-image/tests/fixtures/oriented/6.jpg");
+    workplace.write("set/part/test/hole/0.jpg", fs::read(turned).unwrap());
+    workplace.photo("set/part/test/good/0.jpg", 1);
+    let upright = upright_size(&workplace);
+    corner(
+        &workplace,
+        "set/part/ground_truth/hole/0_mask.png",
+        upright,
+        0,
+    );
+    let outcome = data(&workplace, "check", &[]).ends_with(1);
+    assert!(
+        outcome
+            .stdout
+            .contains("--orientation turns images as their EXIF data say"),
+        "{outcome:#?}"
+    );
+    data(&workplace, "convert", &["--out", "stored"])
+        .ends_with(1)
+        .says("--orientation");
+    data(&workplace, "check", &["--orientation"]).ends_with(0);
+    data(
+        &workplace,
+        "convert",
+        &["--orientation", "--out", "upright"],
+    )
+    .ends_with(0);
+    workplace
+        .run(&["data", "check", "--dataset", "meta", "--root", "upright"])
+        .ends_with(0);
+}
+
+/// Width and height of the turned photo once it is upright.
+fn upright_size(workplace: &Workplace) -> (usize, usize) {
+    let photo = workplace.path("set/part/test/hole/0.jpg");
+    let photo = vcp_image::decode_file(&photo, &vcp_image::DecodeOptions::default()).unwrap();
+    (photo.width(), photo.height())
+}
+
+#[test]
+fn soft_masks_and_masks_a_little_off_are_said_once_and_used() {
+    let workplace = mvtec();
+    // Twice: each kind is said once nevertheless.
+    for number in ["000", "001"] {
+        let place = |defect: &str| format!("set/nut/ground_truth/{defect}/{number}_mask.png");
+        corner(&workplace, &place("crack"), (40, 30), 60);
+        corner(&workplace, &place("rust"), (80, 60), 0);
+    }
+    let eval = |out: &str, further: &[&str]| {
+        let mut command = workplace.command(["eval", "--dataset", "mvtec", "--root", "set"]);
+        command.args(["--category", "nut", "--out", out, "--model"]);
+        Outcome::of(command.arg(bundle()).args(further).output().unwrap()).ends_with(0)
+    };
+    let outcome = eval("plain", &[]);
+    for (text, times) in [
+        ("2 masks have more than two values", 1),
+        ("--mask-threshold 127", 1),
+        ("2 masks have another size than their images", 1),
+    ] {
+        assert_eq!(
+            outcome.stderr.matches(text).count(),
+            times,
+            "{text}: {outcome:#?}"
+        );
+    }
+    let outcome = eval("strict", &["--mask-threshold", "127"]);
+    assert!(
+        !outcome.stderr.contains("more than two values"),
+        "{outcome:#?}"
+    );
+    let figure = |out: &str| {
+        let results = fs::read(workplace.path(out).join("results.json")).unwrap();
+        let results: Value = serde_json::from_slice(&results).unwrap();
+        assert_eq!(results["categories"][0]["images"], 6);
+        results["categories"][0]["pixel_auroc"].clone()
+    };
+    assert_ne!(figure("plain"), figure("strict"));
+
+    let outcome = data(&workplace, "check", &["--json"]).ends_with(1);
+    let report = &outcome.lines()[0];
+    assert_eq!(report["problems"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["problems"][0]["mismatch"], "resized");
+    assert_eq!(report["notes"].as_array().unwrap().len(), 1, "{report}");
+    let outcome = data(&workplace, "convert", &["--out", "official"]).ends_with(0);
+    assert!(
+        outcome.stderr.contains("more than two values"),
+        "{outcome:#?}"
+    );
+    data(&workplace, "check", &["--mask-threshold", "255"]).ends_with(2);
 }

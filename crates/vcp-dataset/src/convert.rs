@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::ser::PrettyFormatter;
 use vcp_image::{DecodeOptions, Photo};
 
-use crate::{Dataset, Error, Label, MaskSource, Sample, Split};
+use crate::{Dataset, Error, Label, MaskFinding, MaskFindings, MaskSource, Sample, Split};
 
 /// What a conversion has written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Converted {
     pub folder: PathBuf,
     /// Number of images written.
     pub images: usize,
+    /// What there is to say about the masks.
+    pub findings: MaskFindings,
 }
 
 /// Writes the data set as the official code expects it: `out/<name>/<category>/{train,test}/
@@ -100,11 +102,18 @@ pub fn convert_to_official(
             .join(entry.specie());
         fs::create_dir_all(&folder).map_err(write_error(&folder))?;
     }
-    plan.par_iter().try_for_each(|entry| {
-        entry.write(temporary.path(), &dataset.name, options)?;
-        done();
-        Ok::<(), Error>(())
-    })?;
+    let found: Vec<Vec<MaskFinding>> = plan
+        .par_iter()
+        .map(|entry| {
+            let found = entry.write(temporary.path(), &dataset.name, options)?;
+            done();
+            Ok(found)
+        })
+        .collect::<Result<_, Error>>()?;
+    let mut findings = MaskFindings::default();
+    for finding in found.iter().flatten() {
+        findings.add(finding);
+    }
     let temporary_list = temporary.path().join("meta.json");
     write_list(&temporary_list, dataset, &categories, &plan).map_err(write_error(&list))?;
     fs::rename(&tree, &folder).map_err(write_error(&folder))?;
@@ -113,6 +122,7 @@ pub fn convert_to_official(
         list,
         folder,
         images: plan.len(),
+        findings,
     })
 }
 
@@ -243,7 +253,14 @@ impl Planned<'_> {
         }
     }
 
-    fn write(&self, below: &Path, set: &str, options: &DecodeOptions) -> Result<(), Error> {
+    /// Gives back what there is to say about the mask.
+    fn write(
+        &self,
+        below: &Path,
+        set: &str,
+        options: &DecodeOptions,
+    ) -> Result<Vec<MaskFinding>, Error> {
+        let mut findings = Vec::new();
         let photo = self.sample.load_image(options)?;
         let (width, height) = (photo.width(), photo.height());
         let place = below.join(self.image(set));
@@ -256,7 +273,9 @@ impl Planned<'_> {
             )
         })?;
         if self.sample.label == Label::Anomalous {
-            let mask = self.sample.load_mask(width, height, options)?;
+            let mask = self.sample.read_mask(width, height, options)?;
+            findings = mask.findings().to_vec();
+            let mask = mask.fitted();
             let place = below.join(self.mask(set));
             write_picture(&place, &mask, |writer, photo, width, height| {
                 PngEncoder::new(writer).write_image(
@@ -267,7 +286,7 @@ impl Planned<'_> {
                 )
             })?;
         }
-        Ok(())
+        Ok(findings)
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use vcp_image::{DecodeOptions, Photo, decode_file};
 
-use crate::{Ellipse, Error, Problem, files, mask, words};
+use crate::mask::{self, LoadedMask};
+use crate::{Ellipse, Error, Problem, files, words};
 
 /// The defect type of normal images, in every layout.
 pub(crate) const GOOD: &str = "good";
@@ -76,6 +77,21 @@ impl Dataset {
         Ok(())
     }
 
+    /// Counts those pixels of masks as defect whose value is above this limit, in place of each layout's
+    /// own rule, and notes it. Masks in which alpha decides ([`MaskRule::Alpha`]) keep their rule, and
+    /// so do outlines.
+    pub fn set_mask_threshold(&mut self, limit: u8) {
+        for sample in &mut self.samples {
+            if let MaskSource::File { rule, .. } | MaskSource::Files { rule, .. } = &mut sample.mask
+            {
+                *rule = rule.or_above(Some(limit));
+            }
+        }
+        self.notes.push(format!(
+            "Mask values above {limit} are defect, as was asked for."
+        ));
+    }
+
     /// Keeps images of one object on one side: a group with an image of [`Split::Test`] is all
     /// `Test`, and everything else is [`Split::Train`]. Images without a group stand for themselves.
     pub fn split_by_group(&mut self) {
@@ -133,18 +149,31 @@ impl Sample {
     /// [`check_deeply`](crate::check_deeply) reports files that say otherwise.
     ///
     /// # Errors
-    /// [`Error::NoMask`] if nobody knows where the defect is, [`Error::MaskSize`] if the mask is of
-    /// another size, and whatever its file may have: [`Error::Image`], [`Error::Read`],
-    /// [`Error::Invalid`].
+    /// [`Error::NoMask`] if nobody knows where the defect is, [`Error::MaskSize`] if the mask's sides
+    /// are not in proportion to the image's, and whatever its file may have: [`Error::Image`],
+    /// [`Error::Read`], [`Error::Invalid`].
     pub fn load_mask(
         &self,
         width: usize,
         height: usize,
         options: &DecodeOptions,
     ) -> Result<Photo, Error> {
+        Ok(self.read_mask(width, height, options)?.fitted())
+    }
+
+    /// As [`Sample::load_mask`], but with what there is to say about the mask, and at the mask's own
+    /// size where that differs a little: see [`LoadedMask`].
+    ///
+    /// # Errors
+    /// As [`Sample::load_mask`].
+    pub fn read_mask(
+        &self,
+        width: usize,
+        height: usize,
+        options: &DecodeOptions,
+    ) -> Result<LoadedMask, Error> {
         if self.label == Label::Normal {
-            let pixels = vec![0; width.saturating_mul(height)];
-            return Ok(Photo::from_grey(width, height, pixels)?);
+            return LoadedMask::empty(width, height);
         }
         mask::load(&self.mask, &self.image, (width, height), options)
     }
@@ -241,6 +270,13 @@ pub enum MaskSource {
         /// Which of its pixels are defect.
         rule: MaskRule,
     },
+    /// In several pictures of the image's size: a pixel is defect if it is in any of them.
+    Files {
+        /// The pictures, at least one.
+        paths: Vec<PathBuf>,
+        /// Which of their pixels are defect.
+        rule: MaskRule,
+    },
     /// In an annotation file of the program labelme: polygons, rectangles and circles.
     Labelme {
         /// The annotation file.
@@ -256,18 +292,31 @@ pub enum MaskSource {
 }
 
 impl MaskSource {
-    /// The file that holds the mask, if there is one.
+    /// The file that holds the mask, if there is one; the first if there are several.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::None | Self::Unknown => None,
             Self::File { path, .. } | Self::Labelme { path } => Some(path),
+            Self::Files { paths, .. } => paths.first().map(PathBuf::as_path),
             Self::Ellipse { list, .. } => Some(list),
+        }
+    }
+
+    /// The rule by which pixels of its pictures are defect, if it is in pictures.
+    #[must_use]
+    pub fn rule(&self) -> Option<MaskRule> {
+        match self {
+            Self::File { rule, .. } | Self::Files { rule, .. } => Some(*rule),
+            _ => None,
         }
     }
 }
 
 /// Which pixels of a mask's picture are defect.
+///
+/// Transparent pixels are none: where a picture's alpha differs from pixel to pixel, a pixel counts as no
+/// brighter than its alpha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaskRule {
     /// Those with any colour channel above 0: labels 1, 2, 3 … and 255 alike, as the official code
@@ -276,6 +325,8 @@ pub enum MaskRule {
     /// Those with any colour channel above 127: masks with soft edges, or stored as JPEG, whose
     /// compression leaves specks everywhere.
     AboveHalf,
+    /// Those with any colour channel above this, as the user wants it.
+    Above(u8),
     /// Those with alpha above 127 in pictures that have an alpha channel (colours lie about below
     /// transparent pixels), all in pictures that have none; in both without those of the background
     /// colour. A picture without alpha and without a named background has a white one.
@@ -287,12 +338,32 @@ pub enum MaskRule {
 
 impl MaskRule {
     /// The rule for masks of which nothing more is known: [`MaskRule::AboveHalf`] for files that end
-    /// in jpg, jpeg or jpe, [`MaskRule::AboveZero`] for others.
+    /// in jpg, jpeg, jpe or jfif, [`MaskRule::AboveZero`] for others.
     #[must_use]
     pub fn usual(mask: &Path) -> Self {
         match files::ending(mask).as_deref() {
-            Some("jpg" | "jpeg" | "jpe") => Self::AboveHalf,
+            Some("jpg" | "jpeg" | "jpe" | "jfif") => Self::AboveHalf,
             _ => Self::AboveZero,
+        }
+    }
+
+    /// This rule, or the user's own limit where that can take its place: not where colours and alpha
+    /// have a meaning of their own ([`MaskRule::Alpha`]).
+    #[must_use]
+    pub fn or_above(self, limit: Option<u8>) -> Self {
+        match (self, limit) {
+            (Self::AboveZero | Self::AboveHalf | Self::Above(_), Some(limit)) => Self::Above(limit),
+            (rule, _) => rule,
+        }
+    }
+
+    /// The largest value that is no defect, where values decide.
+    pub(crate) fn limit(self) -> Option<u8> {
+        match self {
+            Self::AboveZero => Some(0),
+            Self::AboveHalf => Some(127),
+            Self::Above(limit) => Some(limit),
+            Self::Alpha { .. } => None,
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What ends the reading of a data set, as opposed to a [`Problem`](crate::Problem), which is
 //! written down while the reading goes on.
 
+use std::fmt;
 use std::path::PathBuf;
+
+use serde::Serialize;
 
 /// A data set that could not be read or written, or a mask that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +79,9 @@ pub enum Error {
     /// An image or mask could not be decoded.
     #[error(transparent)]
     Image(#[from] vcp_image::Error),
-    /// A mask has another size than its image.
+    /// A mask's sides are not in proportion to its image's.
     #[error(
-        "The mask {} has {} × {} pixels, but its image {} has {} × {}; they have to be of one size.", mask.display(), mask_size.0, mask_size.1, image.display(), image_size.0, image_size.1
+        "The mask {} has {} × {} pixels, but its image {} has {} × {}: {mismatch}.", mask.display(), mask_size.0, mask_size.1, image.display(), image_size.0, image_size.1
     )]
     MaskSize {
         /// The image.
@@ -89,6 +92,8 @@ pub enum Error {
         mask: PathBuf,
         /// Its width and height.
         mask_size: (usize, usize),
+        /// What is probably the matter.
+        mismatch: Mismatch,
     },
     /// The image shows a defect, but nothing says where.
     #[error(
@@ -142,6 +147,41 @@ pub enum Error {
         /// What the operating system or the encoder said.
         source: std::io::Error,
     },
+}
+
+/// What is the matter with the sizes of a mask and its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// They are in proportion within 2 %, so that the mask is resized: no harm.
+    Resized,
+    /// They are in different proportions.
+    Proportion,
+    /// One is as wide as the other is high, and nothing says why.
+    Sides,
+    /// The image's metadata ask for it to be turned, which was not done, while the mask is upright.
+    ImageNotTurned,
+    /// The image was turned as its metadata ask for, while the mask is as the image is stored.
+    ImageTurned,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Resized => "it is resized, as in the official code",
+            Self::Proportion => "they have to be in the same proportion, within 2 %",
+            Self::Sides => "the sides are swapped, so that one of the two was turned without the other",
+            Self::ImageNotTurned => {
+                "the image is stored turned and its EXIF data say so, while the mask is upright; \
+                 --orientation turns images as their EXIF data say"
+            }
+            Self::ImageTurned => {
+                "the image was turned as its EXIF data say, while the mask is as the image is stored; \
+                 leave out --orientation, or give --no-orientation, to take images as they are stored"
+            }
+        })
+    }
 }
 
 fn at_line(line: Option<u64>) -> String {

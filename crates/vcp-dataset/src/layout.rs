@@ -32,7 +32,8 @@ pub trait Layout: Sync {
 /// What a user may say about a data set beside its folder. Each layout takes what concerns it.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The list to read, for `lookout`, `manifest` and `meta`; by default the one found in the root.
+    /// The list to read, for `lookout`, `manifest`, `meta` and `real-iad` (there also a folder of
+    /// lists); by default what is found in the root.
     pub manifest: Option<PathBuf>,
     /// The data set's name, for `folder`, `manifest` and `meta`; by default the folder's or the list's.
     pub name: Option<String>,
@@ -45,6 +46,9 @@ pub struct Options {
     /// Let lists name files outside the root, by `..` or by absolute paths. Off by default: lists
     /// come with downloads, and what they name is read and shown.
     pub allow_outside_root: bool,
+    /// The largest value of masks that is no defect, for layouts that have to read masks to tell which
+    /// images are anomalous. To have it for all masks, call [`Dataset::set_mask_threshold`].
+    pub mask_threshold: Option<u8>,
     /// How masks are decoded where reading needs it.
     pub decode: DecodeOptions,
 }

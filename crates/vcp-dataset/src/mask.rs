@@ -7,62 +7,213 @@ use std::path::Path;
 
 use image::codecs::png::PngDecoder;
 use image::{DynamicImage, ImageDecoder, Limits};
-use vcp_image::{DecodeOptions, Error as ImageError, Photo, decode_file, decode_mask_file};
+use vcp_image::{
+    DecodeOptions, Error as ImageError, Photo, decode_file, decode_mask_levels, is_turned,
+    resize_mask,
+};
 
+use crate::finding::MaskFinding;
 use crate::labelme::Annotation;
-use crate::{Error, MaskRule, MaskSource, files};
+use crate::{Error, MaskRule, MaskSource, Mismatch, files};
 
 const WHITE: [u8; 3] = [255; 3];
 
-/// The mask of an anomalous image, at the image's size.
+/// Values above this are defect in masks with soft edges; below it, an edge fades out.
+const HALF: u8 = 127;
+
+/// A mask as it was read: grey, 255 where there is a defect, 0 elsewhere.
+#[derive(Clone, Debug)]
+pub struct LoadedMask {
+    photo: Photo,
+    image_size: (usize, usize),
+    findings: Vec<MaskFinding>,
+}
+
+impl LoadedMask {
+    /// Of an image of this size without defects.
+    pub(crate) fn empty(width: usize, height: usize) -> Result<Self, Error> {
+        let pixels = vec![0; width.saturating_mul(height)];
+        Ok(Self {
+            photo: Photo::from_grey(width, height, pixels)?,
+            image_size: (width, height),
+            findings: Vec::new(),
+        })
+    }
+
+    /// The mask at its own size. That is the image's, or in proportion to it within 2 %: who brings
+    /// image and mask to another size anyway, as the official code does, needs no step in between.
+    #[must_use]
+    pub fn photo(&self) -> &Photo {
+        &self.photo
+    }
+
+    /// The mask at the image's size.
+    #[must_use]
+    pub fn fitted(self) -> Photo {
+        let (width, height) = self.image_size;
+        if (self.photo.width(), self.photo.height()) == (width, height) {
+            self.photo
+        } else {
+            resize_mask(&self.photo, width, height)
+        }
+    }
+
+    /// What there is to say about it.
+    #[must_use]
+    pub fn findings(&self) -> &[MaskFinding] {
+        &self.findings
+    }
+}
+
+/// Whether two sizes have the same proportion of width to height, within 2 %.
+fn in_proportion(one: (usize, usize), other: (usize, usize)) -> bool {
+    let (first, second) = (
+        one.0 as u128 * other.1 as u128,
+        one.1 as u128 * other.0 as u128,
+    );
+    first.abs_diff(second) * 50 <= first.max(second)
+}
+
+/// The mask of an anomalous image.
 pub(crate) fn load(
     source: &MaskSource,
     image: &Path,
-    (width, height): (usize, usize),
+    image_size: (usize, usize),
     options: &DecodeOptions,
-) -> Result<Photo, Error> {
-    let check_size = |mask: &Path, mask_size| {
-        if mask_size == (width, height) {
-            Ok(())
-        } else {
-            Err(Error::MaskSize {
-                image: image.to_owned(),
-                image_size: (width, height),
+) -> Result<LoadedMask, Error> {
+    let (width, height) = image_size;
+    let mut findings = Vec::new();
+    let mut check_size = |mask: &Path, mask_size| {
+        if mask_size == image_size {
+            return Ok(());
+        }
+        if in_proportion(mask_size, image_size) {
+            findings.push(MaskFinding::Resized {
                 mask: mask.to_owned(),
                 mask_size,
-            })
+                image_size,
+            });
+            return Ok(());
         }
-    };
-    let empty = || Photo::from_grey(width, height, vec![0; width.saturating_mul(height)]);
-    match source {
-        MaskSource::None => Ok(empty()?),
-        MaskSource::Unknown => Err(Error::NoMask {
+        Err(Error::MaskSize {
             image: image.to_owned(),
-        }),
+            image_size,
+            mask: mask.to_owned(),
+            mask_size,
+            mismatch: mismatch(image, image_size, mask_size, options),
+        })
+    };
+    let photo = match source {
+        MaskSource::None => return LoadedMask::empty(width, height),
+        MaskSource::Unknown => {
+            return Err(Error::NoMask {
+                image: image.to_owned(),
+            });
+        }
         MaskSource::File { path, rule } => {
-            let mask = decode(path, *rule, options)?;
+            let (mask, softness) = read(path, *rule, options)?;
             check_size(path, (mask.width(), mask.height()))?;
-            Ok(mask)
+            findings.extend(softness);
+            mask
+        }
+        MaskSource::Files { paths, rule } => {
+            let mut masks = Vec::with_capacity(paths.len());
+            let mut soft = Vec::new();
+            for path in paths {
+                let (mask, softness) = read(path, *rule, options)?;
+                check_size(path, (mask.width(), mask.height()))?;
+                soft.extend(softness);
+                masks.push(mask);
+            }
+            findings.append(&mut soft);
+            union(&masks, image_size)?
         }
         MaskSource::Labelme { path } => {
             let annotation = Annotation::read(path)?;
-            if let Some(size) = annotation.size() {
-                check_size(path, size)?;
+            let mut size = image_size;
+            if let Some(own) = annotation.size() {
+                check_size(path, own)?;
+                size = own;
             }
-            let mut pixels = empty()?.into_pixels();
-            annotation.fill(&mut pixels, width);
-            Ok(Photo::from_grey(width, height, pixels)?)
+            let pixels = size.0.saturating_mul(size.1);
+            if pixels as u64 > options.max_pixels {
+                return Err(Error::Image(ImageError::TooManyPixels {
+                    file: path.display().to_string(),
+                    width: size.0 as u64,
+                    height: size.1 as u64,
+                    max_pixels: options.max_pixels,
+                }));
+            }
+            let mut pixels = vec![0; pixels];
+            annotation.fill(&mut pixels, size.0);
+            Photo::from_grey(size.0, size.1, pixels)?
         }
         MaskSource::Ellipse { ellipse, .. } => {
-            let mut pixels = empty()?.into_pixels();
+            let mut pixels = vec![0; width.saturating_mul(height)];
             ellipse.fill(&mut pixels, width);
-            Ok(Photo::from_grey(width, height, pixels)?)
+            Photo::from_grey(width, height, pixels)?
+        }
+    };
+    Ok(LoadedMask {
+        photo,
+        image_size,
+        findings,
+    })
+}
+
+/// Why a mask may have another size than its image.
+fn mismatch(
+    image: &Path,
+    image_size: (usize, usize),
+    mask_size: (usize, usize),
+    options: &DecodeOptions,
+) -> Mismatch {
+    if !in_proportion((mask_size.1, mask_size.0), image_size) {
+        Mismatch::Proportion
+    } else if !is_turned(image) {
+        Mismatch::Sides
+    } else if options.apply_orientation {
+        Mismatch::ImageTurned
+    } else {
+        Mismatch::ImageNotTurned
+    }
+}
+
+/// What is in any of the masks. At their size if they agree on it, else at the image's.
+fn union(masks: &[Photo], (width, height): (usize, usize)) -> Result<Photo, Error> {
+    let size = |mask: &Photo| (mask.width(), mask.height());
+    let common = masks.first().map(size).filter(|&first| {
+        let mut sizes = masks.iter().map(size);
+        sizes.all(|size| size == first)
+    });
+    let (width, height) = common.unwrap_or((width, height));
+    let mut pixels = vec![0; width.saturating_mul(height)];
+    for mask in masks {
+        let resized;
+        let mask = if common.is_some() {
+            mask
+        } else {
+            resized = resize_mask(mask, width, height);
+            &resized
+        };
+        for (pixel, &further) in pixels.iter_mut().zip(mask.pixels()) {
+            *pixel |= further;
         }
     }
+    Ok(Photo::from_grey(width, height, pixels)?)
 }
 
 /// The mask in a picture, at the picture's size.
 pub(crate) fn decode(path: &Path, rule: MaskRule, options: &DecodeOptions) -> Result<Photo, Error> {
+    Ok(read(path, rule, options)?.0)
+}
+
+/// As [`decode`], and whether its edges are soft.
+fn read(
+    path: &Path,
+    rule: MaskRule,
+    options: &DecodeOptions,
+) -> Result<(Photo, Option<MaskFinding>), Error> {
     if !files::is_file(path) {
         // Decoders would wait for a pipe to be written to.
         let source = std::fs::metadata(path).map_or_else(
@@ -74,25 +225,43 @@ pub(crate) fn decode(path: &Path, rule: MaskRule, options: &DecodeOptions) -> Re
             source,
         });
     }
-    match rule {
-        MaskRule::AboveZero => Ok(decode_mask_file(path, options)?),
-        MaskRule::AboveHalf => {
-            let photo = decode_file(path, options)?;
-            select(&photo, |pixel| pixel.iter().any(|&value| value > 127))
-        }
-        MaskRule::Alpha { background } => {
-            if let Some(mask) = decode_alpha(path, background, options)? {
-                return Ok(mask);
-            }
-            let photo = decode_file(path, options)?;
-            let background = background.unwrap_or(WHITE);
-            select(&photo, |pixel| {
-                // Grey pictures have one channel.
-                let mut values = pixel.iter().zip(background);
-                values.any(|(&value, background)| value != background)
-            })
-        }
+    if let Some(limit) = rule.limit() {
+        let levels = decode_mask_levels(path, options)?;
+        let softness = softness(path, &levels, limit);
+        let mask = select(&levels, |pixel| pixel.iter().any(|&value| value > limit))?;
+        return Ok((mask, softness));
     }
+    let background = match rule {
+        MaskRule::Alpha { background } => background,
+        _ => None,
+    };
+    if let Some(mask) = decode_alpha(path, background, options)? {
+        return Ok((mask, None));
+    }
+    let photo = decode_file(path, options)?;
+    let background = background.unwrap_or(WHITE);
+    let mask = select(&photo, |pixel| {
+        // Grey pictures have one channel.
+        let mut values = pixel.iter().zip(background);
+        values.any(|(&value, background)| value != background)
+    })?;
+    Ok((mask, None))
+}
+
+/// Whether a mask has faint values that count as defect beside strong ones, as soft edges and the
+/// compression of JPEG make them. Masks that number their defects have faint values only.
+fn softness(path: &Path, levels: &Photo, limit: u8) -> Option<MaskFinding> {
+    let above = |limit: u8| {
+        let pixels = levels.pixels().iter();
+        pixels.filter(|&&value| value > limit).count()
+    };
+    let (defect, strong) = (above(limit), above(HALF));
+    (limit < HALF && strong > 0 && defect > strong).then(|| MaskFinding::Soft {
+        mask: path.to_owned(),
+        limit,
+        defect,
+        strong,
+    })
 }
 
 fn flag(is_defect: bool) -> u8 {

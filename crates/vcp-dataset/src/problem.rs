@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+use crate::Mismatch;
+
 /// Something wrong with a data set that does not stop it from being read. Plain data; in JSON the
 /// variant's name stands under `kind`, and bytes of paths that are not UTF-8 are replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,7 +69,7 @@ pub enum Problem {
         /// How many pixels are.
         pixels: usize,
     },
-    /// A mask has another size than its image.
+    /// A mask has another size than its image. It is resized if it is in proportion.
     MaskSize {
         /// The image.
         #[serde(serialize_with = "path")]
@@ -79,6 +81,30 @@ pub enum Problem {
         mask: PathBuf,
         /// The mask's width and height.
         mask_size: (usize, usize),
+        /// What is the matter, and whether the mask can be used.
+        mismatch: Mismatch,
+    },
+    /// The masks of all anomalous images of a category say that nearly all of the image is defect.
+    MasksCoverImages {
+        /// The category.
+        category: String,
+        /// Number of masks.
+        masks: usize,
+        /// How much of the images is defect, in percent.
+        percent: u8,
+        /// One of the masks.
+        #[serde(serialize_with = "path")]
+        mask: PathBuf,
+    },
+    /// Images lie in a folder that says nothing about what they show. They are left out.
+    UnusedFolder {
+        /// The folder.
+        #[serde(serialize_with = "path")]
+        folder: PathBuf,
+        /// Number of images in it.
+        images: usize,
+        /// Why, and what to do, without a full stop.
+        reason: String,
     },
     /// An image cannot be decoded.
     UnreadableImage {
@@ -181,6 +207,7 @@ pub enum Problem {
 impl Problem {
     /// The problem as a full sentence with all paths.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a sentence for each kind")]
     pub fn sentence(&self) -> String {
         let at =
             |line: &Option<u64>| line.map_or_else(String::new, |line| format!(" (line {line})"));
@@ -224,14 +251,36 @@ impl Problem {
                 image_size,
                 mask,
                 mask_size,
+                mismatch,
             } => format!(
-                "The mask {} has {} × {} pixels, but its image {} has {} × {}.",
+                "The mask {} has {} × {} pixels, but its image {} has {} × {}: {mismatch}.",
                 mask.display(),
                 mask_size.0,
                 mask_size.1,
                 image.display(),
                 image_size.0,
                 image_size.1
+            ),
+            Self::MasksCoverImages {
+                category,
+                masks,
+                percent,
+                mask,
+            } => format!(
+                "The masks of '{category}' ({masks}, such as {}) say that {percent} % of the images is \
+                 defect: probably they are inverted, or their background is not black. Defects have to \
+                 be bright on black, or opaque on transparent; --mask-threshold raises the value above \
+                 which pixels are defect.",
+                mask.display()
+            ),
+            Self::UnusedFolder {
+                folder,
+                images,
+                reason,
+            } => format!(
+                "{} with {images} {} is left out: {reason}.",
+                folder.display(),
+                if *images == 1 { "image" } else { "images" }
             ),
             // Both reasons are sentences that name the file.
             Self::UnreadableImage { reason, .. } => reason.clone(),

@@ -1,12 +1,16 @@
 //! Counting and checking.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
-use vcp_image::{DecodeOptions, Photo};
+use vcp_image::{DecodeOptions, is_turned};
 
-use crate::{Dataset, Error, Label, MaskSource, Problem, Sample, Split, mask};
+use crate::{
+    Dataset, Error, Label, MaskFinding, MaskFindings, MaskSource, Mismatch, Problem, Sample, Split,
+    mask,
+};
 
 /// What is in a data set, and what is wrong with it. Plain data, to be printed or written as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,8 +86,8 @@ pub fn check(dataset: &Dataset, deep: bool) -> Report {
 
 /// Counts the samples, gathers the problems, and decodes every image and mask, several at once:
 /// images and masks that cannot be decoded, masks of another size than their image, masks without
-/// any defect for anomalous images and with some for normal ones. `done` is called after each sample,
-/// from any thread.
+/// any defect for anomalous images and with some for normal ones, categories whose masks cover nearly
+/// all of their images. `done` is called after each sample, from any thread.
 #[must_use]
 pub fn check_deeply(
     dataset: &Dataset,
@@ -92,17 +96,89 @@ pub fn check_deeply(
 ) -> Report {
     let mut report = count(dataset);
     report.deep = true;
-    let found: Vec<Option<Problem>> = dataset
+    let looked: Vec<Looked> = dataset
         .samples
         .par_iter()
         .map(|sample| {
-            let problem = check_sample(sample, options).err();
+            let looked = look(sample, options);
             done();
-            problem
+            looked
         })
         .collect();
-    report.problems.extend(found.into_iter().flatten());
+    let mut findings = MaskFindings::default();
+    let mut covered: Vec<(&str, Covered<'_>)> = Vec::new();
+    let mut turned = dataset.samples.iter().zip(&looked);
+    let first_turned = turned.find(|(_, looked)| looked.is_turned);
+    for (sample, looked) in dataset.samples.iter().zip(&looked) {
+        for finding in &looked.findings {
+            findings.add(finding);
+        }
+        if let (Some(share), Some(mask)) = (looked.covered, sample.mask.path()) {
+            let at = covered
+                .iter()
+                .position(|(name, _)| *name == sample.category);
+            let at = at.unwrap_or_else(|| {
+                covered.push((&sample.category, Covered::new(mask)));
+                covered.len() - 1
+            });
+            covered[at].1.add(share);
+        }
+    }
+    report.notes.extend(findings.sentences());
+    if let Some((sample, _)) = first_turned {
+        let count = looked.iter().filter(|looked| looked.is_turned).count();
+        report.notes.push(format!(
+            "The EXIF data of {count} of the images ask for them to be turned, such as {}. They are \
+             taken as they are stored, as in the official code; --orientation turns them.",
+            sample.image.display()
+        ));
+    }
+    let problems = looked.into_iter().filter_map(|looked| looked.problem);
+    report.problems.extend(problems);
+    let covered = covered.into_iter();
     report
+        .problems
+        .extend(covered.filter_map(|(category, covered)| covered.problem(category)));
+    report
+}
+
+/// How much of its images the masks of a category say is defect.
+struct Covered<'a> {
+    /// The first of them.
+    mask: &'a Path,
+    masks: usize,
+    least: f64,
+    sum: f64,
+}
+
+impl<'a> Covered<'a> {
+    fn new(mask: &'a Path) -> Self {
+        Self {
+            mask,
+            masks: 0,
+            least: 1.0,
+            sum: 0.0,
+        }
+    }
+
+    fn add(&mut self, share: f64) {
+        self.masks += 1;
+        self.least = self.least.min(share);
+        self.sum += share;
+    }
+
+    /// Defects that fill three quarters of the image on average and never less than half of it: no
+    /// data set has such, but masks have that are inverted, or white below transparent pixels, or have
+    /// a coloured background.
+    fn problem(&self, category: &str) -> Option<Problem> {
+        let mean = self.sum / self.masks.max(1) as f64;
+        (mean >= 0.75 && self.least >= 0.5).then(|| Problem::MasksCoverImages {
+            category: category.to_owned(),
+            masks: self.masks,
+            percent: (100.0 * mean).round() as u8,
+            mask: self.mask.to_owned(),
+        })
+    }
 }
 
 fn count(dataset: &Dataset) -> Report {
@@ -166,9 +242,26 @@ fn count_split(split: Split, samples: &[&Sample]) -> SplitCounts {
     }
 }
 
-/// At most one problem per sample: after an image cannot be decoded, or its mask has the wrong size,
-/// nothing more can be said.
-fn check_sample(sample: &Sample, options: &DecodeOptions) -> Result<(), Problem> {
+/// What decoding an image and its mask found.
+#[derive(Default)]
+struct Looked {
+    /// At most one: after an image cannot be decoded, or its mask has the wrong size, nothing more can
+    /// be said.
+    problem: Option<Problem>,
+    findings: Vec<MaskFinding>,
+    /// How much of an anomalous image is defect, from 0 to 1.
+    covered: Option<f64>,
+    /// Whether the image's metadata ask for it to be turned, and that was not done.
+    is_turned: bool,
+}
+
+fn look(sample: &Sample, options: &DecodeOptions) -> Looked {
+    let mut looked = Looked::default();
+    looked.problem = look_at(sample, options, &mut looked).err();
+    looked
+}
+
+fn look_at(sample: &Sample, options: &DecodeOptions, looked: &mut Looked) -> Result<(), Problem> {
     let image = || sample.image.clone();
     let size = sample
         .load_image(options)
@@ -177,17 +270,23 @@ fn check_sample(sample: &Sample, options: &DecodeOptions) -> Result<(), Problem>
             image: image(),
             reason: error.to_string(),
         })?;
+    looked.is_turned = !options.apply_orientation && is_turned(&sample.image);
     let Some(path) = sample.mask.path() else {
         return Ok(());
     };
     let mask = || path.to_owned();
-    let photo: Photo =
+    let loaded =
         mask::load(&sample.mask, &sample.image, size, options).map_err(|error| match error {
-            Error::MaskSize { mask_size, .. } => Problem::MaskSize {
+            Error::MaskSize {
+                mask_size,
+                mismatch,
+                ..
+            } => Problem::MaskSize {
                 image: image(),
                 image_size: size,
                 mask: mask(),
                 mask_size,
+                mismatch,
             },
             error => Problem::UnreadableMask {
                 image: image(),
@@ -195,17 +294,47 @@ fn check_sample(sample: &Sample, options: &DecodeOptions) -> Result<(), Problem>
                 reason: error.to_string(),
             },
         })?;
-    let pixels = photo.pixels().iter().filter(|&&pixel| pixel > 0).count();
+    let (mut resized, mut others) = (None, Vec::new());
+    for finding in loaded.findings() {
+        match finding {
+            // Said of each mask, as other problems are.
+            MaskFinding::Resized {
+                mask, mask_size, ..
+            } => resized = Some((mask.clone(), *mask_size)),
+            other => others.push(other.clone()),
+        }
+    }
+    looked.findings = others;
+    let all = loaded.photo().pixels();
+    let pixels = all.iter().filter(|&&pixel| pixel > 0).count();
     match (sample.label, pixels) {
-        (Label::Anomalous, 0) => Err(Problem::EmptyMask {
+        (Label::Anomalous, 0) => {
+            return Err(Problem::EmptyMask {
+                image: image(),
+                mask: mask(),
+            });
+        }
+        // Outlines that somebody drew are not inverted.
+        (Label::Anomalous, _) if sample.mask.rule().is_some() => {
+            looked.covered = Some(pixels as f64 / all.len() as f64);
+        }
+        (Label::Anomalous, _) | (Label::Normal, 0) => {}
+        (Label::Normal, _) => {
+            return Err(Problem::DefectInNormal {
+                image: image(),
+                mask: mask(),
+                pixels,
+            });
+        }
+    }
+    match resized {
+        Some((mask, mask_size)) => Err(Problem::MaskSize {
             image: image(),
-            mask: mask(),
+            image_size: size,
+            mask,
+            mask_size,
+            mismatch: Mismatch::Resized,
         }),
-        (Label::Normal, 1..) => Err(Problem::DefectInNormal {
-            image: image(),
-            mask: mask(),
-            pixels,
-        }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }

@@ -120,12 +120,12 @@ fn mvtec_is_named_as_by_the_official_scripts() {
             save(
                 from.path(),
                 &format!("{folder}/{number:03}.png"),
-                GrayImage::new(1, 1),
+                GrayImage::new(2, 1),
             );
             if let Some((category, defect)) = folder.split_once("/test/")
                 && defect != "good"
             {
-                let mask = GrayImage::from_pixel(1, 1, Luma([255]));
+                let mask = GrayImage::from_fn(2, 1, |x, _| Luma([255 * x as u8]));
                 let name = format!("{category}/ground_truth/{defect}/{number:03}_mask.png");
                 save(from.path(), &name, mask);
             }

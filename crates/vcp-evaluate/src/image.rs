@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use vcp_dataset::{Label, MaskSource, Sample};
+use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
 use vcp_image::Photo;
 use vcp_predict::tiling::{MapKind, Tiling};
 use vcp_predict::{Logits, Predictor, Prepared};
@@ -18,6 +18,15 @@ use crate::truth::Truth;
 pub struct Loaded {
     input: Input,
     truth: Truth,
+    findings: Vec<MaskFinding>,
+}
+
+impl Loaded {
+    /// What there is to say about the mask.
+    #[must_use]
+    pub fn findings(&self) -> &[MaskFinding] {
+        &self.findings
+    }
 }
 
 /// An image before the model.
@@ -73,12 +82,15 @@ impl Seen {
 pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Result<Loaded, Error> {
     let options = protocol.decode_options();
     let photo = sample.load_image(&options)?;
+    let mut findings = Vec::new();
     let truth = match (sample.label, &sample.mask) {
         (Label::Normal, _) => Truth::Normal,
         (Label::Anomalous, MaskSource::Unknown) => Truth::Unknown,
         (Label::Anomalous, _) => {
-            let mask = sample.load_mask(photo.width(), photo.height(), &options)?;
-            Truth::of_mask(&mask, predictor.image_size())
+            let mask = sample.read_mask(photo.width(), photo.height(), &options)?;
+            findings = mask.findings().to_vec();
+            // From its own size: the official code resizes image and mask each by itself.
+            Truth::of_mask(mask.photo(), predictor.image_size())
         }
     };
     // A photo of one window gives what it gives whole, to the bit.
@@ -87,7 +99,11 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
         Some(tiling) => Input::Tiled(photo, tiling),
         None => Input::Whole(predictor.prepare(&photo)),
     };
-    Ok(Loaded { input, truth })
+    Ok(Loaded {
+        input,
+        truth,
+        findings,
+    })
 }
 
 /// Asks the model. Where an image is looked at in windows, `watch` learns after every few of them how
@@ -102,7 +118,7 @@ pub fn look(
     protocol: &Protocol,
     watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Look, Error> {
-    let Loaded { input, truth } = loaded;
+    let Loaded { input, truth, .. } = loaded;
     let (seen, map, score) = match input {
         Input::Whole(prepared) => {
             let mut logits = predictor.logits(&[prepared])?;

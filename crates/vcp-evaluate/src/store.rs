@@ -187,6 +187,10 @@ pub fn digest_of_listing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> S
         // Not the folders: the same data set may be named in several ways.
         let rule = match mask {
             MaskSource::File { rule, .. } => format!("{rule:?}"),
+            MaskSource::Files { paths, rule } => {
+                let stamps: Vec<_> = paths.iter().map(|path| stamp(Some(path))).collect();
+                format!("{rule:?} {stamps:?}")
+            }
             MaskSource::Ellipse { ellipse, .. } => format!("{ellipse:?}"),
             MaskSource::None => "none".to_owned(),
             MaskSource::Unknown => "unknown".to_owned(),

@@ -57,12 +57,34 @@ pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error>
 }
 
 /// Decodes a ground-truth mask: grey, 255 where any colour channel of the file is above 0, also where
-/// a 16-bit file numbers its defects 1, 2, 3, …, whose upper bytes are all 0.
+/// a 16-bit file numbers its defects 1, 2, 3, …, whose upper bytes are all 0. Transparent pixels are
+/// none: see [`decode_mask_levels`].
 ///
 /// # Errors
 /// As [`decode_file`].
 pub fn decode_mask_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
     open(path, options, Narrowing::AnyBit).map(|photo| mask_from_photo(&photo))
+}
+
+/// Decodes a ground-truth mask without settling which of its values are defect: grey, the largest
+/// colour channel of each pixel.
+///
+/// Of 16 bits the upper 8 are kept, but at least 1 where the value is above 0. Where a picture has an
+/// alpha channel whose values differ, a pixel is no brighter than its alpha: programs that erase leave
+/// any colour, often white, under what is transparent. An alpha channel that is the same everywhere
+/// says nothing.
+///
+/// # Errors
+/// As [`decode_file`].
+pub fn decode_mask_levels(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
+    let photo = open(path, options, Narrowing::AnyBit)?;
+    if photo.is_grey() {
+        return Ok(photo);
+    }
+    let pixels = photo.pixels().chunks_exact(photo.channels());
+    let pixels = pixels.map(|pixel| pixel.iter().copied().max().unwrap_or(0));
+    let pixels = pixels.collect();
+    Ok(Photo::from_parts(photo.width(), photo.height(), 1, pixels))
 }
 
 fn open(path: &Path, options: &DecodeOptions, narrowing: Narrowing) -> Result<Photo, Error> {
@@ -111,7 +133,7 @@ struct Source<'a> {
 enum Narrowing {
     /// The upper 8: brightness.
     UpperByte,
-    /// Zero if all 16 are: masks.
+    /// Zero if all 16 are, and where alpha says so: masks.
     AnyBit,
 }
 
@@ -349,19 +371,30 @@ fn compact(
     }
     let pixel = channels * bytes_per_sample;
     let count = buffer.len() / pixel;
+    let sample = |buffer: &[u8], index: usize, channel: usize| {
+        let at = index * pixel + channel * bytes_per_sample;
+        if bytes_per_sample == 1 {
+            return buffer[at];
+        }
+        // Decoders give 16-bit samples in the machine's byte order.
+        let value = u16::from_ne_bytes([buffer[at], buffer[at + 1]]);
+        match narrowing {
+            Narrowing::UpperByte => (value >> 8) as u8,
+            Narrowing::AnyBit => ((value >> 8) as u8).max(u8::from(value > 0)),
+        }
+    };
+    // The channel after those that are kept is alpha.
+    let alpha_speaks = narrowing == Narrowing::AnyBit
+        && channels > keep
+        && (1..count).any(|index| sample(buffer, index, keep) != sample(buffer, 0, keep));
     for index in 0..count {
+        let most = if alpha_speaks {
+            sample(buffer, index, keep)
+        } else {
+            u8::MAX
+        };
         for channel in 0..keep {
-            let at = index * pixel + channel * bytes_per_sample;
-            buffer[index * keep + channel] = if bytes_per_sample == 1 {
-                buffer[at]
-            } else {
-                // Decoders give 16-bit samples in the machine's byte order.
-                let value = u16::from_ne_bytes([buffer[at], buffer[at + 1]]);
-                match narrowing {
-                    Narrowing::UpperByte => (value >> 8) as u8,
-                    Narrowing::AnyBit => u8::from(value > 0),
-                }
-            };
+            buffer[index * keep + channel] = sample(buffer, index, channel).min(most);
         }
     }
     buffer.truncate(count * keep);

@@ -27,9 +27,10 @@ mod regions;
 mod resample;
 mod scaled_map;
 mod strips;
+mod turned;
 
 pub use blur::gaussian_blur;
-pub use decode::{DecodeOptions, decode_bytes, decode_file, decode_mask_file};
+pub use decode::{DecodeOptions, decode_bytes, decode_file, decode_mask_file, decode_mask_levels};
 pub use error::Error;
 pub use map_rows::MapRows;
 pub use mask::{mask_from_photo, resize_mask};
@@ -41,3 +42,4 @@ pub use photo_rows::PhotoRows;
 pub use picture::{Picture, heatmap, mask_picture};
 pub use regions::{BoundingBox, Region, regions};
 pub use scaled_map::ScaledMap;
+pub use turned::is_turned;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vcp_dataset::{Augmentation, Label, MaskSource, Sample, mosaic};
+use vcp_dataset::{Augmentation, Label, MaskFinding, MaskSource, Sample, mosaic};
 use vcp_image::{DecodeOptions, Photo, normalise, resize_mask};
 
 use crate::random::Random;
@@ -19,6 +19,7 @@ pub struct DatasetExamples {
     decode: DecodeOptions,
     seed: u64,
     change: Option<Box<Change>>,
+    notice: Option<Box<Notice>>,
 }
 
 /// A sample and the set that it belongs to.
@@ -29,6 +30,9 @@ struct Entry {
 
 /// What is done to a photo and its mask before they are resized. The number is the example's own seed.
 type Change = dyn Fn(Photo, Photo, u64) -> (Photo, Photo) + Send + Sync;
+
+/// Who is told what there is to say about a mask.
+type Notice = dyn Fn(&MaskFinding) + Send + Sync;
 
 impl DatasetExamples {
     /// Of samples of which it is not known where their defects are, none are used.
@@ -67,7 +71,15 @@ impl DatasetExamples {
             decode,
             seed,
             change: None,
+            notice: None,
         }
+    }
+
+    /// Tells what there is to say about masks, each time one is read, from whatever thread reads it.
+    #[must_use]
+    pub fn with_notice(mut self, notice: impl Fn(&MaskFinding) + Send + Sync + 'static) -> Self {
+        self.notice = Some(Box::new(notice));
+        self
     }
 
     /// Changes photos and masks before they are resized, after their set's augmentation.
@@ -92,8 +104,11 @@ impl DatasetExamples {
     fn load(&self, place: usize) -> Result<(Photo, Photo), Error> {
         let sample = &self.entries[place].sample;
         let photo = sample.load_image(&self.decode)?;
-        let mask = sample.load_mask(photo.width(), photo.height(), &self.decode)?;
-        Ok((photo, mask))
+        let mask = sample.read_mask(photo.width(), photo.height(), &self.decode)?;
+        if let Some(notice) = &self.notice {
+            mask.findings().iter().for_each(notice);
+        }
+        Ok((photo, mask.fitted()))
     }
 }
 

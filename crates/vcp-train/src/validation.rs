@@ -67,8 +67,8 @@ pub fn validate(
             let photo = sample.load_image(decode)?;
             let is_anomalous = sample.label == Label::Anomalous;
             let mask = if is_anomalous {
-                let mask = sample.load_mask(photo.width(), photo.height(), decode)?;
-                Some(resize_mask(&mask, side, side))
+                let mask = sample.read_mask(photo.width(), photo.height(), decode)?;
+                Some(resize_mask(mask.photo(), side, side))
             } else {
                 None
             };

@@ -25,9 +25,9 @@ pub(crate) enum DataCommand {
 /// Which data sets, and how they lie on the disk.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DatasetArgs {
-    /// How the data set in the next --root lies: mvtec, visa, btad, mpdd, ksdd2, dagm, rsdds,
-    /// magnetic-tile, bsdata, lookout, folder, manifest or meta; `vcp-clip data list` says what each
-    /// expects. Repeatable, with a --root for each.
+    /// How the data set in the next --root lies: mvtec, mvtec-loco, mvtec-ad-2, visa, btad, mpdd,
+    /// ksdd2, dagm, rsdds, magnetic-tile, bsdata, real-iad, lookout, folder, manifest or meta;
+    /// `vcp-clip data list` says what each expects. Repeatable, with a --root for each.
     #[arg(long, value_name = "LAYOUT", help_heading = "Data")]
     pub(crate) dataset: Vec<String>,
 
@@ -35,7 +35,7 @@ pub(crate) struct DatasetArgs {
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     pub(crate) root: Vec<PathBuf>,
 
-    /// The list to read, for lookout, manifest and meta [default: the one found in the root].
+    /// The list to read, for lookout, manifest, meta and real-iad [default: the one found in the root].
     #[arg(long, value_name = "FILE", help_heading = "Data")]
     pub(crate) manifest: Option<PathBuf>,
 
@@ -55,6 +55,11 @@ pub(crate) struct DatasetArgs {
     /// Folder of masks, for folder.
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     pub(crate) masks: Option<PathBuf>,
+
+    /// Count those pixels of masks as defect whose value is above this, from 0 to 254 [default: 0, as
+    /// in the official code; 127 for JPEG masks of folder and manifest, rsdds and magnetic-tile].
+    #[arg(long, value_name = "VALUE", value_parser = clap::value_parser!(u8).range(0..=254), help_heading = "Data")]
+    pub(crate) mask_threshold: Option<u8>,
 
     /// Let lists name files outside the root.
     #[arg(long, help_heading = "Data")]
@@ -85,6 +90,15 @@ pub(crate) struct DatasetArgs {
     pub(crate) max_pixels: u64,
 }
 
+/// Whether images are turned.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OrientationArgs {
+    /// Turn images as their EXIF data say, as `segment` does. Without this option they are taken as they
+    /// are stored. Masks are turned by their own data only.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) orientation: bool,
+}
+
 /// Count the images of data sets by category, split and type of defect, and report every problem.
 ///
 /// Ends with exit status 1 if there are problems.
@@ -93,6 +107,9 @@ pub(crate) struct DatasetArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) data: DatasetArgs,
+
+    #[command(flatten)]
+    pub(crate) orientation: OrientationArgs,
 
     /// Only count and pair files; do not decode images and masks to see whether they fit.
     #[arg(long)]
@@ -122,6 +139,9 @@ pub(crate) struct CheckArgs {
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) data: DatasetArgs,
+
+    #[command(flatten)]
+    pub(crate) orientation: OrientationArgs,
 
     /// Whom to write for.
     #[arg(long, value_name = "FORM", value_enum, default_value = "official")]

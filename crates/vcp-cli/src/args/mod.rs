@@ -38,9 +38,7 @@ pub(crate) use segment::{Format, Save, SegmentArgs};
 pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs};
 pub(crate) use tiling::TilingArgs;
 #[cfg(feature = "train")]
-pub(crate) use train::{
-    AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs, ValidationArgs,
-};
+pub(crate) use train::{AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs};
 
 const AFTER_HELP: &str = "\
 Every option may also stand in the environment, as VCP_CLIP_ and its name in capitals with

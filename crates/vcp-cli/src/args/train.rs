@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::data::OrientationArgs;
 use super::{ChoiceArgs, ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
 /// Train VCP-CLIP as the paper does.
@@ -26,6 +27,9 @@ pub(crate) struct TrainArgs {
 
     #[command(flatten)]
     pub(crate) data: DatasetArgs,
+
+    #[command(flatten)]
+    pub(crate) orientation: OrientationArgs,
 
     /// The split to train on: train, validation, test, or all. The official code takes test, since
     /// only there are masks.

@@ -181,6 +181,7 @@ fn dataset(
     let root = arguments.root.clone().unwrap_or_default();
     let options = vcp_dataset::Options {
         manifest: arguments.manifest.clone(),
+        mask_threshold: arguments.mask_threshold,
         allow_outside_root: arguments.allow_outside_root,
         decode: decode.clone(),
         ..Default::default()
@@ -213,6 +214,9 @@ fn read(
         })?),
     };
     let mut dataset = layout.read(root, options).or_usage()?;
+    if let Some(limit) = arguments.mask_threshold {
+        dataset.set_mask_threshold(limit);
+    }
     dataset.select(&arguments.category, split).or_usage()?;
     if dataset.samples.is_empty() {
         return Err(usage(format!(

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: CheckArgs) -> anyhow::Result<Exit> {
-    let datasets = Datasets::new(arguments.data, false)?;
+    let datasets = Datasets::new(arguments.data, arguments.orientation.orientation)?;
     let threads = thread_pool(arguments.threads)?;
     let mut exit = Exit::Done;
     for read in datasets.read()? {

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
-    let datasets = Datasets::new(arguments.data, false)?;
+    let datasets = Datasets::new(arguments.data, arguments.orientation.orientation)?;
     let threads = thread_pool(arguments.threads)?;
     for read in datasets.read()? {
         let dataset = read.dataset;
@@ -26,6 +26,11 @@ pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
         });
         progress.finish();
         let converted = converted?;
+        if !arguments.quiet {
+            for sentence in converted.findings.sentences() {
+                console::note(&console::printable(&sentence));
+            }
+        }
         console::print_line(&format!(
             "{}: {} images in {}",
             converted.list.display(),

@@ -101,6 +101,7 @@ impl Datasets {
                 normal: arguments.normal,
                 anomalous: arguments.anomalous,
                 masks: arguments.masks,
+                mask_threshold: arguments.mask_threshold,
                 allow_outside_root: arguments.allow_outside_root,
                 decode: DecodeOptions {
                     apply_orientation,
@@ -127,6 +128,9 @@ impl Datasets {
             let mut dataset = layout.read(root, &self.options).or_usage()?;
             if self.split_by_object {
                 dataset.split_by_group();
+            }
+            if let Some(limit) = self.options.mask_threshold {
+                dataset.set_mask_threshold(limit);
             }
             let taken = |name: &str| all.iter().any(|read| read.dataset.name == name);
             if taken(&dataset.name) {

@@ -11,10 +11,10 @@ mod save;
 mod table;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use vcp_checkpoint::Weights;
-use vcp_dataset::Sample;
+use vcp_dataset::{MaskFindings, Sample};
 use vcp_evaluate::{
     CategoryReport, Error, Failure, Loaded, Look, ModelDescription, Observed, Results, Store,
     judge, load, look,
@@ -62,6 +62,8 @@ struct Run {
     place: Place,
     store: Store,
     predictor: Arc<Predictor>,
+    /// What there is to say about the masks that were read.
+    findings: Arc<Mutex<MaskFindings>>,
 }
 
 /// An image that has been through the model, and the category it belongs to.
@@ -82,6 +84,7 @@ impl Run {
         Ok(Self {
             store: Store::new(&folder, &model, &options.protocol, place.name()),
             predictor: Arc::new(predictor),
+            findings: Arc::default(),
             options,
             plan,
             model,
@@ -157,11 +160,17 @@ impl Run {
         let decode = {
             let (predictor, protocol) =
                 (Arc::clone(&self.predictor), self.options.protocol.clone());
+            let findings = Arc::clone(&self.findings);
             move |(category, sample): (usize, Sample)| -> Read {
                 let loaded = guarded(|| {
                     load(&sample, &predictor, &protocol)
                         .map_err(|error| whole_message(&error.into()))
                 });
+                if let (Ok(loaded), Ok(mut findings)) = (&loaded, findings.lock()) {
+                    for finding in loaded.findings() {
+                        findings.add(finding);
+                    }
+                }
                 (category, sample, loaded)
             }
         };
@@ -249,6 +258,11 @@ impl Run {
 
     /// Writes and prints what was found.
     fn finish(&self, reports: &[CategoryReport]) -> anyhow::Result<Exit> {
+        if let (false, Ok(findings)) = (self.options.quiet, self.findings.lock()) {
+            for sentence in findings.sentences() {
+                console::note(&console::printable(&sentence));
+            }
+        }
         let results = Results::of(
             reports.iter().map(|report| report.result.clone()).collect(),
             self.plan.datasets.clone(),

@@ -5,9 +5,31 @@ pub(crate) mod official;
 pub(crate) mod pretrain;
 mod session;
 
+use std::sync::Mutex;
+
 use toml::Table;
 use vcp_checkpoint::Weights;
-use vcp_train::Recipe;
+use vcp_train::{DatasetExamples, Recipe};
+
+use crate::console;
+
+/// Examples that say what there is to say about masks, each kind once.
+fn noticing(examples: DatasetExamples, is_quiet: bool) -> DatasetExamples {
+    if is_quiet {
+        return examples;
+    }
+    let said = Mutex::new(Vec::new());
+    examples.with_notice(move |finding| {
+        let kind = std::mem::discriminant(finding);
+        if let Ok(mut said) = said.lock()
+            && !said.contains(&kind)
+        {
+            said.push(kind);
+            let sentence = console::printable(&finding.sentence());
+            console::note(&format!("{sentence} There may be more such masks."));
+        }
+    })
+}
 
 /// What every run depends on, as it stands in config.toml: the start and the recipe. `program` says
 /// what made it.

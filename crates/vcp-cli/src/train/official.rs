@@ -13,7 +13,7 @@ use vcp_train::{
 
 use super::session::{Outputs, Session, ValidationSet, prepare_folder};
 use crate::args::{
-    AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs, ValidationArgs,
+    AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs,
 };
 use crate::data::Datasets;
 use crate::device::Place;
@@ -31,7 +31,7 @@ struct Set {
 
 pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let split = split("--split", &arguments.split)?;
-    let datasets = Datasets::new(arguments.data.clone(), false)?;
+    let datasets = Datasets::new(arguments.data.clone(), arguments.orientation.orientation)?;
     let decode = datasets.decode_options().clone();
     let mut sets = read(&datasets, split)?;
     let recipe = recipe(
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     recipe.check().or_usage()?;
     let place = Place::to_train(&arguments.device, arguments.quiet)?;
 
-    let mut judged = judged_apart(&arguments.validation, &arguments.data)?;
+    let mut judged = judged_apart(&arguments)?;
     let share = arguments.validation.val_share;
     if !(0.0..1.0).contains(&share) {
         return Err(usage(format!(
@@ -73,6 +73,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
             images: set.samples.len(),
             digest: digest_of_listing(&set.samples),
             augmentation: augmentation.clone(),
+            orientation: arguments.orientation.orientation,
         });
         augmented.push((set.samples, augmentation));
     }
@@ -87,6 +88,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let weights = choice.open()?;
     let side = weights.settings().image_size;
     let examples = DatasetExamples::augmented(augmented, side, decode.clone(), seed);
+    let examples = super::noticing(examples, arguments.quiet);
     if examples.count() == 0 {
         return Err(usage(
             "There is nothing to train on: of no image of this split it is known where its defects \
@@ -139,10 +141,8 @@ fn categorised(set: &str, sample: Sample) -> (String, Sample) {
 }
 
 /// Samples of data sets that are judged by and not trained on.
-fn judged_apart(
-    arguments: &ValidationArgs,
-    data: &DatasetArgs,
-) -> anyhow::Result<Vec<(String, Sample)>> {
+fn judged_apart(all: &TrainArgs) -> anyhow::Result<Vec<(String, Sample)>> {
+    let (arguments, data) = (&all.validation, &all.data);
     if arguments.val_dataset.is_empty() {
         if arguments.val_root.is_empty() {
             return Ok(Vec::new());
@@ -164,7 +164,7 @@ fn judged_apart(
             masks: None,
             ..data.clone()
         },
-        false,
+        all.orientation.orientation,
     )?;
     let sets = read(&datasets, split)?;
     let all = sets.into_iter().flat_map(|set| {
@@ -259,6 +259,9 @@ struct Source {
     images: usize,
     digest: String,
     augmentation: Augmentation,
+    /// Left out where it is not given, as in the runs of versions that did not have it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    orientation: bool,
 }
 
 /// All that the run depends on.

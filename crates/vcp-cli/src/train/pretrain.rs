@@ -140,6 +140,7 @@ fn examples(
         return Ok(made);
     };
     let photos = DatasetExamples::new(samples, side, decode, arguments.seed);
+    let photos = super::noticing(photos, arguments.quiet);
     if photos.count() == 0 {
         return Err(usage(
             "No image of the data sets is for training: they have none in their train split of which \

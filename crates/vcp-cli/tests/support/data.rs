@@ -20,15 +20,25 @@ fn scaled_mask(path: &Path, seed: usize, scale: usize) {
     let inside = |x: usize, y: usize| {
         (4 + seed % 5..18 + seed % 7).contains(&x) && (6..14 + seed % 9).contains(&y)
     };
-    let (width, height) = (WIDTH * scale, HEIGHT * scale);
+    drawn_mask(path, WIDTH * scale, HEIGHT * scale, |x, y| {
+        if inside(x / scale, y / scale) { 255 } else { 0 }
+    });
+}
+
+/// A mask of any size with the values that a function of column and row gives.
+pub(crate) fn drawn_mask(
+    path: &Path,
+    width: usize,
+    height: usize,
+    value: impl Fn(usize, usize) -> u8,
+) {
     let stride = (width * 3).next_multiple_of(4);
     // The header of a photo of this size, then other pixels.
     photos::write(path, width, height, 0);
     let mut file = fs::read(path).unwrap();
     for y in 0..height {
         for x in 0..width {
-            let value = if inside(x / scale, y / scale) { 255 } else { 0 };
-            file[54 + y * stride + x * 3..][..3].fill(value);
+            file[54 + y * stride + x * 3..][..3].fill(value(x, y));
         }
     }
     fs::write(path, file).unwrap();

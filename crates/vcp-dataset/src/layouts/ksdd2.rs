@@ -89,7 +89,7 @@ fn sample(
     path: PathBuf,
     options: &Options,
 ) -> Result<Sample, Problem> {
-    let rule = MaskRule::AboveZero;
+    let rule = MaskRule::AboveZero.or_above(options.mask_threshold);
     let pixels = match mask::decode(&path, rule, &options.decode) {
         Ok(mask) => mask.into_pixels(),
         Err(error) => {

@@ -1,0 +1,26 @@
+//! Whether a file says that its picture is to be turned.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{ImageDecoder, ImageReader};
+
+/// Whether the metadata of a picture (EXIF, or TIFF's own tag) ask for it to be turned or mirrored.
+/// `false` also for files that cannot be read, or say nothing. Pixels are not decoded.
+#[must_use]
+pub fn is_turned(path: &Path) -> bool {
+    // To open a pipe is to wait until somebody writes to it.
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    // As everywhere, a decoder that panics is one odd file, not the end of a run.
+    let orientation = catch_unwind(AssertUnwindSafe(|| {
+        let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+        reader.into_decoder().ok()?.orientation().ok()
+    }));
+    orientation
+        .ok()
+        .flatten()
+        .is_some_and(|orientation| orientation != Orientation::NoTransforms)
+}
