@@ -69,6 +69,15 @@ pub(crate) fn images(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// The images of a folder and of the folders in it, sorted by path; what cannot be searched becomes
 /// a problem.
 pub(crate) fn images_below(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    files_below(folder, is_image, problems)
+}
+
+/// As [`images_below`], of the files that are wanted.
+pub(crate) fn files_below(
+    folder: &Path,
+    is_wanted: impl Fn(&Path) -> bool,
+    problems: &mut Vec<Problem>,
+) -> Vec<PathBuf> {
     let walk = WalkDir::new(folder)
         .follow_links(true)
         .max_depth(MAX_DEPTH)
@@ -78,7 +87,7 @@ pub(crate) fn images_below(folder: &Path, problems: &mut Vec<Problem>) -> Vec<Pa
     let mut found = Vec::new();
     for entry in walk {
         match entry {
-            Ok(entry) if entry.file_type().is_file() && is_image(entry.path()) => {
+            Ok(entry) if entry.file_type().is_file() && is_wanted(entry.path()) => {
                 found.push(entry.into_path());
             }
             Ok(_) => {}
@@ -142,10 +151,18 @@ pub(crate) fn folder_name(root: &Path, otherwise: &str) -> String {
 /// A file's name without its ending, as images and masks are compared by it: the same letters are
 /// equal however they are composed, since archives made on a Mac take accents apart.
 pub(crate) fn stem(path: &Path) -> Vec<u8> {
-    let stem = path.file_stem().unwrap_or_default();
-    match stem.to_str() {
+    composed(path.file_stem().unwrap_or_default())
+}
+
+/// A folder's whole name, to be compared with the [`stem`] of a file.
+pub(crate) fn folder_stem(path: &Path) -> Vec<u8> {
+    composed(path.file_name().unwrap_or_default())
+}
+
+fn composed(name: &OsStr) -> Vec<u8> {
+    match name.to_str() {
         Some(text) => text.nfc().collect::<String>().into_bytes(),
-        None => stem.as_encoded_bytes().to_owned(),
+        None => name.as_encoded_bytes().to_owned(),
     }
 }
 

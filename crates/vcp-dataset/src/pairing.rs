@@ -10,6 +10,8 @@ use crate::{Error, Problem, files};
 pub(crate) struct MaskFolder {
     folder: PathBuf,
     masks: BTreeMap<Vec<u8>, Mask>,
+    /// Folders in it, by name.
+    parts: BTreeMap<Vec<u8>, Parts>,
 }
 
 #[derive(Debug, Default)]
@@ -20,10 +22,45 @@ struct Mask {
     images: Vec<PathBuf>,
 }
 
+/// A folder of masks that together are one image's.
+#[derive(Debug)]
+struct Parts {
+    folder: PathBuf,
+    paths: Vec<PathBuf>,
+    is_taken: bool,
+}
+
 impl MaskFolder {
     /// The images of `folder`, as masks; none if there is no such folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
         Ok(Self::new(folder, files::images(folder)?))
+    }
+
+    /// As [`MaskFolder::read`], also with the folders in it: one with the name of an image holds all
+    /// the masks of that image.
+    pub(crate) fn read_with_parts(folder: &Path) -> Result<Self, Error> {
+        let mut masks = Self::read(folder)?;
+        if folder.is_dir() {
+            for folder in files::list(folder)?.folders {
+                let paths = files::images(&folder)?;
+                if !paths.is_empty() {
+                    let parts = Parts {
+                        paths,
+                        is_taken: false,
+                        folder,
+                    };
+                    masks.parts.insert(files::folder_stem(&parts.folder), parts);
+                }
+            }
+        }
+        Ok(masks)
+    }
+
+    /// All the masks in the folder that has the image's name, if there is one.
+    pub(crate) fn find_parts(&mut self, image: &Path) -> Option<Vec<PathBuf>> {
+        let parts = self.parts.get_mut(&files::stem(image))?;
+        parts.is_taken = true;
+        Some(parts.paths.clone())
     }
 
     /// These files, as masks. `folder` is where more of them would be expected.
@@ -39,6 +76,7 @@ impl MaskFolder {
         Self {
             folder: folder.to_owned(),
             masks,
+            parts: BTreeMap::new(),
         }
     }
 
@@ -108,6 +146,12 @@ impl MaskFolder {
                     images: mask.images,
                 }),
             }
+        }
+        for parts in self.parts.into_values().filter(|parts| !parts.is_taken) {
+            problems.push(Problem::ExtraMask {
+                expected: images.join(parts.folder.file_name().unwrap_or_default()),
+                mask: parts.folder,
+            });
         }
     }
 }

@@ -1,29 +1,59 @@
 //! The tree that MVTec-AD made common: category / split / defect type / image, and the masks in
-//! category / `ground_truth` / defect type.
+//! category / `ground_truth` / defect type. Its relatives differ in little: `MVTec` LOCO has a folder
+//! of masks for each image, `MVTec` AD 2 its masks below the split.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::dataset::GOOD;
 use crate::pairing::MaskFolder;
-use crate::{Dataset, Error, Label, Layout, MaskRule, MaskSource, Problem, Sample, Split, files};
+use crate::{
+    Dataset, Error, Label, Layout, MaskRule, MaskSource, Problem, Sample, Split, files, words,
+};
 
 /// What differs between the data sets that lie in such a tree.
 #[derive(Debug)]
 pub(crate) struct ClassTree {
     /// The categories in their official order; others follow, sorted.
     pub(crate) categories: &'static [&'static str],
-    /// The folder of normal images.
+    /// The folder of normal images. So are others whose name says so, such as `OK`.
     pub(crate) normal: &'static str,
     /// What may stand between an image's name and its mask's ending, the most usual first.
     pub(crate) suffixes: &'static [&'static str],
 }
 
-const SPLITS: [(&str, Split); 2] = [("train", Split::Train), ("test", Split::Test)];
+/// The folders of the splits, in lower case.
+const SPLITS: [(&str, Split); 4] = [
+    ("train", Split::Train),
+    ("validation", Split::Validation),
+    ("test", Split::Test),
+    ("test_public", Split::Test),
+];
+/// Folders of images of which nobody outside is told what they show.
+const PRIVATE: [&str; 2] = ["test_private", "test_private_mixed"];
 
+fn lower(folder: &Path) -> String {
+    files::name(folder).to_lowercase()
+}
+
+fn split_of(folder: &Path) -> Option<Split> {
+    let name = lower(folder);
+    let known = SPLITS.iter().find(|(split, _)| *split == name);
+    known.map(|(_, split)| *split)
+}
+
+/// A category has images to learn from or to be judged by.
 fn is_category(folder: &Path) -> bool {
-    SPLITS.iter().any(|(name, _)| folder.join(name).is_dir())
+    files::list(folder).is_ok_and(|listing| {
+        let mut splits = listing.folders.iter().filter_map(|folder| split_of(folder));
+        splits.any(|split| split != Split::Validation)
+    })
+}
+
+/// Whether a folder among the defect types of a split holds masks. Words such as `label` may be types.
+fn is_truth(folder: &Path) -> bool {
+    ["ground_truth", "groundtruth", "gt"].contains(&lower(folder).as_str())
 }
 
 impl ClassTree {
@@ -36,7 +66,7 @@ impl ClassTree {
         let nothing = || Error::Layout {
             layout: layout.name(),
             root: root.to_owned(),
-            found: "no folder in it has a folder 'train' or 'test'".to_owned(),
+            found: "no folder in it has a folder 'train', 'test' or 'test_public'".to_owned(),
             expected: layout.describe(),
         };
         let root = files::find_root(root, holds_categories)?.ok_or_else(nothing)?;
@@ -69,16 +99,27 @@ impl ClassTree {
         category: &str,
         dataset: &mut Dataset,
     ) -> Result<(), Error> {
-        let truth = folder.join("ground_truth");
-        // By defect type. A type may have images in both splits, so that masks left over are known
-        // at the end only.
-        let mut masks: BTreeMap<String, MaskFolder> = BTreeMap::new();
-        for (name, split) in SPLITS {
-            let split_folder = folder.join(name);
-            if !split_folder.is_dir() {
-                continue;
+        let folders = files::list(folder)?.folders;
+        let (mut splits, mut truth, mut private) = (Vec::new(), None, 0);
+        for folder in folders {
+            if let Some(split) = split_of(&folder) {
+                splits.push((split, folder));
+            } else if PRIVATE.contains(&lower(&folder).as_str()) {
+                private += files::images_below(&folder, &mut dataset.problems).len();
+            } else if words::means_masks(&files::name(&folder)) {
+                // The usual name, if several would do.
+                if truth.is_none() || is_truth(&folder) {
+                    truth = Some(folder);
+                }
+            } else {
+                report_unused(&folder, &mut dataset.problems)?;
             }
-            let listing = files::list(&split_folder)?;
+        }
+        splits.sort();
+        let truth = truth.unwrap_or_else(|| folder.join("ground_truth"));
+        let mut masks = Masks::new(truth);
+        for (split, folder) in splits {
+            let listing = files::list(&folder)?;
             let unplaced = listing
                 .files
                 .into_iter()
@@ -86,34 +127,52 @@ impl ClassTree {
             dataset
                 .problems
                 .extend(unplaced.map(|image| Problem::UnplacedImage { image }));
-            for defect_folder in listing.folders {
-                let defect = files::name(&defect_folder);
-                let masks = match masks.entry(defect.clone()) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(vacant) => {
-                        let name = defect_folder.file_name().unwrap_or_default();
-                        vacant.insert(MaskFolder::read(&truth.join(name))?)
-                    }
-                };
-                for image in files::images(&defect_folder)? {
-                    let sample = self.sample(dataset, image, category, &defect, split, masks);
-                    dataset.samples.push(sample);
-                }
+            let (truths, defects): (Vec<PathBuf>, Vec<PathBuf>) =
+                listing.folders.into_iter().partition(|path| is_truth(path));
+            let mut own = truths.into_iter().next().map(Masks::new);
+            for defect in &defects {
+                let masks = own.as_mut().unwrap_or(&mut masks);
+                self.read_defect(defect, category, split, masks, dataset)?;
+            }
+            if let Some(own) = own {
+                self.finish(own, &folder, dataset)?;
             }
         }
-        if truth.is_dir() {
-            // Defect types that have masks, but no images.
-            for folder in files::list(&truth)?.folders {
-                let defect = files::name(&folder);
-                if let Entry::Vacant(vacant) = masks.entry(defect) {
-                    vacant.insert(MaskFolder::read(&folder)?);
-                }
-            }
+        self.finish(masks, &folder.join("test"), dataset)?;
+        if private > 0 {
+            dataset.notes.push(format!(
+                "{private} images of '{category}' are left out: they lie in 'test_private' or \
+                 'test_private_mixed', where it is not told what they show."
+            ));
         }
-        masks.remove(self.normal);
-        for (defect, masks) in masks {
-            let images = folder.join("test").join(defect);
-            masks.finish(&images, self.suffixes, &mut dataset.problems);
+        Ok(())
+    }
+
+    fn is_normal(&self, defect: &str) -> bool {
+        defect == self.normal || words::label(defect) == Some(Label::Normal)
+    }
+
+    fn read_defect(
+        &self,
+        folder: &Path,
+        category: &str,
+        split: Split,
+        masks: &mut Masks,
+        dataset: &mut Dataset,
+    ) -> Result<(), Error> {
+        let defect = files::name(folder);
+        let masks = masks.of(&defect)?;
+        let listing = files::list(folder)?;
+        let images = listing
+            .files
+            .into_iter()
+            .filter(|path| files::is_image(path));
+        for image in images {
+            let sample = self.sample(dataset, image, category, &defect, split, masks);
+            dataset.samples.push(sample);
+        }
+        for deeper in listing.folders {
+            report_unused(&deeper, &mut dataset.problems)?;
         }
         Ok(())
     }
@@ -121,33 +180,36 @@ impl ClassTree {
     fn sample(
         &self,
         dataset: &mut Dataset,
-        image: std::path::PathBuf,
+        image: PathBuf,
         category: &str,
         defect: &str,
         split: Split,
         masks: &mut MaskFolder,
     ) -> Sample {
         let problems = &mut dataset.problems;
-        let is_normal = defect == self.normal;
-        let (label, mask, otherwise) = if is_normal {
-            // Masks of normal images, where there are any, are those of the test images; training
-            // images may have the same names.
-            let mask = match split {
-                Split::Test => masks.find(&image, self.suffixes, problems),
-                _ => None,
-            };
-            (Label::Normal, mask, MaskSource::None)
+        let is_normal = self.is_normal(defect);
+        let (label, otherwise) = if is_normal {
+            (Label::Normal, MaskSource::None)
         } else {
-            let mask = masks.require(&image, self.suffixes, problems);
-            (Label::Anomalous, mask, MaskSource::Unknown)
+            (Label::Anomalous, MaskSource::Unknown)
+        };
+        let rule = MaskRule::AboveZero;
+        let mask = if let Some(paths) = masks.find_parts(&image) {
+            Some(MaskSource::Files { paths, rule })
+        } else {
+            let path = match (is_normal, split) {
+                (false, _) => masks.require(&image, self.suffixes, problems),
+                // Masks of normal images, where there are any, are those of the test images; training
+                // images may have the same names.
+                (true, Split::Test) => masks.find(&image, self.suffixes, problems),
+                (true, _) => None,
+            };
+            path.map(|path| MaskSource::File { path, rule })
         };
         Sample {
             id: files::id(&dataset.root, &image),
             image,
-            mask: mask.map_or(otherwise, |path| MaskSource::File {
-                path,
-                rule: MaskRule::AboveZero,
-            }),
+            mask: mask.unwrap_or(otherwise),
             label,
             category: category.to_owned(),
             defect: if is_normal { GOOD } else { defect }.to_owned(),
@@ -155,4 +217,67 @@ impl ClassTree {
             group: None,
         }
     }
+
+    /// Reports masks left over. `images` is the folder in which their images would be expected.
+    fn finish(&self, masks: Masks, images: &Path, dataset: &mut Dataset) -> Result<(), Error> {
+        for (defect, masks) in masks.all()? {
+            if !self.is_normal(&defect) {
+                masks.finish(&images.join(defect), self.suffixes, &mut dataset.problems);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The masks of a category by defect type. A type may have images in several splits, so that masks left
+/// over are known at the end only.
+struct Masks {
+    folder: PathBuf,
+    types: BTreeMap<String, MaskFolder>,
+}
+
+impl Masks {
+    fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            types: BTreeMap::new(),
+        }
+    }
+
+    fn of(&mut self, defect: &str) -> Result<&mut MaskFolder, Error> {
+        Ok(match self.types.entry(defect.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                vacant.insert(MaskFolder::read_with_parts(&self.folder.join(defect))?)
+            }
+        })
+    }
+
+    /// Those that were asked for and those of types without images.
+    fn all(mut self) -> Result<BTreeMap<String, MaskFolder>, Error> {
+        if self.folder.is_dir() {
+            for folder in files::list(&self.folder)?.folders {
+                if let Entry::Vacant(vacant) = self.types.entry(files::name(&folder)) {
+                    vacant.insert(MaskFolder::read_with_parts(&folder)?);
+                }
+            }
+        }
+        Ok(self.types)
+    }
+}
+
+/// Says so if there are images in a folder that has no place in the tree.
+fn report_unused(folder: &Path, problems: &mut Vec<Problem>) -> Result<(), Error> {
+    let images = files::images(folder)?.len();
+    if images > 0 {
+        problems.push(Problem::UnusedFolder {
+            folder: folder.to_owned(),
+            images,
+            reason:
+                "images belong into CATEGORY/train/TYPE or CATEGORY/test/TYPE, and folders have no \
+                     place beside or below those"
+                    .to_owned(),
+        });
+    }
+    Ok(())
 }

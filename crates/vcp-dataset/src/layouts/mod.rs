@@ -12,14 +12,19 @@ mod manifest;
 mod meta;
 mod mpdd;
 mod mvtec;
+mod mvtec_ad_2;
+mod mvtec_loco;
+mod real_iad;
 mod rsdds;
 mod visa;
 
 use crate::Layout;
 
 /// Every layout, in the order in which they are listed to people.
-const LAYOUTS: [&dyn Layout; 13] = [
+const LAYOUTS: [&dyn Layout; 16] = [
     &mvtec::Mvtec,
+    &mvtec_loco::MvtecLoco,
+    &mvtec_ad_2::MvtecAd2,
     &visa::Visa,
     &btad::Btad,
     &mpdd::Mpdd,
@@ -28,6 +33,7 @@ const LAYOUTS: [&dyn Layout; 13] = [
     &rsdds::Rsdds,
     &magnetic_tile::MagneticTile,
     &bsdata::Bsdata,
+    &real_iad::RealIad,
     &lookout::Lookout,
     &folder::Folder,
     &manifest::Manifest,

@@ -44,8 +44,9 @@ impl Layout for Mvtec {
 ROOT/bottle/test/good/000.png
 ROOT/bottle/test/broken_large/000.png
 ROOT/bottle/ground_truth/broken_large/000_mask.png   (or 000.png)
-One folder per category; under test/ one per defect type, whose masks have the image's name.
-Every mask value above 0 is defect."
+One folder per category; under test/ one per defect type, whose masks have the image's name. validation/
+may lie beside train/. Folders called OK, normal and the like hold normal images, as good/ does. Every
+mask value above 0 is defect. MVTec LOCO and MVTec AD 2 are read too (mvtec-loco, mvtec-ad-2)."
     }
 
     fn read(&self, root: &Path, _: &Options) -> Result<Dataset, Error> {
@@ -148,6 +149,45 @@ mod tests {
             assert_eq!(dataset.samples.len(), 1, "{root}");
             assert_eq!(dataset.samples[0].category, "tile", "{root}");
         }
+    }
+
+    #[test]
+    fn splits_in_any_case_other_words_for_good_and_folders_that_have_no_place() {
+        let fixture = Fixture::new();
+        for image in [
+            "Train/OK/0.png",
+            "Validation/OK/1.png",
+            "Test/OK/2.png",
+            "Test/NG/3.png",
+            "Test/NG/deeper/4.png",
+            "more/5.png",
+        ] {
+            fixture.picture(&format!("nut/{image}"), 4, 4);
+        }
+        fixture.mask("nut/GroundTruth/NG/3.png", 4, 4, 1);
+        let dataset = fixture.read("mvtec");
+        assert_eq!(
+            summary(&dataset).replace("nut/", ""),
+            "train nut good Train/OK/0.png -
+             validation nut good Validation/OK/1.png -
+             test nut NG Test/NG/3.png GroundTruth/NG/3.png
+             test nut good Test/OK/2.png -"
+        );
+        let unused: Vec<_> = dataset
+            .problems
+            .iter()
+            .map(|problem| match problem {
+                Problem::UnusedFolder { folder, images, .. } => (folder.clone(), *images),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            unused,
+            [
+                (fixture.path("nut/more"), 1),
+                (fixture.path("nut/Test/NG/deeper"), 1)
+            ]
+        );
     }
 
     /// A category that links to the folder it is in must not be followed for ever, and a pipe among
