@@ -55,6 +55,23 @@ const MASKS: [&str; 13] = [
     "segmentation",
 ];
 
+/// What may stand at the end of a mask's name, after a `_`, `-`, `.` or space.
+const SUFFIXES: [&str; 9] = [
+    "mask",
+    "masks",
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "label",
+    "labels",
+    "seg",
+    "segmentation",
+];
+/// Folders that hold images, and say no more.
+const IMAGES: [&str; 8] = [
+    "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures",
+];
+
 /// One spelling of a word: `Not-Good`, `not good` and `NOT_GOOD` are the same.
 fn plain(word: &str) -> String {
     word.trim().to_lowercase().replace([' ', '-'], "_")
@@ -77,6 +94,23 @@ pub(crate) fn means_masks(word: &str) -> bool {
     MASKS.contains(&plain(word).as_str())
 }
 
+/// Whether a folder of this name, in any case, holds images of whatever kind.
+pub(crate) fn means_images(word: &str) -> bool {
+    IMAGES.contains(&plain(word).as_str())
+}
+
+/// The name of the image to which a mask of this name belongs, if the name ends as masks' names do:
+/// `x` for `x_mask`, `x-GT` or `x.label`. All without ending.
+pub(crate) fn image_of_mask(stem: &str) -> Option<&str> {
+    SUFFIXES.iter().find_map(|suffix| {
+        let at = stem.len().checked_sub(suffix.len() + 1)?;
+        let (image, end) = (stem.get(..at)?, stem.get(at..)?);
+        let fits =
+            end.starts_with(['_', '-', '.', ' ']) && end.get(1..)?.eq_ignore_ascii_case(suffix);
+        (fits && !image.is_empty()).then_some(image)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +128,23 @@ mod tests {
         }
         for word in ["", "scratch", "goods", "bottle", "0"] {
             assert!(label(word).is_none() && !means_masks(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn names_of_masks() {
+        for (mask, image) in [
+            ("x_mask", Some("x")),
+            ("a b-GT", Some("a b")),
+            ("x.mask", Some("x")),
+            ("x_ground_truth", Some("x")),
+            ("ü_Label", Some("ü")),
+            ("x", None),
+            ("xmask", None),
+            ("_mask", None),
+            ("ümasks", None),
+        ] {
+            assert_eq!(image_of_mask(mask), image, "{mask}");
         }
     }
 }
