@@ -1,9 +1,9 @@
 //! Images and masks, brought together by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Problem, files};
+use crate::{Error, Problem, files, words};
 
 /// The masks of one class: those of a folder, by name without ending.
 #[derive(Debug)]
@@ -154,6 +154,32 @@ impl MaskFolder {
             });
         }
     }
+}
+
+/// The name of a mask's image, and whether it is another than the mask's.
+pub(crate) fn image_name(path: &Path) -> (Vec<u8>, bool) {
+    let stem = path.file_stem().unwrap_or_default();
+    match stem.to_str().and_then(words::image_of_mask) {
+        // Only to compose its letters; the ending has no meaning.
+        Some(image) => (files::folder_stem(Path::new(image)), true),
+        None => (files::stem(path), false),
+    }
+}
+
+/// Parts the masks that lie among their images (`x_mask.png` beside `x.jpg`) from the images; they come
+/// by the name of the image.
+pub(crate) fn beside(paths: Vec<PathBuf>) -> (Vec<PathBuf>, BTreeMap<Vec<u8>, PathBuf>) {
+    let names: BTreeSet<Vec<u8>> = paths.iter().map(|path| files::stem(path)).collect();
+    let (mut images, mut masks) = (Vec::new(), BTreeMap::new());
+    for path in paths {
+        match image_name(&path) {
+            (name, true) if names.contains(&name) => {
+                masks.entry(name).or_insert(path);
+            }
+            _ => images.push(path),
+        }
+    }
+    (images, masks)
 }
 
 /// The name of the image that a mask belongs to, without ending.

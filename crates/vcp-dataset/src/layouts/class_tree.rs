@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::GOOD;
-use crate::pairing::MaskFolder;
+use crate::pairing::{MaskFolder, beside};
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Problem, Sample, Split, files, words,
 };
@@ -163,12 +163,12 @@ impl ClassTree {
         let defect = files::name(folder);
         let masks = masks.of(&defect)?;
         let listing = files::list(folder)?;
-        let images = listing
-            .files
-            .into_iter()
-            .filter(|path| files::is_image(path));
+        let images = listing.files.into_iter();
+        let (images, mut beside) = beside(images.filter(|path| files::is_image(path)).collect());
         for image in images {
-            let sample = self.sample(dataset, image, category, &defect, split, masks);
+            let beside = beside.remove(&files::stem(&image));
+            let place = (category, defect.as_str(), split);
+            let sample = self.sample(dataset, image, place, masks, beside);
             dataset.samples.push(sample);
         }
         for deeper in listing.folders {
@@ -181,10 +181,9 @@ impl ClassTree {
         &self,
         dataset: &mut Dataset,
         image: PathBuf,
-        category: &str,
-        defect: &str,
-        split: Split,
+        (category, defect, split): (&str, &str, Split),
         masks: &mut MaskFolder,
+        beside: Option<PathBuf>,
     ) -> Sample {
         let problems = &mut dataset.problems;
         let is_normal = self.is_normal(defect);
@@ -197,12 +196,14 @@ impl ClassTree {
         let mask = if let Some(paths) = masks.find_parts(&image) {
             Some(MaskSource::Files { paths, rule })
         } else {
-            let path = match (is_normal, split) {
-                (false, _) => masks.require(&image, self.suffixes, problems),
-                // Masks of normal images, where there are any, are those of the test images; training
-                // images may have the same names.
-                (true, Split::Test) => masks.find(&image, self.suffixes, problems),
-                (true, _) => None,
+            // Masks of normal images, where there are any, are those of the test images; training
+            // images may have the same names.
+            let path = if is_normal && split != Split::Test {
+                beside
+            } else if is_normal || beside.is_some() {
+                masks.find(&image, self.suffixes, problems).or(beside)
+            } else {
+                masks.require(&image, self.suffixes, problems)
             };
             path.map(|path| MaskSource::File { path, rule })
         };

@@ -165,13 +165,19 @@ mod tests {
             fixture.picture(&format!("nut/{image}"), 4, 4);
         }
         fixture.mask("nut/GroundTruth/NG/3.png", 4, 4, 1);
+        // A mask beside its image, and a picture that is only called like one.
+        fixture.picture("nut/Test/NG/6.jpg", 4, 4);
+        fixture.mask("nut/Test/NG/6-mask.png", 4, 4, 1);
+        fixture.picture("nut/Test/OK/7_label.png", 4, 4);
         let dataset = fixture.read("mvtec");
         assert_eq!(
             summary(&dataset).replace("nut/", ""),
             "train nut good Train/OK/0.png -
              validation nut good Validation/OK/1.png -
              test nut NG Test/NG/3.png GroundTruth/NG/3.png
-             test nut good Test/OK/2.png -"
+             test nut NG Test/NG/6.jpg Test/NG/6-mask.png
+             test nut good Test/OK/2.png -
+             test nut good Test/OK/7_label.png -"
         );
         let unused: Vec<_> = dataset
             .problems

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::place::Place;
 use crate::labelme::Annotation;
+use crate::pairing::image_name;
 use crate::{Label, MaskRule, MaskSource, Problem, files, words};
 
 /// A picture or annotation that says where defects are.
@@ -32,16 +33,6 @@ pub(super) struct Masks {
     pub(super) named: Option<PathBuf>,
 }
 
-/// The name of a mask's image, and whether it is another than the mask's.
-fn image_name(path: &Path) -> (Vec<u8>, bool) {
-    let stem = path.file_stem().unwrap_or_default();
-    match stem.to_str().and_then(words::image_of_mask) {
-        // Only to compose its letters; the ending has no meaning.
-        Some(image) => (files::folder_stem(Path::new(image)), true),
-        None => (files::stem(path), false),
-    }
-}
-
 impl Masks {
     /// A file from a folder of masks.
     pub(super) fn add(&mut self, path: PathBuf, place: Place) {
@@ -49,7 +40,7 @@ impl Masks {
     }
 
     /// Takes the masks and annotations out of the files of one folder of images: `x_mask.png`, `x.json`,
-    /// and of two pictures `x.jpg` and `x.png` the one without losses.
+    /// and of two pictures `x.jpg` and `x.png` the PNG.
     pub(super) fn take_from(&mut self, paths: &[PathBuf], place: &Place) -> Vec<PathBuf> {
         let pictures = || paths.iter().filter(|path| files::is_image(path));
         let names: BTreeSet<Vec<u8>> = pictures().map(|path| files::stem(path)).collect();
@@ -97,6 +88,13 @@ impl Masks {
 
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty() && self.named.is_none()
+    }
+
+    /// The masks that lie beside their image and have its very name.
+    pub(super) fn namesakes(&self) -> impl Iterator<Item = &Path> {
+        let masks = self.all.iter();
+        let masks = masks.filter(|mask| mask.is_beside && !mask.has_suffix && !mask.is_annotation);
+        masks.map(|mask| mask.path.as_path())
     }
 
     /// The paths of all.
@@ -249,10 +247,7 @@ pub(super) fn is_annotation(path: &Path) -> bool {
     files::ending(path).as_deref() == Some("json")
 }
 
-/// Whether a picture is of a kind in which cameras store photos and nobody stores masks.
+/// Whether a picture is of a kind in which cameras store photos, sometimes in two kinds at once.
 fn is_photo(path: &Path) -> bool {
-    matches!(
-        files::ending(path).as_deref(),
-        Some("jpg" | "jpeg" | "jpe" | "jfif" | "webp")
-    )
+    !matches!(files::ending(path).as_deref(), Some("png" | "bmp"))
 }

@@ -198,6 +198,14 @@ impl Found {
                 .notes
                 .push("There are no masks, so that figures per pixel are undefined.".to_owned());
         }
+        if let Some(first) = self.masks.namesakes().next() {
+            dataset.notes.push(format!(
+                "{} PNG or BMP pictures that lie beside a photo of the same name, such as {}, are taken \
+                 for masks.",
+                self.masks.namesakes().count(),
+                first.display()
+            ));
+        }
         self.masks.finish(&bad, &mut dataset.problems);
     }
 
