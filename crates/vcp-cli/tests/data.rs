@@ -278,4 +278,16 @@ fn soft_masks_and_masks_a_little_off_are_said_once_and_used() {
         "{outcome:#?}"
     );
     data(&workplace, "check", &["--mask-threshold", "255"]).ends_with(2);
+
+    // Inverted, they are said to be so, in eval too.
+    for number in ["000", "001"] {
+        for defect in ["crack", "rust"] {
+            let place = format!("set/nut/ground_truth/{defect}/{number}_mask.png");
+            let inverted = |x, y| 255 * u8::from(x > 8 || y > 8);
+            drawn_mask(&workplace.path(&place), 40, 30, inverted);
+        }
+    }
+    eval("inverted", &[])
+        .says("The masks of 'nut'")
+        .says("inverted");
 }

@@ -38,7 +38,7 @@ pub use augment::{Augmentation, mosaic};
 pub use convert::{Converted, convert_to_official};
 pub use dataset::{Dataset, Label, MaskRule, MaskSource, Sample, Split};
 pub use error::{Error, Mismatch};
-pub use finding::{MaskFinding, MaskFindings};
+pub use finding::{Coverage, MaskFinding, MaskFindings};
 pub use layout::{Layout, Options};
 pub use layouts::{layout, layouts};
 pub use mask::LoadedMask;

@@ -248,15 +248,21 @@ fn read(
     Ok((mask, None))
 }
 
-/// Whether a mask has faint values that count as defect beside strong ones, as soft edges and the
-/// compression of JPEG make them. Masks that number their defects have faint values only.
+/// Whether a mask has more than two values, of which faint ones count as defect beside strong ones, as
+/// soft edges and the compression of JPEG make them. Masks that number their defects have faint values
+/// only.
 fn softness(path: &Path, levels: &Photo, limit: u8) -> Option<MaskFinding> {
-    let above = |limit: u8| {
-        let pixels = levels.pixels().iter();
-        pixels.filter(|&&value| value > limit).count()
-    };
+    let mut counts = [0_usize; 256];
+    for &value in levels.pixels() {
+        counts[usize::from(value)] += 1;
+    }
+    let above = |limit: u8| counts[usize::from(limit) + 1..].iter().sum::<usize>();
+    if limit >= HALF {
+        return None;
+    }
     let (defect, strong) = (above(limit), above(HALF));
-    (limit < HALF && strong > 0 && defect > strong).then(|| MaskFinding::Soft {
+    let values = counts.iter().filter(|&&count| count > 0).count();
+    (values > 2 && strong > 0 && defect > strong).then(|| MaskFinding::Soft {
         mask: path.to_owned(),
         limit,
         defect,

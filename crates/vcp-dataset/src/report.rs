@@ -1,15 +1,14 @@
 //! Counting and checking.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
 use vcp_image::{DecodeOptions, is_turned};
 
 use crate::{
-    Dataset, Error, Label, MaskFinding, MaskFindings, MaskSource, Mismatch, Problem, Sample, Split,
-    mask,
+    Coverage, Dataset, Error, Label, MaskFinding, MaskFindings, MaskSource, Mismatch, Problem,
+    Sample, Split, mask,
 };
 
 /// What is in a data set, and what is wrong with it. Plain data, to be printed or written as JSON.
@@ -106,22 +105,18 @@ pub fn check_deeply(
         })
         .collect();
     let mut findings = MaskFindings::default();
-    let mut covered: Vec<(&str, Covered<'_>)> = Vec::new();
+    let mut covered: BTreeMap<&str, Coverage> = BTreeMap::new();
     let mut turned = dataset.samples.iter().zip(&looked);
     let first_turned = turned.find(|(_, looked)| looked.is_turned);
     for (sample, looked) in dataset.samples.iter().zip(&looked) {
         for finding in &looked.findings {
             findings.add(finding);
         }
-        if let (Some(share), Some(mask)) = (looked.covered, sample.mask.path()) {
-            let at = covered
-                .iter()
-                .position(|(name, _)| *name == sample.category);
-            let at = at.unwrap_or_else(|| {
-                covered.push((&sample.category, Covered::new(mask)));
-                covered.len() - 1
-            });
-            covered[at].1.add(share);
+        if let Some(share) = looked.covered {
+            covered
+                .entry(&sample.category)
+                .or_default()
+                .add(sample, share);
         }
     }
     report.notes.extend(findings.sentences());
@@ -135,50 +130,11 @@ pub fn check_deeply(
     }
     let problems = looked.into_iter().filter_map(|looked| looked.problem);
     report.problems.extend(problems);
-    let covered = covered.into_iter();
+    let covered = covered.values();
     report
         .problems
-        .extend(covered.filter_map(|(category, covered)| covered.problem(category)));
+        .extend(covered.filter_map(Coverage::problem));
     report
-}
-
-/// How much of its images the masks of a category say is defect.
-struct Covered<'a> {
-    /// The first of them.
-    mask: &'a Path,
-    masks: usize,
-    least: f64,
-    sum: f64,
-}
-
-impl<'a> Covered<'a> {
-    fn new(mask: &'a Path) -> Self {
-        Self {
-            mask,
-            masks: 0,
-            least: 1.0,
-            sum: 0.0,
-        }
-    }
-
-    fn add(&mut self, share: f64) {
-        self.masks += 1;
-        self.least = self.least.min(share);
-        self.sum += share;
-    }
-
-    /// Defects that fill three quarters of the image on average and never less than half of it: no
-    /// data set has such, but masks have that are inverted, or white below transparent pixels, or have
-    /// a coloured background.
-    fn problem(&self, category: &str) -> Option<Problem> {
-        let mean = self.sum / self.masks.max(1) as f64;
-        (mean >= 0.75 && self.least >= 0.5).then(|| Problem::MasksCoverImages {
-            category: category.to_owned(),
-            masks: self.masks,
-            percent: (100.0 * mean).round() as u8,
-            mask: self.mask.to_owned(),
-        })
-    }
 }
 
 fn count(dataset: &Dataset) -> Report {
@@ -314,11 +270,8 @@ fn look_at(sample: &Sample, options: &DecodeOptions, looked: &mut Looked) -> Res
                 mask: mask(),
             });
         }
-        // Outlines that somebody drew are not inverted.
-        (Label::Anomalous, _) if sample.mask.rule().is_some() => {
-            looked.covered = Some(pixels as f64 / all.len() as f64);
-        }
-        (Label::Anomalous, _) | (Label::Normal, 0) => {}
+        (Label::Anomalous, _) => looked.covered = Some(pixels as f64 / all.len() as f64),
+        (Label::Normal, 0) => {}
         (Label::Normal, _) => {
             return Err(Problem::DefectInNormal {
                 image: image(),

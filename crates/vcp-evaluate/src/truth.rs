@@ -43,6 +43,13 @@ impl Bits {
             .collect()
     }
 
+    /// How much of the image is defect, from 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        let defect: u32 = self.words.iter().map(|word| word.count_ones()).sum();
+        f64::from(defect) / self.pixels.max(1) as f64
+    }
+
     /// Whether no pixel is defect.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -86,6 +93,8 @@ mod tests {
             let bits = Bits::new(&mask);
             assert_eq!(bits.to_bytes(), mask, "{length} pixels");
             assert_eq!(bits.is_empty(), length == 0);
+            let defect = mask.iter().filter(|&&pixel| pixel > 0).count();
+            assert!((bits.share() * length as f64 - defect as f64).abs() < 1e-9);
         }
         assert!(Bits::new(&[0; 100]).is_empty());
         assert!(!Bits::new(&[0, 1]).is_empty());

@@ -14,10 +14,10 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use vcp_checkpoint::Weights;
-use vcp_dataset::{MaskFindings, Sample};
+use vcp_dataset::{Coverage, MaskFindings, Sample};
 use vcp_evaluate::{
     CategoryReport, Error, Failure, Loaded, Look, ModelDescription, Observed, Results, Store,
-    judge, load, look,
+    Truth, judge, load, look,
 };
 use vcp_predict::Predictor;
 
@@ -236,6 +236,7 @@ impl Run {
             }
             progress.advance();
         }
+        self.say_if_masks_cover(&observed, progress);
         let report = judge(
             &category.dataset,
             &category.name,
@@ -254,6 +255,19 @@ impl Run {
             &report,
         )?;
         Ok(Some(report))
+    }
+
+    /// Says so if the masks of a category cover nearly all of its images: they are not what they seem.
+    fn say_if_masks_cover(&self, observed: &[Observed], progress: &Progress) {
+        let mut coverage = Coverage::default();
+        for Observed { sample, look } in observed {
+            if let Truth::Mask(bits) = &look.truth {
+                coverage.add(sample, bits.share());
+            }
+        }
+        if let (false, Some(problem)) = (self.options.quiet, coverage.problem()) {
+            progress.around(|| console::note(&console::printable(&problem.sentence())));
+        }
     }
 
     /// Writes and prints what was found.
