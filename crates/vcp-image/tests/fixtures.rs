@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 
 use safetensors::SafeTensors;
-use vcp_image::{DecodeOptions, Photo, decode_file, decode_mask_file, gaussian_blur, resize_mask};
+use vcp_image::{
+    DecodeOptions, Photo, decode_file, decode_mask_file, gaussian_blur, is_turned, resize_mask,
+};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -144,6 +146,7 @@ fn every_orientation_is_turned_upright_in_every_format() {
             let difference = largest_difference(&decode(&name), &expected);
             assert!(difference <= allowed, "{name}: {difference}");
 
+            assert_eq!(is_turned(&fixture(&name)), orientation != 1, "{name}");
             let stored = decode_file(&fixture(&name), &as_stored).unwrap();
             let difference = largest_difference(&stored, &decode("oriented/upright.png"));
             assert!(difference <= allowed, "{name}, as stored: {difference}");
