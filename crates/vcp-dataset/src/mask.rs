@@ -117,16 +117,22 @@ pub(crate) fn load(
             mask
         }
         MaskSource::Files { paths, rule } => {
-            let mut masks = Vec::with_capacity(paths.len());
+            let mut united: Option<Photo> = None;
             let mut soft = Vec::new();
             for path in paths {
                 let (mask, softness) = read(path, *rule, options)?;
                 check_size(path, (mask.width(), mask.height()))?;
                 soft.extend(softness);
-                masks.push(mask);
+                united = Some(match united {
+                    Some(known) => union(known, mask, image_size)?,
+                    None => mask,
+                });
             }
             findings.append(&mut soft);
-            union(&masks, image_size)?
+            match united {
+                Some(mask) => mask,
+                None => return LoadedMask::empty(width, height),
+            }
         }
         MaskSource::Labelme { path } => {
             let annotation = Annotation::read(path)?;
@@ -179,26 +185,19 @@ fn mismatch(
     }
 }
 
-/// What is in any of the masks. At their size if they agree on it, else at the image's.
-fn union(masks: &[Photo], (width, height): (usize, usize)) -> Result<Photo, Error> {
+/// What is in either of the masks. At their size if they agree on it, else at the image's.
+fn union(one: Photo, other: Photo, (width, height): (usize, usize)) -> Result<Photo, Error> {
     let size = |mask: &Photo| (mask.width(), mask.height());
-    let common = masks.first().map(size).filter(|&first| {
-        let mut sizes = masks.iter().map(size);
-        sizes.all(|size| size == first)
-    });
-    let (width, height) = common.unwrap_or((width, height));
-    let mut pixels = vec![0; width.saturating_mul(height)];
-    for mask in masks {
-        let resized;
-        let mask = if common.is_some() {
-            mask
-        } else {
-            resized = resize_mask(mask, width, height);
-            &resized
-        };
-        for (pixel, &further) in pixels.iter_mut().zip(mask.pixels()) {
-            *pixel |= further;
-        }
+    let (one, other) = if size(&one) == size(&other) {
+        (one, other)
+    } else {
+        let fitted = |mask: &Photo| resize_mask(mask, width, height);
+        (fitted(&one), fitted(&other))
+    };
+    let (width, height) = size(&one);
+    let mut pixels = one.into_pixels();
+    for (pixel, &further) in pixels.iter_mut().zip(other.pixels()) {
+        *pixel |= further;
     }
     Ok(Photo::from_grey(width, height, pixels)?)
 }
