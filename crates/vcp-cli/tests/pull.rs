@@ -7,11 +7,13 @@ mod support;
 use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::server::{Reply, Server};
 use tempfile::TempDir;
-use vcp_cli::pull::download::{Silent, sha256};
+use vcp_cli::pull::download::{Silent, WORTHWHILE, is_https, sha256};
 use vcp_cli::pull::{
     BaseUrls, BundleRecipe, Catalogue, Connection, Place, Progress, PullError, Pulled, Puller,
     Source,
@@ -220,7 +222,7 @@ fn a_line_that_never_gets_further_is_given_up() {
     let mut place = Setup::new(&server.url, &content());
     place.connection.attempts = 3;
     place.failure("clip");
-    assert_eq!(server.ranges(), [None, Some(1000), Some(1000), Some(1000)]);
+    assert_eq!(server.ranges(), [None, Some(1000), Some(1000)]);
 }
 
 #[test]
@@ -362,6 +364,97 @@ fn silence_ends_an_attempt() {
     let begun = Instant::now();
     assert!(place.failure("clip").contains("broke off after 2 bytes"));
     assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_server_that_drips_is_given_up() {
+    let server = Server::start(|number, _| match number {
+        0 => Reply::Drip(content(), Duration::from_millis(20)),
+        _ => Reply::File(content()),
+    });
+    let mut place = Setup::new(&server.url, &content());
+    place.connection.silence = Duration::from_millis(300);
+    let begun = Instant::now();
+    let message = place.failure("clip");
+    assert!(
+        message.contains("fewer than 8192 bytes a second"),
+        "{message}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    // What has arrived is not lost.
+    place.pull("clip").unwrap();
+    assert!(fs::read(place.path("clip.pt")).unwrap() == content());
+}
+
+#[test]
+fn attempts_are_counted_over_the_whole_pull() {
+    let long = WORTHWHILE as usize;
+    let server = Server::start(move |_, _| Reply::Cut(content(), long));
+    let mut place = Setup::new(&server.url, &content());
+    place.connection.attempts = 2;
+    place.connection.attempts_in_all = 5;
+    place.failure("clip");
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[test]
+fn a_file_that_changes_between_two_attempts_is_fetched_anew() {
+    let older: Vec<u8> = content().iter().map(|byte| !byte).collect();
+    let server = Server::in_turn(vec![Reply::Cut(older, 700_000), Reply::File(content())]);
+    let mut place = Setup::new(&server.url, &content());
+    place.connection.attempts = 2;
+    place.pull("clip").unwrap();
+    assert_eq!(server.ranges(), [None, Some(700_000), None]);
+    assert!(fs::read(place.path("clip.pt")).unwrap() == content());
+}
+
+#[test]
+fn an_address_in_capitals_is_as_encrypted_as_any() {
+    // The server speaks no TLS and would send the file to whoever takes the redirection.
+    let plain = Server::always(Reply::File(content()));
+    for scheme in ["https", "HTTPS", "Https"] {
+        let url = plain.url.replacen("http", scheme, 1);
+        let place = Setup::new(&url, &content());
+        place.failure("clip");
+        assert!(plain.requests().is_empty(), "{scheme}");
+    }
+    assert!(is_https("HTTPS://x/y") && is_https("https://x"));
+    assert!(!is_https("http://https://x") && !is_https("ftp://x") && !is_https("https:x"));
+}
+
+#[cfg(unix)]
+#[test]
+fn neither_links_nor_pipes_are_written_through() {
+    use std::os::unix::fs::symlink;
+    let server = Server::always(Reply::File(content()));
+    for name in ["clip.pt.part", ".lock"] {
+        let place = Setup::new(&server.url, &content());
+        let victim = place.path("victim");
+        fs::write(&victim, "precious").unwrap();
+
+        for link in [symlink::<&PathBuf, PathBuf> as fn(_, _) -> _, |a, b| {
+            fs::hard_link(a, b)
+        }] {
+            link(&victim, place.path(name)).unwrap();
+            let message = place.pull("clip").unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+            assert_eq!(fs::read(&victim).unwrap(), b"precious");
+            fs::remove_file(place.path(name)).unwrap();
+        }
+        // A link to nothing would make a file elsewhere.
+        let elsewhere = place.path("elsewhere");
+        symlink(&elsewhere, place.path(name)).unwrap();
+        place.pull("clip").unwrap_err();
+        assert!(!elsewhere.exists());
+        fs::remove_file(place.path(name)).unwrap();
+    }
+    for name in ["clip.pt.part", ".lock", "clip.pt"] {
+        let place = Setup::new(&server.url, &content());
+        let made = Command::new("mkfifo").arg(place.path(name)).status();
+        assert!(made.unwrap().success());
+        let message = place.pull("clip").unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
+    }
 }
 
 #[test]

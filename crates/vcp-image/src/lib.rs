@@ -39,7 +39,7 @@ pub use overlay::overlay;
 pub use photo::Photo;
 pub use photo_file::PhotoFile;
 pub use photo_rows::PhotoRows;
-pub use picture::{Picture, heatmap, mask_picture};
+pub use picture::{Picture, heatmap, is_own_png, mask_picture};
 pub use regions::{BoundingBox, Region, regions};
 pub use scaled_map::ScaledMap;
 pub use turned::is_turned;

@@ -1,10 +1,9 @@
 //! Pictures of a map: heat map and mask, and how pictures reach the disk.
 
-use std::io::{BufWriter, Error as IoError, Write};
+use std::io::{BufWriter, Error as IoError, Read, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
 use crate::map_rows::for_each_row;
@@ -99,16 +98,28 @@ impl Picture {
     /// Those of `writer`, and one if a side is longer than the format can state.
     pub fn encode_png(&self, writer: impl Write) -> Result<(), IoError> {
         // Up is quickest and enough for masks; Paeth makes photos a quarter smaller.
-        let filter = if self.photo.is_grey() {
-            FilterType::Up
+        let (color, filter) = if self.photo.is_grey() {
+            (png::ColorType::Grayscale, png::Filter::Up)
         } else {
-            FilterType::Paeth
+            (png::ColorType::Rgb, png::Filter::Paeth)
         };
-        self.encode_with(PngEncoder::new_with_quality(
-            writer,
-            CompressionType::Fast,
-            filter,
-        ))
+        let (width, height) = self.sides()?;
+        let mut encoder = png::Encoder::new(writer, width, height);
+        encoder.set_color(color);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        encoder.set_filter(filter);
+        // By this a later run knows that it is no photo, whatever it is called and wherever it lies.
+        encoder.add_text_chunk("Software".to_owned(), SOFTWARE.to_owned())?;
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(self.photo.pixels())?;
+        writer.finish()?;
+        Ok(())
+    }
+
+    fn sides(&self) -> Result<(u32, u32), IoError> {
+        let side = |pixels: usize| u32::try_from(pixels).map_err(IoError::other);
+        Ok((side(self.photo.width())?, side(self.photo.height())?))
     }
 
     fn encode_with(&self, encoder: impl ImageEncoder) -> Result<(), IoError> {
@@ -117,11 +128,30 @@ impl Picture {
         } else {
             ExtendedColorType::Rgb8
         };
-        let side = |pixels: usize| u32::try_from(pixels).map_err(IoError::other);
-        let (width, height) = (side(self.photo.width())?, side(self.photo.height())?);
+        let (width, height) = self.sides()?;
         encoder
             .write_image(self.photo.pixels(), width, height, color)
             .map_err(IoError::other)
+    }
+}
+
+/// What PNGs written here name as their software.
+const SOFTWARE: &str = "vcp-clip";
+
+/// Whether a file begins as the PNGs do that [`Picture`] writes: its first text names this program.
+///
+/// # Errors
+/// When it cannot be read. A file that is too short is none of them.
+pub fn is_own_png(mut file: impl Read) -> Result<bool, IoError> {
+    // Eight bytes of signature, the image header with its length, name and check sum (25), then the
+    // text: PNG, third edition, 5.3, 11.2.1 and 11.3.3.1.
+    let text = [b"tEXtSoftware\0", SOFTWARE.as_bytes()].concat();
+    let at = 8 + 25 + 4;
+    let mut start = vec![0; at + text.len()];
+    match file.read_exact(&mut start) {
+        Ok(()) => Ok(start.starts_with(b"\x89PNG\r\n\x1a\n") && start[at..] == text),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

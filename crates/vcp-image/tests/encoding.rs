@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
-use vcp_image::{DecodeOptions, Error, Photo, Picture, decode_bytes};
+use vcp_image::{DecodeOptions, Error, Photo, Picture, decode_bytes, is_own_png};
 
 fn slopes(width: usize, height: usize) -> Photo {
     let pixels = (0..width * height)
@@ -26,6 +26,29 @@ fn png_bytes_decode_to_the_same_pixels() {
         let bytes = Picture::from(photo.clone()).to_png_bytes().unwrap();
         let decoded = decode_bytes(&bytes, "picture", &DecodeOptions::default()).unwrap();
         assert_eq!(decoded, photo);
+    }
+}
+
+#[test]
+fn a_png_says_who_wrote_it() {
+    let rgb = slopes(31, 17);
+    let own = Picture::from(rgb.clone()).to_png_bytes().unwrap();
+    assert!(is_own_png(&own[..]).unwrap());
+
+    let mut other = Vec::new();
+    let mut encoder = png::Encoder::new(&mut other, 31, 17);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder
+        .add_text_chunk("Software".to_owned(), "gimp".to_owned())
+        .unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(rgb.pixels()).unwrap();
+    writer.finish().unwrap();
+    assert!(!is_own_png(&other[..]).unwrap());
+    let jpeg = Picture::from(rgb).to_jpeg_bytes(80).unwrap();
+    assert!(!is_own_png(&jpeg[..]).unwrap());
+    for end in 0..60 {
+        assert!(!is_own_png(&own[..end]).unwrap() || end >= 58, "{end}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::{Response, header};
 use ureq::{Agent, Body, Proxy};
@@ -27,24 +27,36 @@ pub struct Request<'a> {
 pub struct Connection {
     /// The proxy to go through.
     pub proxy: Option<Proxy>,
-    /// How often a connection is tried; each attempt continues where the one before stopped.
+    /// How often a connection is tried without getting on; each attempt continues where the one
+    /// before stopped. It counts anew when at least [`WORTHWHILE`] bytes have arrived.
     pub attempts: u32,
+    /// How often a connection is tried for one file in all, however far each attempt gets.
+    pub attempts_in_all: u32,
     /// Pause before the second attempt, and that much more before each further one.
     pub pause: Duration,
     /// Time to connect and, separately, until the answer begins.
     pub connect: Duration,
-    /// Longest time without a byte.
+    /// Longest time without a byte, and the window over which the speed is taken.
     pub silence: Duration,
+    /// Bytes a second that must arrive on average over each window of that length; a server that
+    /// sends a byte now and then would otherwise never be given up.
+    pub least_speed: u64,
 }
+
+/// An attempt that brings this many bytes got on.
+pub const WORTHWHILE: u64 = 1 << 18;
 
 impl Default for Connection {
     fn default() -> Self {
         Self {
             proxy: None,
             attempts: 4,
+            attempts_in_all: 64,
             pause: Duration::from_secs(2),
             connect: Duration::from_secs(30),
             silence: Duration::from_mins(1),
+            // At this speed CLIP's gigabyte takes a day and a half.
+            least_speed: 8 << 10,
         }
     }
 }
@@ -126,6 +138,17 @@ pub enum Failure {
         /// The digest of what is here.
         found: String,
     },
+    /// What lies where the incomplete file or the lock belongs is not a file of this program.
+    #[error(
+        "{} is {found}, where a plain file of this program's own belongs; remove it and pull again.",
+        path.display()
+    )]
+    NotOurs {
+        /// What lies there.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// It cannot be written.
     #[error("{} cannot be written: {source}", path.display())]
     File {
@@ -160,7 +183,6 @@ pub fn download(
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
     let mut part = Part::open(request.destination)?;
-    let resumed = part.length > 0;
     if let Err(failure) = fetch_all(request, connection, progress, &mut part) {
         if part.length == 0 {
             part.discard();
@@ -168,9 +190,10 @@ pub fn download(
         return Err(failure);
     }
     let mut found = part.digest()?;
-    if found != request.sha256 && resumed {
-        // What lay here before was the beginning of something else.
-        progress.note("What an earlier download left does not fit; starting again.");
+    if found != request.sha256 && part.pieced {
+        // What lay here before was the beginning of something else, or the published file changed
+        // between two attempts.
+        progress.note("The pieces of the download do not fit together; starting again.");
         part.restart()?;
         fetch_all(request, connection, progress, &mut part)?;
         found = part.digest()?;
@@ -193,16 +216,22 @@ fn fetch_all(
     let agent = agent(connection);
     let mut attempt = 1;
     let mut furthest = part.length;
+    let mut in_all = 1;
     loop {
-        match fetch(&agent, request, progress, part) {
-            Err(failure) if failure.is_passing() && attempt < connection.attempts => {
+        match fetch(&agent, request, connection, progress, part) {
+            Err(failure)
+                if failure.is_passing()
+                    && attempt < connection.attempts
+                    && in_all < connection.attempts_in_all =>
+            {
+                in_all += 1;
                 // While it gets further the attempts count anew, however often a bad line breaks.
-                attempt = if part.length > furthest {
-                    1
+                if part.length >= furthest.saturating_add(WORTHWHILE) {
+                    attempt = 1;
+                    furthest = part.length;
                 } else {
-                    attempt + 1
-                };
-                furthest = furthest.max(part.length);
+                    attempt += 1;
+                }
                 progress.note(&format!("{failure} Trying again."));
                 std::thread::sleep(connection.pause * attempt);
             }
@@ -227,6 +256,7 @@ fn agent(connection: &Connection) -> Agent {
 fn fetch(
     agent: &Agent,
     request: &Request<'_>,
+    connection: &Connection,
     progress: &dyn Progress,
     part: &mut Part,
 ) -> Result<(), Failure> {
@@ -236,7 +266,7 @@ fn fetch(
         .get(request.url)
         .config()
         // A redirection may not lead from an encrypted connection to one that is not.
-        .https_only(request.url.starts_with("https://"))
+        .https_only(is_https(request.url))
         .build()
         .header(header::ACCEPT_ENCODING, "identity");
     if part.length > 0 {
@@ -249,13 +279,13 @@ fn fetch(
     })?;
     match response.status().as_u16() {
         200 => part.restart()?,
-        206 if range_start(&response) == Some(part.length) => {}
+        206 if range_start(&response) == Some(part.length) => part.pieced |= part.length > 0,
         // An earlier call ended between the last byte and the renaming.
         416 if part.length > 0 && part.digest()? == request.sha256 => return Ok(()),
         // Another range than the one asked for, or none left: the part is of no use.
         206 | 416 if part.length > 0 => {
             part.restart()?;
-            return fetch(agent, request, progress, part);
+            return fetch(agent, request, connection, progress, part);
         }
         status => return Err(Failure::Status { url, status }),
     }
@@ -275,7 +305,7 @@ fn fetch(
         .unwrap_or_default()
         .to_string_lossy();
     progress.begin(&name, part.length, total);
-    receive(response.into_body(), request, progress, part)?;
+    receive(response.into_body(), request, connection, progress, part)?;
     match total {
         Some(total) if part.length < total => Err(Failure::BrokenOff {
             received: part.length,
@@ -289,11 +319,13 @@ fn fetch(
 fn receive(
     body: Body,
     request: &Request<'_>,
+    connection: &Connection,
     progress: &dyn Progress,
     part: &mut Part,
 ) -> Result<(), Failure> {
     let mut reader = body.into_with_config().limit(u64::MAX).reader();
     let mut buffer = vec![0; 1 << 18];
+    let mut window = Window::new(connection);
     loop {
         let count = match reader.read(&mut buffer) {
             Ok(0) => return Ok(()),
@@ -321,7 +353,58 @@ fn receive(
         }
         part.append(bytes)?;
         progress.advance(count as u64);
+        if let Some(reason) = window.too_slow(count as u64, Instant::now()) {
+            return Err(Failure::BrokenOff {
+                received: part.length,
+                reason,
+            });
+        }
     }
+}
+
+/// Watches the average speed over one stretch of time after another.
+struct Window {
+    length: Duration,
+    least_speed: u64,
+    began: Instant,
+    bytes: u64,
+}
+
+impl Window {
+    fn new(connection: &Connection) -> Self {
+        Self {
+            length: connection.silence,
+            least_speed: connection.least_speed,
+            began: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes note of bytes that have arrived; says what is wrong if a whole window brought too few.
+    fn too_slow(&mut self, bytes: u64, now: Instant) -> Option<String> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let passed = now.duration_since(self.began);
+        if passed < self.length {
+            return None;
+        }
+        let least = passed.as_secs_f64() * self.least_speed as f64;
+        if (self.bytes as f64) < least {
+            return Some(format!(
+                "fewer than {} bytes a second arrived for {} seconds",
+                self.least_speed,
+                passed.as_secs()
+            ));
+        }
+        (self.began, self.bytes) = (now, 0);
+        None
+    }
+}
+
+/// Whether an address asks for an encrypted connection; schemes may be in capitals (RFC 3986, 3.1).
+#[must_use]
+pub fn is_https(url: &str) -> bool {
+    url.split_once("://")
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn is_page(response: &Response<Body>) -> bool {
@@ -376,11 +459,53 @@ pub fn sha256(path: &Path) -> io::Result<String> {
     vcp_checkpoint::sha256_of_file(path).map_err(io::Error::other)
 }
 
+/// Opens a file of this program's own in the cache for reading and writing, creating it where there
+/// is none. Neither follows a link that somebody put there nor waits for the other end of a FIFO.
+pub(super) fn open_plain(path: &Path) -> Result<File, Failure> {
+    let not_ours = |found| Failure::NotOurs {
+        path: path.to_owned(),
+        found,
+    };
+    if let Ok(metadata) = path.symlink_metadata() {
+        if metadata.is_symlink() {
+            return Err(not_ours("a link"));
+        }
+        if !metadata.is_file() {
+            return Err(not_ours("no plain file"));
+        }
+    }
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Should it be replaced between the look above and here.
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    }
+    let failed = |source| Failure::File {
+        path: path.to_owned(),
+        source,
+    };
+    let file = options.open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(not_ours("no plain file"));
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
+        // Writing to it would write to the other names as well.
+        return Err(not_ours("a second name of another file"));
+    }
+    Ok(file)
+}
+
 /// The incomplete file.
 struct Part {
     path: PathBuf,
     file: File,
     length: u64,
+    /// Whether what is here came in more than one answer.
+    pieced: bool,
 }
 
 impl Part {
@@ -388,18 +513,14 @@ impl Part {
         let mut path = destination.as_os_str().to_owned();
         path.push(".part");
         let path = PathBuf::from(path);
-        let open = || {
-            let mut file = File::options()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)?;
-            let length = file.seek(SeekFrom::End(0))?;
-            Ok((file, length))
-        };
-        match open() {
-            Ok((file, length)) => Ok(Self { path, file, length }),
+        let mut file = open_plain(&path)?;
+        match file.seek(SeekFrom::End(0)) {
+            Ok(length) => Ok(Self {
+                path,
+                file,
+                length,
+                pieced: false,
+            }),
             Err(source) => Err(Failure::File { path, source }),
         }
     }
@@ -422,6 +543,7 @@ impl Part {
         let outcome = self.file.set_len(0).and_then(|()| self.file.rewind());
         self.failed(outcome)?;
         self.length = 0;
+        self.pieced = false;
         Ok(())
     }
 

@@ -26,6 +26,9 @@ pub enum PullError {
         /// What the system says.
         source: io::Error,
     },
+    /// The file by which pulls into one cache wait for each other cannot be used.
+    #[error("The cache cannot be locked: {0}")]
+    Lock(#[source] Failure),
     /// A file cannot be had.
     #[error("{failure}\n{advice}")]
     Unavailable {

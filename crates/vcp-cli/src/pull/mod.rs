@@ -66,12 +66,7 @@ impl Puller<'_> {
     fn lock(&self, progress: &dyn Progress) -> Result<File, PullError> {
         std::fs::create_dir_all(self.cache).map_err(PullError::cache(self.cache))?;
         let path = self.cache.join(".lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(PullError::cache(&path))?;
+        let file = download::open_plain(&path).map_err(PullError::Lock)?;
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(std::fs::TryLockError::WouldBlock) => {}
@@ -87,12 +82,18 @@ impl Puller<'_> {
     fn file(&self, source: &Source, progress: &dyn Progress) -> Result<Pulled, PullError> {
         let path = self.cache.join(&source.file);
         // Whatever lies there may have been put there by hand, so it is checked like a download.
-        let found = match path.try_exists() {
-            Ok(true) => {
+        let found = match std::fs::metadata(&path) {
+            // Reading a FIFO would wait for somebody to write to it.
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(PullError::cache(&path)(std::io::Error::other(
+                    "it is no regular file",
+                )));
+            }
+            Ok(_) => {
                 progress.note(&format!("Checking {}.", path.display()));
                 Some(download::sha256(&path).map_err(PullError::cache(&path))?)
             }
-            Ok(false) => None,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(PullError::cache(&path)(error)),
         };
         match found {

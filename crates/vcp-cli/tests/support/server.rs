@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Announce(u64),
     /// Nothing, for a while.
     Silence(Duration),
+    /// The file, a byte each time this has passed.
+    Drip(Vec<u8>, Duration),
 }
 
 /// A running server; it ends with the test program.
@@ -181,6 +183,15 @@ fn send(mut stream: TcpStream, request: &Request, reply: Reply) -> std::io::Resu
             stream.write_all(b"PK")?;
             stream.flush()?;
             std::thread::sleep(duration);
+            Ok(())
+        }
+        Reply::Drip(file, pause) => {
+            head("200 OK", &length(&file))?;
+            for byte in file.chunks(1) {
+                stream.write_all(byte)?;
+                stream.flush()?;
+                std::thread::sleep(pause);
+            }
             Ok(())
         }
     }
