@@ -8,6 +8,10 @@
 //! - colour profiles are ignored, as Pillow and the official code ignore them;
 //! - of an animation or a many-page file the first picture is taken.
 
+mod bits;
+mod jpeg;
+mod webp;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +23,9 @@ use image::codecs::{
 use image::error::UnsupportedErrorKind;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, Limits, metadata::Orientation};
 
+use self::bits::{Narrowing, compact};
+use self::jpeg::jpeg_is_complete;
+use self::webp::sound_webp;
 use crate::orientation::upright;
 use crate::{Error, Photo, mask_from_photo};
 
@@ -126,15 +133,6 @@ struct Source<'a> {
     format: ImageFormat,
     options: &'a DecodeOptions,
     narrowing: Narrowing,
-}
-
-/// What becomes of 16 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Narrowing {
-    /// The upper 8: brightness.
-    UpperByte,
-    /// Zero if all 16 are, and where alpha says so: masks.
-    AnyBit,
 }
 
 fn decode<R: BufRead + Seek>(
@@ -356,94 +354,4 @@ fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(bytes);
     limits
-}
-
-/// Drops the channels after the first `keep` and makes each sample one byte, in place.
-fn compact(
-    buffer: &mut Vec<u8>,
-    channels: usize,
-    keep: usize,
-    bytes_per_sample: usize,
-    narrowing: Narrowing,
-) {
-    if channels == keep && bytes_per_sample == 1 {
-        return;
-    }
-    let pixel = channels * bytes_per_sample;
-    let count = buffer.len() / pixel;
-    let sample = |buffer: &[u8], index: usize, channel: usize| {
-        let at = index * pixel + channel * bytes_per_sample;
-        if bytes_per_sample == 1 {
-            return buffer[at];
-        }
-        // Decoders give 16-bit samples in the machine's byte order.
-        let value = u16::from_ne_bytes([buffer[at], buffer[at + 1]]);
-        match narrowing {
-            Narrowing::UpperByte => (value >> 8) as u8,
-            Narrowing::AnyBit => ((value >> 8) as u8).max(u8::from(value > 0)),
-        }
-    };
-    // The channel after those that are kept is alpha.
-    let alpha_speaks = narrowing == Narrowing::AnyBit
-        && channels > keep
-        && (1..count).any(|index| sample(buffer, index, keep) != sample(buffer, 0, keep));
-    for index in 0..count {
-        let most = if alpha_speaks {
-            sample(buffer, index, keep)
-        } else {
-            u8::MAX
-        };
-        for channel in 0..keep {
-            buffer[index * keep + channel] = sample(buffer, index, channel).min(most);
-        }
-    }
-    buffer.truncate(count * keep);
-    buffer.shrink_to_fit();
-}
-
-/// The part of a WebP file that its header speaks of, if all its chunks lie inside. The decoder
-/// allocates what a chunk claims to hold before it reads it, up to 4 GB.
-fn sound_webp(bytes: &[u8]) -> Option<&[u8]> {
-    let number = |bytes: &[u8]| {
-        let bytes = bytes.first_chunk::<4>()?;
-        usize::try_from(u32::from_le_bytes(*bytes)).ok()
-    };
-    let end = number(bytes.get(4..)?)?.checked_add(8)?;
-    let whole = bytes.get(..end)?;
-    let mut rest = whole.get(12..)?;
-    while let Some(header) = rest.get(..8) {
-        let length = number(&header[4..])?;
-        let chunk = rest[8..].get(..length)?;
-        // Chunks begin at even places; the last one's padding is sometimes forgotten.
-        rest = rest
-            .get(8 + chunk.len().next_multiple_of(2)..)
-            .unwrap_or_default();
-    }
-    Some(whole)
-}
-
-/// Whether a JPEG's markers lead to its end marker. The decoder would fill the missing part of a cut
-/// file with grey, and a defect map of grey filler looks like a result; Pillow refuses such a file too.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    loop {
-        // To the next marker, over entropy-coded data, stuffed zeros, restarts and fill bytes.
-        let Some(at) = rest
-            .windows(2)
-            .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xD0..=0xD7 | 0xFF))
-        else {
-            return false;
-        };
-        if rest[at + 1] == 0xD9 {
-            return true;
-        }
-        rest = &rest[at + 2..];
-        // Every other marker that may stand here carries its length; what it holds is skipped, so
-        // that the end marker of an embedded thumbnail does not count.
-        let Some(&[high, low]) = rest.first_chunk::<2>() else {
-            return false;
-        };
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        rest = rest.get(length.max(2)..).unwrap_or_default();
-    }
 }
