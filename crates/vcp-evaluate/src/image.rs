@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
-use vcp_image::Photo;
+use vcp_image::{Photo, Warning};
 use vcp_predict::tiling::{MapKind, Tiling};
 use vcp_predict::{Logits, Predictor, Prepared};
 
@@ -19,6 +19,7 @@ pub struct Loaded {
     input: Input,
     truth: Truth,
     findings: Vec<MaskFinding>,
+    warnings: Vec<Warning>,
 }
 
 impl Loaded {
@@ -49,6 +50,8 @@ pub struct Look {
     pub range: [f32; 2],
     /// Pixels at the threshold of the protocol's calibration, if it has one and their truth is known.
     pub marked: Option<Marked>,
+    /// What should be known of how the image was read.
+    pub warnings: Vec<Warning>,
 }
 
 /// What the maps of an image are made of.
@@ -93,6 +96,7 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
             Truth::of_mask(mask.photo(), predictor.image_size())
         }
     };
+    let warnings = photo.warnings().to_vec();
     // A photo of one window gives what it gives whole, to the bit.
     let is_cut = |tiling: &Tiling| tiling.cuts(photo.width(), photo.height());
     let input = match protocol.tiling.filter(is_cut) {
@@ -103,6 +107,7 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
         input,
         truth,
         findings,
+        warnings,
     })
 }
 
@@ -118,7 +123,12 @@ pub fn look(
     protocol: &Protocol,
     watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Look, Error> {
-    let Loaded { input, truth, .. } = loaded;
+    let Loaded {
+        input,
+        truth,
+        warnings,
+        ..
+    } = loaded;
     let (seen, map, score) = match input {
         Input::Whole(prepared) => {
             let mut logits = predictor.logits(&[prepared])?;
@@ -149,5 +159,6 @@ pub fn look(
         score,
         range: [smallest, largest],
         marked,
+        warnings,
     })
 }

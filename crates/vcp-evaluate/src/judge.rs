@@ -65,6 +65,7 @@ pub fn judge(
     dataset.clone_into(&mut result.dataset);
     result.failures = failures;
     result.notes = empty_masks(observed, side);
+    result.notes.extend(warnings(observed));
     let mut records: Vec<ImageRecord> = observed
         .iter()
         .map(|Observed { sample, look }| ImageRecord {
@@ -121,6 +122,27 @@ fn empty_masks(observed: &[Observed], side: usize) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// What was said of images when they were read: each thing once, with how many it is true of.
+fn warnings(observed: &[Observed]) -> Vec<String> {
+    let mut by_words: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
+    for Observed { sample, look } in observed {
+        for warning in &look.warnings {
+            by_words
+                .entry(warning.to_string())
+                .or_default()
+                .push(sample);
+        }
+    }
+    let note = |(words, samples): (String, Vec<&Sample>)| {
+        let first = samples.first()?.image.display();
+        Some(match samples.len() - 1 {
+            0 => format!("{first}: {words}"),
+            others => format!("{first} and {others} more: {words}"),
+        })
+    };
+    by_words.into_iter().filter_map(note).collect()
 }
 
 /// What figures are computed from, beside the maps.

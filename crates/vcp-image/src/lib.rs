@@ -14,6 +14,7 @@
 mod blur;
 mod decode;
 mod error;
+mod kind;
 mod map_rows;
 mod mask;
 mod normalise;
@@ -28,10 +29,12 @@ mod resample;
 mod scaled_map;
 mod strips;
 mod turned;
+mod warning;
 
 pub use blur::gaussian_blur;
 pub use decode::{DecodeOptions, decode_bytes, decode_file, decode_mask_file, decode_mask_levels};
 pub use error::Error;
+pub use kind::Kind;
 pub use map_rows::MapRows;
 pub use mask::{mask_from_photo, resize_mask};
 pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
@@ -43,3 +46,4 @@ pub use picture::{Picture, heatmap, is_own_png, mask_picture};
 pub use regions::{BoundingBox, Region, regions};
 pub use scaled_map::ScaledMap;
 pub use turned::is_turned;
+pub use warning::Warning;

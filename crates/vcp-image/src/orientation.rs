@@ -58,4 +58,5 @@ fn turn<const CHANNELS: usize>(photo: &Photo, orientation: Orientation) -> Photo
         }
     }
     Photo::from_parts(new_width, new_height, CHANNELS, output)
+        .with_warnings(photo.warnings().iter().cloned())
 }

@@ -2,19 +2,22 @@
 
 use std::ops::Range;
 
-use crate::{Error, resample};
+use crate::{Error, Warning, resample};
 
 /// A decoded 8-bit image, row by row from the top left, grey (one channel) or RGB (three,
 /// interleaved).
 ///
 /// Grey stays grey because Pillow resizes a grey image as such and copies it to three channels
 /// afterwards.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Photos are equal when their pixels are.
+#[derive(Clone)]
 pub struct Photo {
     width: usize,
     height: usize,
     channels: usize,
     pixels: Vec<u8>,
+    warnings: Vec<Warning>,
 }
 
 impl Photo {
@@ -57,6 +60,7 @@ impl Photo {
             height,
             channels,
             pixels,
+            warnings: Vec::new(),
         })
     }
 
@@ -74,7 +78,22 @@ impl Photo {
             height,
             channels,
             pixels,
+            warnings: Vec::new(),
         }
+    }
+
+    /// The same photo, of which this too should be known.
+    #[must_use]
+    pub(crate) fn with_warnings(mut self, warnings: impl IntoIterator<Item = Warning>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// What a reader of results should know of how the photo was read. What is made of it (a part, a
+    /// resized copy) has none.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Pixels per row.
@@ -171,6 +190,15 @@ impl Photo {
         resample::resize(self, side_w, side_h, resample::Filter::Bicubic)
     }
 }
+
+impl PartialEq for Photo {
+    fn eq(&self, other: &Self) -> bool {
+        (self.width, self.height, self.channels) == (other.width, other.height, other.channels)
+            && self.pixels == other.pixels
+    }
+}
+
+impl Eq for Photo {}
 
 impl std::fmt::Debug for Photo {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

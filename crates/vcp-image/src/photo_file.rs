@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::strips::Strips;
-use crate::{DecodeOptions, Error, Photo, PhotoRows, decode_file};
+use crate::{DecodeOptions, Error, Photo, PhotoRows, Warning, decode_file};
 
 /// A photo in a file, read some rows at a time where the file allows: a TIFF whose pixels are stored
 /// in strips or tiles, 8 or 16 bits, grey or RGB with or without alpha, not in planes, and upright.
@@ -44,6 +44,16 @@ impl PhotoFile {
     #[must_use]
     pub fn is_streamed(&self) -> bool {
         matches!(self.source, Source::Strips(_))
+    }
+
+    /// What a reader of results should know of how the photo was read: of one that is not in memory,
+    /// as far as its rows have been read.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        match &self.source {
+            Source::Whole(photo) => photo.warnings(),
+            Source::Strips(strips) => strips.warnings(),
+        }
     }
 
     /// The whole photo, decoded now if it is not in memory.

@@ -12,7 +12,7 @@ use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
 use crate::decode::{MAX_SIDE, WORKING_MEMORY, longest_file};
-use crate::{DecodeOptions, Error, Photo};
+use crate::{DecodeOptions, Error, Photo, Warning};
 
 /// Most bytes a strip, or the tiles side by side, may take. Above that there is little to be saved.
 const LARGEST_STRIP: u64 = 64 << 20;
@@ -32,6 +32,8 @@ pub(crate) struct Strips {
     chunk: (usize, usize),
     /// Strips in memory, with their numbers, which follow on one another.
     held: VecDeque<(usize, Vec<u8>)>,
+    /// What should be known of how the file was read so far.
+    warnings: Vec<Warning>,
 }
 
 impl Strips {
@@ -101,6 +103,7 @@ impl Strips {
             channels,
             chunk: (chunk.0 as usize, chunk.1 as usize),
             held: VecDeque::new(),
+            warnings: Vec::new(),
         })
     }
 
@@ -110,6 +113,10 @@ impl Strips {
 
     pub(crate) fn height(&self) -> usize {
         self.height
+    }
+
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The rows `range`. Strips over them stay in memory until other rows are asked for.

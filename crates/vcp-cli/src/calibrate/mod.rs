@@ -107,6 +107,14 @@ fn measure(
     // One item for each sample, in their order.
     let mut samples = samples.iter();
     while let Some(item) = pipeline.next().flatten() {
+        if let Ok(looked) = &item.outcome
+            && !options.quiet
+        {
+            for warning in looked.photo.warnings() {
+                let note = format!("{}: {warning}", item.input.path.display());
+                progress.around(|| console::note(&console::printable(&note)));
+            }
+        }
         if let Err(problem) = found.add(item, samples.next())
             && !options.quiet
         {

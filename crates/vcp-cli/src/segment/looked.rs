@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vcp_image::{DecodeOptions, MapRows, Photo, PhotoFile, PhotoRows as _, ScaledMap};
+use vcp_image::{DecodeOptions, MapRows, Photo, PhotoFile, PhotoRows as _, ScaledMap, Warning};
 use vcp_predict::tiling::{MapKind, TiledPrediction, Tiling};
 use vcp_predict::{Error, Predictor};
 
@@ -37,6 +37,14 @@ impl Looked {
         match self {
             Self::Whole(seen) => (seen.photo.width(), seen.photo.height()),
             Self::Tiled(seen) => (seen.file.width(), seen.file.height()),
+        }
+    }
+
+    /// What should be known of how the photo was read.
+    pub(super) fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::Whole(seen) => seen.photo.warnings(),
+            Self::Tiled(seen) => seen.file.warnings(),
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     drop(weights);
 
     let progress = Progress::new(inputs.known_count(), options.quiet);
-    let mut printer = Printer::new(options.format);
+    let mut printer = Printer::new(options.format, options.quiet);
     let mut tally = Tally::default();
     let mut names = ResultNames::default();
     let looking = Looking::start(predictor, inputs, &options, progress.windows(), &stop)?;
@@ -203,6 +203,7 @@ fn report(
         height,
         files,
         milliseconds: (milliseconds * 10.0).round() / 10.0,
+        warnings: looked.warnings().iter().map(ToString::to_string).collect(),
     };
     if let Some((saving, base)) = saving {
         saving.save_json(base, &serde_json::to_string(&report)?)?;
@@ -213,13 +214,15 @@ fn report(
 /// Prints results, each as soon as it is there.
 struct Printer {
     format: Format,
+    is_quiet: bool,
     is_headed: bool,
 }
 
 impl Printer {
-    fn new(format: Format) -> Self {
+    fn new(format: Format, is_quiet: bool) -> Self {
         Self {
             format,
+            is_quiet,
             is_headed: false,
         }
     }
@@ -228,7 +231,13 @@ impl Printer {
         let line = match (self.format, result) {
             (Format::Json, Ok(report)) => serde_json::to_string(report)?,
             (Format::Json, Err(failure)) => serde_json::to_string(failure)?,
-            (Format::Table, Ok(report)) => report.row(),
+            (Format::Table, Ok(report)) => {
+                let warnings = report.warnings.iter().filter(|_| !self.is_quiet);
+                for warning in warnings {
+                    console::note(&console::printable(&format!("{}: {warning}", report.path)));
+                }
+                report.row()
+            }
             (Format::Table, Err(failure)) => failure.row(),
         };
         if self.format == Format::Table && !self.is_headed {

@@ -20,6 +20,9 @@ pub(crate) struct Report {
     pub(crate) height: usize,
     pub(crate) files: Files,
     pub(crate) milliseconds: f64,
+    /// What should be known of how the photo was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A photo, or a place where photos were looked for, that gave no result.

@@ -27,7 +27,7 @@ use self::bits::{Narrowing, compact};
 use self::jpeg::jpeg_is_complete;
 use self::webp::sound_webp;
 use crate::orientation::upright;
-use crate::{Error, Photo, mask_from_photo};
+use crate::{Error, Photo, Warning, mask_from_photo};
 
 /// What a decoder may allocate beside the pixels: tables, metadata, compressed rows.
 pub(crate) const WORKING_MEMORY: u64 = 64 << 20;
@@ -180,7 +180,10 @@ fn decode<R: BufRead + Seek>(
         ImageFormat::Png => {
             source.check_png_header(&start)?;
             let limits = limits(WORKING_MEMORY);
-            source.pixels(PngDecoder::with_limits(reader, limits))
+            let decoder = PngDecoder::with_limits(reader, limits);
+            let is_animated = |decoder: &PngDecoder<R>| decoder.is_apng().unwrap_or(false);
+            let is_animated = decoder.as_ref().is_ok_and(is_animated);
+            source.first_picture(decoder, is_animated)
         }
         ImageFormat::Jpeg => {
             let mut bytes = Vec::new();
@@ -198,7 +201,9 @@ fn decode<R: BufRead + Seek>(
             let Some(bytes) = sound_webp(&bytes) else {
                 return Err(source.invalid("one of its chunks reaches past its end"));
             };
-            source.pixels(WebPDecoder::new(Cursor::new(bytes)))
+            let decoder = WebPDecoder::new(Cursor::new(bytes));
+            let is_animated = decoder.as_ref().is_ok_and(WebPDecoder::has_animation);
+            source.first_picture(decoder, is_animated)
         }
         _ => Err(unknown()),
     }));
@@ -285,6 +290,17 @@ impl Source<'_> {
             (Some(b"IHDR"), Some(width), Some(height)) => self.check_size(width, height),
             _ => Err(self.invalid("it does not begin with an image header")),
         }
+    }
+
+    /// The pixels of a file that may hold further pictures.
+    fn first_picture<D: ImageDecoder>(
+        &self,
+        decoder: Result<D, ImageError>,
+        is_animated: bool,
+    ) -> Result<Photo, Error> {
+        let format = self.format_name();
+        let warning = is_animated.then_some(Warning::Animation { format });
+        Ok(self.pixels(decoder)?.with_warnings(warning))
     }
 
     fn pixels<D: ImageDecoder>(&self, decoder: Result<D, ImageError>) -> Result<Photo, Error> {
