@@ -41,7 +41,7 @@ pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
 pub use overlay::overlay;
 pub use photo::Photo;
 pub use photo_file::PhotoFile;
-pub use photo_rows::PhotoRows;
+pub use photo_rows::{BandResizer, PhotoRows};
 pub use picture::{Picture, heatmap, is_own_png, mask_picture};
 pub use regions::{BoundingBox, Region, regions};
 pub use scaled_map::ScaledMap;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::resample::{Filter, Resizer};
 use crate::{Error, Photo};
 
 /// A photo that need not be in memory whole.
@@ -40,5 +41,37 @@ impl PhotoRows for &Photo {
             return Ok(Cow::Borrowed(self));
         }
         Ok(Cow::Owned(self.crop(0..Photo::width(self), range)))
+    }
+}
+
+/// [`Photo::resize_bicubic`] of a photo whose rows come from the top down and are not kept.
+pub struct BandResizer {
+    resizer: Resizer,
+}
+
+impl BandResizer {
+    /// From one width and height to another, of grey photos (one channel) or RGB (three).
+    ///
+    /// # Panics
+    /// If a side is zero.
+    #[must_use]
+    pub fn new(from: (usize, usize), channels: usize, to: (usize, usize)) -> Self {
+        Self {
+            resizer: Resizer::new(from, channels, to, Filter::Bicubic),
+        }
+    }
+
+    /// Takes the next rows, in full width.
+    pub fn push(&mut self, rows: &Photo) {
+        self.resizer.push(rows.pixels());
+    }
+
+    /// The photo, after its last row: as if it had been resized whole, to the byte.
+    ///
+    /// # Panics
+    /// If rows are missing.
+    #[must_use]
+    pub fn into_photo(self) -> Photo {
+        self.resizer.into_photo()
     }
 }

@@ -4,6 +4,9 @@
 //! scale when shrinking; the coefficients become integers with 22 fractional bits; rows are
 //! resized first, and their result is rounded to 8 bits before columns are.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use crate::Photo;
 
 /// The filters in use here.
@@ -131,46 +134,199 @@ impl Taps {
 /// # Panics
 /// If a side is zero.
 pub(crate) fn resize(photo: &Photo, width: usize, height: usize, filter: Filter) -> Photo {
-    assert!(
-        width > 0 && height > 0,
-        "a photo cannot be resized to {width} × {height} pixels"
-    );
-    let channels = photo.channels();
-    let rows = (photo.width() != width).then(|| resize_rows(photo, width, filter));
-    let photo = rows.as_ref().unwrap_or(photo);
-    if photo.height() == height {
+    let from = (photo.width(), photo.height());
+    if from == (width, height) {
         return photo.clone();
     }
-    let taps = Taps::new(photo.height(), height, filter);
-    let stride = width * channels;
-    let mut pixels = vec![0; stride * height];
-    run_columns(photo.pixels(), stride, &taps, &mut pixels);
-    Photo::from_parts(width, height, channels, pixels)
+    let mut resizer = Resizer::new(from, photo.channels(), (width, height), filter);
+    resizer.push(photo.pixels());
+    resizer.into_photo()
 }
 
-/// The horizontal pass: every row of the photo, resized to `width`.
-fn resize_rows(photo: &Photo, width: usize, filter: Filter) -> Photo {
-    let channels = photo.channels();
-    let taps = Taps::new(photo.width(), width, filter).padded(photo.width());
-    // A photo narrower than one padded filter gets black columns at its right; their weights are 0.
-    let widened = (photo.width() < taps.count).then(|| {
-        let mut pixels = vec![0; taps.count * channels * photo.height()];
-        for (to, from) in pixels
-            .chunks_exact_mut(taps.count * channels)
-            .zip(photo.pixels().chunks_exact(photo.width() * channels))
-        {
-            to[..from.len()].copy_from_slice(from);
+/// Rows that are resized at a time: all of a long narrow photo would take thousands of bytes a pixel.
+const BAND_ROWS: usize = 64;
+
+/// A photo on its way to another size, whose rows come from the top down.
+pub(crate) struct Resizer {
+    /// Bytes of a row of the source.
+    stride: usize,
+    width: usize,
+    height: usize,
+    channels: usize,
+    across: Option<Across>,
+    down: Option<Down>,
+    /// The finished rows.
+    pixels: Vec<u8>,
+}
+
+impl Resizer {
+    /// From one width and height to another.
+    ///
+    /// # Panics
+    /// If a side is zero.
+    pub(crate) fn new(
+        from: (usize, usize),
+        channels: usize,
+        (width, height): (usize, usize),
+        filter: Filter,
+    ) -> Self {
+        assert!(
+            width > 0 && height > 0,
+            "a photo cannot be resized to {width} × {height} pixels"
+        );
+        Self {
+            stride: from.0 * channels,
+            width,
+            height,
+            channels,
+            across: (from.0 != width).then(|| Across::new(from.0, width, channels, filter)),
+            down: (from.1 != height).then(|| Down::new(from.1, height, width * channels, filter)),
+            pixels: Vec::with_capacity(width * height * channels),
         }
-        Photo::from_parts(taps.count, photo.height(), channels, pixels)
-    });
-    let photo = widened.as_ref().unwrap_or(photo);
-    let mut pixels = vec![0; width * channels * photo.height()];
-    if channels == 1 {
-        run_rows::<1, 8>(photo.pixels(), photo.width(), &taps, &mut pixels);
-    } else {
-        run_rows::<3, 24>(photo.pixels(), photo.width(), &taps, &mut pixels);
     }
-    Photo::from_parts(width, photo.height(), channels, pixels)
+
+    /// Takes the next rows.
+    pub(crate) fn push(&mut self, rows: &[u8]) {
+        for rows in rows.chunks(self.stride * BAND_ROWS) {
+            let across = |output: &mut Vec<u8>| match &self.across {
+                Some(across) => across.run(rows, output),
+                None => output.extend_from_slice(rows),
+            };
+            match &mut self.down {
+                Some(down) => down.push(across, &mut self.pixels),
+                None => across(&mut self.pixels),
+            }
+        }
+    }
+
+    /// The photo, after its last row.
+    ///
+    /// # Panics
+    /// If rows are missing.
+    pub(crate) fn into_photo(self) -> Photo {
+        assert_eq!(
+            self.pixels.len(),
+            self.width * self.height * self.channels,
+            "a photo was resized before all of its rows were there"
+        );
+        Photo::from_parts(self.width, self.height, self.channels, self.pixels)
+    }
+}
+
+/// The horizontal pass.
+struct Across {
+    /// Without weights, which are in `weights`.
+    taps: Taps,
+    /// One weight per byte, so that the kernel multiplies straight along the interleaved row.
+    weights: Vec<i32>,
+    width: usize,
+    channels: usize,
+}
+
+impl Across {
+    fn new(width: usize, output: usize, channels: usize, filter: Filter) -> Self {
+        let mut taps = Taps::new(width, output, filter).padded(width);
+        let weights = std::mem::take(&mut taps.weights);
+        let weights = weights
+            .iter()
+            .flat_map(|&weight| std::iter::repeat_n(weight, channels))
+            .collect();
+        Self {
+            taps,
+            weights,
+            width,
+            channels,
+        }
+    }
+
+    /// Puts rows, resized, behind those in `output`.
+    fn run(&self, rows: &[u8], output: &mut Vec<u8>) {
+        let channels = self.channels;
+        let stride = self.width * channels;
+        let start = output.len();
+        output.resize(
+            start + rows.len() / stride * self.taps.start.len() * channels,
+            0,
+        );
+        // A photo narrower than one padded filter gets black columns at its right; their weights
+        // are 0.
+        let is_narrow = self.width < self.taps.count;
+        let (rows, width) = if is_narrow {
+            let wide = self.taps.count * channels;
+            let mut widened = vec![0; rows.len() / stride * wide];
+            for (to, from) in widened
+                .chunks_exact_mut(wide)
+                .zip(rows.chunks_exact(stride))
+            {
+                to[..stride].copy_from_slice(from);
+            }
+            (Cow::Owned(widened), self.taps.count)
+        } else {
+            (Cow::Borrowed(rows), self.width)
+        };
+        let output = &mut output[start..];
+        if channels == 1 {
+            run_rows::<1, 8>(&rows, width, &self.taps, &self.weights, output);
+        } else {
+            run_rows::<3, 24>(&rows, width, &self.taps, &self.weights, output);
+        }
+    }
+}
+
+/// The vertical pass over rows that come from the top down. Only those are held that are still needed.
+struct Down {
+    taps: Taps,
+    /// Bytes of a row.
+    stride: usize,
+    /// Rows of the source.
+    height: usize,
+    /// Rows of the source, the first of which is row `top`.
+    band: Vec<u8>,
+    top: usize,
+    /// Rows that were made.
+    made: usize,
+}
+
+impl Down {
+    fn new(height: usize, output: usize, stride: usize, filter: Filter) -> Self {
+        Self {
+            taps: Taps::new(height, output, filter),
+            stride,
+            height,
+            band: Vec::new(),
+            top: 0,
+            made: 0,
+        }
+    }
+
+    /// Takes the rows that `add` puts behind the others, and puts those that can now be made behind
+    /// those in `output`.
+    fn push(&mut self, add: impl FnOnce(&mut Vec<u8>), output: &mut Vec<u8>) {
+        add(&mut self.band);
+        let Self { taps, stride, .. } = self;
+        let known = self.top + self.band.len() / *stride;
+        let is_possible = |start: &&usize| (**start + taps.count).min(self.height) <= known;
+        let possible = taps.start[self.made..].iter().take_while(is_possible);
+        let rows = self.made..self.made + possible.count();
+        self.made = rows.end;
+        let from = output.len();
+        output.resize(from + rows.len() * *stride, 0);
+        run_columns(
+            &self.band,
+            *stride,
+            taps,
+            rows,
+            self.top,
+            &mut output[from..],
+        );
+        let needed = taps.start.get(self.made).copied().unwrap_or(known);
+        let needed = needed.min(known);
+        // Only now and then, so that each row is moved about once.
+        if needed == known || needed - self.top > taps.count.max(BAND_ROWS) {
+            self.band.drain(..(needed - self.top) * *stride);
+            self.top = needed;
+        }
+    }
 }
 
 /// The sum with its fractional bits, rounded and clipped to a byte.
@@ -187,22 +343,17 @@ fn run_rows<const CHANNELS: usize, const LANES: usize>(
     source: &[u8],
     width: usize,
     taps: &Taps,
+    weights: &[i32],
     output: &mut [u8],
 ) {
     const { assert!(LANES == CHANNELS * PIXELS_PER_STEP) };
-    // One weight per byte, so that the kernel multiplies straight along the interleaved row.
-    let weights: Vec<i32> = taps
-        .weights
-        .iter()
-        .flat_map(|&weight| [weight; CHANNELS])
-        .collect();
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: this processor has AVX2, which is all the function asks for.
-        unsafe { rows_avx2::<CHANNELS, LANES>(source, width, taps, &weights, output) };
+        unsafe { rows_avx2::<CHANNELS, LANES>(source, width, taps, weights, output) };
         return;
     }
-    rows::<CHANNELS, LANES>(source, width, taps, &weights, output);
+    rows::<CHANNELS, LANES>(source, width, taps, weights, output);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -291,20 +442,35 @@ fn add_products<const LANES: usize>(
     }
 }
 
-fn run_columns(source: &[u8], stride: usize, taps: &Taps, output: &mut [u8]) {
+/// Makes the output rows `rows`; the first row of `source` is row `top` of the photo.
+fn run_columns(
+    source: &[u8],
+    stride: usize,
+    taps: &Taps,
+    rows: Range<usize>,
+    top: usize,
+    output: &mut [u8],
+) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: this processor has AVX2, which is all the function asks for.
-        unsafe { columns_avx2(source, stride, taps, output) };
+        unsafe { columns_avx2(source, stride, taps, rows, top, output) };
         return;
     }
-    columns(source, stride, taps, output);
+    columns(source, stride, taps, rows, top, output);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn columns_avx2(source: &[u8], stride: usize, taps: &Taps, output: &mut [u8]) {
-    columns(source, stride, taps, output);
+fn columns_avx2(
+    source: &[u8],
+    stride: usize,
+    taps: &Taps,
+    rows: Range<usize>,
+    top: usize,
+    output: &mut [u8],
+) {
+    columns(source, stride, taps, rows, top, output);
 }
 
 /// Resizes columns: every output row is a weighted sum of source rows, a few bytes at a time so
@@ -314,14 +480,21 @@ fn columns_avx2(source: &[u8], stride: usize, taps: &Taps, output: &mut [u8]) {
     reason = "must become part of the function that enables AVX2"
 )]
 #[inline(always)]
-fn columns(source: &[u8], stride: usize, taps: &Taps, output: &mut [u8]) {
+fn columns(
+    source: &[u8],
+    stride: usize,
+    taps: &Taps,
+    rows: Range<usize>,
+    top: usize,
+    output: &mut [u8],
+) {
     for ((output, &start), weights) in output
         .chunks_exact_mut(stride)
-        .zip(&taps.start)
-        .zip(taps.weights.chunks_exact(taps.count))
+        .zip(&taps.start[rows.clone()])
+        .zip(taps.weights.chunks_exact(taps.count).skip(rows.start))
     {
         // Weights past the last source row are zero; such rows do not exist.
-        let lines = &source[start * stride..];
+        let lines = &source[(start - top) * stride..];
         let (steps, rest) = output.as_chunks_mut::<BYTES_PER_STEP>();
         let rest_offset = steps.len() * BYTES_PER_STEP;
         for (number, output) in steps.iter_mut().enumerate() {

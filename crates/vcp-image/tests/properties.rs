@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use vcp_image::{
-    Photo, Region, ScaledMap, gaussian_blur, heatmap, mask_picture, normalise, overlay, regions,
+    BandResizer, Photo, Region, ScaledMap, gaussian_blur, heatmap, mask_picture, normalise,
+    overlay, regions,
 };
 
 /// A photo of random size, channels and bytes.
@@ -213,6 +214,18 @@ fn describe(pixels: &[usize], values: &[f32], width: usize) -> Region {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_photo_in_bands_is_resized_as_the_whole(
+        photo in photos(150), width in 1_usize..90, height in 1_usize..90, rows in 1_usize..200,
+    ) {
+        let size = (photo.width(), photo.height());
+        let mut resizer = BandResizer::new(size, photo.channels(), (width, height));
+        for top in (0..size.1).step_by(rows) {
+            resizer.push(&photo.crop(0..size.0, top..(top + rows).min(size.1)));
+        }
+        prop_assert!(resizer.into_photo() == photo.resize_bicubic(width, height));
+    }
 
     #[test]
     fn resizing_is_the_cubic_filter(photo in photos(40), width in 1_usize..60, height in 1_usize..60) {

@@ -15,7 +15,7 @@ mod map;
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 
-use vcp_image::{Photo, PhotoRows};
+use vcp_image::{BandResizer, Photo, PhotoRows};
 
 use crate::error::Error;
 use crate::predictor::{Logits, Predictor, Prepared};
@@ -199,7 +199,7 @@ impl Predictor {
         let windows = tiling.windows(width, height)?;
         let is_global_wanted = tiling.global_weight > 0.0 && windows.count() > 1;
         let total = windows.count() + usize::from(is_global_wanted);
-        let mut whole = is_global_wanted.then(|| Squeezed::new(self.image_size()));
+        let mut whole = is_global_wanted.then(|| Squeezed::new((width, height), self.image_size()));
         let mut logits = Kept::default();
         let (mut score, mut max) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
         for (_, rows) in windows.rows.windows() {
@@ -225,9 +225,8 @@ impl Predictor {
             }
         }
         let mut global = None;
-        if let Some(whole) = whole {
+        if let Some(prepared) = whole.and_then(|whole| whole.prepare(self)) {
             let weight = tiling.global_weight;
-            let prepared = whole.prepare(self)?;
             for found in self.logits(&[prepared])? {
                 let prediction = self.finish(&found)?;
                 score = mix(weight, prediction.score, score);
@@ -263,28 +262,29 @@ fn cut(band: &Photo, columns: Range<usize>) -> Cow<'_, Photo> {
 }
 
 /// The whole photo on its way to the model's size, from bands that overlap: each row is resized as
-/// it comes, all columns in the end. That is what happens to a photo in memory too, to the byte.
+/// it comes. That is what happens to a photo in memory too, to the byte.
 struct Squeezed {
+    size: (usize, usize),
     side: usize,
-    is_grey: bool,
-    height: usize,
-    pixels: Vec<u8>,
+    /// Rows that have been there.
+    known: usize,
+    resizer: Option<BandResizer>,
 }
 
 impl Squeezed {
-    fn new(side: usize) -> Self {
+    /// From a photo of this width and height to a square.
+    fn new(size: (usize, usize), side: usize) -> Self {
         Self {
+            size,
             side,
-            is_grey: false,
-            height: 0,
-            pixels: Vec::new(),
+            known: 0,
+            resizer: None,
         }
     }
 
     /// Takes from `band`, whose first row is row `top` of the photo, what has not been there.
     fn add(&mut self, band: &Photo, top: usize) {
-        self.is_grey = band.is_grey();
-        let known = self.height - top;
+        let known = self.known - top;
         if known >= band.height() {
             return;
         }
@@ -293,17 +293,16 @@ impl Squeezed {
         } else {
             Cow::Owned(band.crop(0..band.width(), known..band.height()))
         };
-        let resized = fresh.resize_bicubic(self.side, fresh.height());
-        self.pixels.extend_from_slice(resized.pixels());
-        self.height += fresh.height();
+        let resizer = self.resizer.get_or_insert_with(|| {
+            BandResizer::new(self.size, band.channels(), (self.side, self.side))
+        });
+        resizer.push(&fresh);
+        self.known += fresh.height();
     }
 
-    fn prepare(self, predictor: &Predictor) -> Result<Prepared, Error> {
-        let make = if self.is_grey {
-            Photo::from_grey
-        } else {
-            Photo::from_rgb
-        };
-        Ok(predictor.prepare(&make(self.side, self.height, self.pixels)?))
+    /// None if no row has been there.
+    fn prepare(self, predictor: &Predictor) -> Option<Prepared> {
+        let photo = self.resizer?.into_photo();
+        Some(predictor.prepare(&photo))
     }
 }
