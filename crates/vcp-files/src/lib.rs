@@ -1,0 +1,54 @@
+//! Files that appear whole or not at all, and what has to be known about files besides.
+//!
+//! - [`write()`] lets a file be written beside its place and gives it its name when it is complete;
+//!   [`UnfinishedFolder`] does the same for whole folders.
+//! - While they are written, such files and folders are called `.vcp-clip-XXXXXX.part` and are locked
+//!   by the process that writes them. [`end`] removes those of this process, before it ends;
+//!   [`remove_leftovers`] removes those whose process has died, which no lock tells of any more.
+//! - [`Lock`] keeps a second run out of a folder that only one may write into.
+//! - [`sha256`] and its like print digests as `sha256sum` does; [`read_at_most`] reads a file whose
+//!   length is not to be trusted.
+//!
+//! Locks are those of the operating system (`flock` on Unix): the end of a process, whatever its cause,
+//! gives them back. On a file system that knows no locks everything works but that leftovers stay and
+//! that nothing keeps two runs apart.
+#![forbid(unsafe_code)]
+
+mod digest;
+mod folder;
+mod leftovers;
+mod lock;
+mod read;
+mod registry;
+mod write;
+
+pub use digest::{Sha256, sha256, sha256_of_file};
+pub use folder::UnfinishedFolder;
+pub use leftovers::remove_leftovers;
+pub use lock::{Lock, LockError};
+pub use read::read_at_most;
+pub use registry::end;
+pub use write::{Durability, write};
+
+use std::path::Path;
+
+/// How the names of all begin that are not results (yet).
+const PREFIX: &str = ".vcp-clip-";
+/// How the names of unfinished files end, and of the lock files of unfinished folders.
+const PART: &str = ".part";
+/// How the names of unfinished folders end.
+const FOLDER: &str = ".folder";
+/// How the names of locks end.
+const LOCK: &str = ".lock";
+/// What the lock of the folder in which it lies is called between the two.
+const RUN: &str = "run";
+/// Letters and digits by which unfinished files differ.
+const RANDOM: usize = 6;
+
+/// The folder of a file.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
