@@ -1,18 +1,44 @@
 //! Standard output for results, standard error for everything else.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Mutex, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressStyle;
 
 use crate::exit::whole_message;
 
+/// Held while something is printed.
+static PRINTING: Mutex<()> = Mutex::new(());
+
 /// Writes to standard output and flushes, so that a reader at the other end of a pipe has each
 /// result at once.
 pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
+    let _printing = PRINTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()
+}
+
+/// Lets what is being printed be printed to its end, and nothing after it, for a process that is about to
+/// end. A reader who takes nothing is not waited for.
+pub(crate) fn end() {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(100) {
+        match PRINTING.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+            printing => {
+                std::mem::forget(printing);
+                break;
+            }
+        }
+    }
+    // Where a progress bar stands, the shell goes on below it.
+    if io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr());
+    }
 }
 
 /// Prints a line of results.

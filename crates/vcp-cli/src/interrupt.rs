@@ -1,11 +1,58 @@
 //! Ctrl-C and requests to terminate.
+//!
+//! Every command ends within a second of the first signal, wherever it is: a thread of its own sees to
+//! that. What is unfinished then is removed, and what was printed ends with a whole line.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::console;
 use crate::exit::Exit;
+
+/// How long work that hears of the first signal may take to come to an end of its own.
+const GRACE: Duration = Duration::from_millis(800);
+
+/// The flag that the first signal raises, if somebody looks at one.
+static LISTENER: Mutex<Option<Stop>> = Mutex::new(None);
+
+fn listener() -> MutexGuard<'static, Option<Stop>> {
+    LISTENER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From here on, Ctrl-C, SIGTERM and SIGHUP end the process in an orderly way: at once, or in a moment if
+/// the work has asked for a [`Stop`] to come to an end by itself.
+pub(crate) fn hear_signals() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        let listener = listener().clone();
+        match listener {
+            Some(stop) if !stop.interrupted.swap(true, Ordering::SeqCst) => {
+                stop.request();
+                let wait = || {
+                    thread::sleep(GRACE);
+                    end();
+                };
+                if thread::Builder::new().spawn(wait).is_err() {
+                    end();
+                }
+            }
+            _ => end(),
+        }
+    })
+    .context("Ctrl-C cannot be caught")
+}
+
+/// Ends the process with nothing unfinished left.
+fn end() -> ! {
+    // No destructor runs, so nothing else tidies up.
+    vcp_files::end();
+    console::end();
+    std::process::exit(Exit::Interrupted.code().into())
+}
 
 /// A flag that the first Ctrl-C (or SIGTERM, SIGHUP) raises, and that work raises itself when it
 /// should come to an end.
@@ -16,20 +63,12 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// A flag connected with the process's signals. The second signal ends the process at once.
-    pub(crate) fn on_signals() -> anyhow::Result<Self> {
+    /// A flag connected with the process's signals: from here on the first one raises it, and the
+    /// process ends a moment later or with the second one. Whoever asks for it has to look at it.
+    pub(crate) fn on_signals() -> Self {
         let stop = Self::default();
-        let handler = stop.clone();
-        ctrlc::set_handler(move || {
-            if handler.interrupted.swap(true, Ordering::SeqCst) {
-                // Nothing else tidies up: no destructor runs.
-                crate::files::remove_unfinished();
-                std::process::exit(Exit::Interrupted.code().into());
-            }
-            handler.request();
-        })
-        .context("Ctrl-C cannot be caught")?;
-        Ok(stop)
+        *listener() = Some(stop.clone());
+        stop
     }
 
     /// Asks the work to come to an end.
@@ -40,6 +79,15 @@ impl Stop {
     /// Whether the work should come to an end.
     pub(crate) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::SeqCst)
+    }
+
+    /// The same, for work that asks after each of its parts whether to go on.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.is_requested() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// Whether a signal asked for it.

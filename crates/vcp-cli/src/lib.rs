@@ -75,6 +75,7 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
             "{name} is set, but vcp-clip has no option of that name."
         ));
     }
+    interrupt::hear_signals()?;
     match command {
         Command::Segment(segment) => segment::run(segment),
         Command::Calibrate(calibrate) => calibrate::run(calibrate),

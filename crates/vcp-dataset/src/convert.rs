@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{BufWriter, Error as IoError, Write};
+use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
 use image::codecs::{bmp::BmpEncoder, png::PngEncoder};
@@ -11,6 +12,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::ser::PrettyFormatter;
+use vcp_files::{Lock, UnfinishedFolder};
 use vcp_image::{DecodeOptions, Photo};
 
 use crate::{Dataset, Error, Label, MaskFinding, MaskFindings, MaskSource, Sample, Split};
@@ -38,17 +40,17 @@ pub struct Converted {
 /// the data set's name instead of `mvtec`. Validation and unassigned images go to the test split,
 /// anomalous training images to `train/anomaly`, which the official scripts do not foresee.
 ///
-/// `done` is called after each image, from any thread.
+/// `done` is called after each image, from any thread, and may end the work.
 ///
 /// # Errors
-/// Before anything is written: [`Error::Exists`], [`Error::UnsafeName`], and [`Error::NoMask`] for an
-/// anomalous image without a mask. Later: what decoding and writing may have, after which nothing is
-/// left behind.
+/// Before anything is written: [`Error::Exists`], [`Error::Locked`], [`Error::UnsafeName`], and
+/// [`Error::NoMask`] for an anomalous image without a mask. Later: [`Error::Stopped`] and what decoding
+/// and writing may have, after which nothing is left behind.
 pub fn convert_to_official(
     dataset: &Dataset,
     out: &Path,
     options: &DecodeOptions,
-    done: &(dyn Fn() + Sync),
+    done: &(dyn Fn() -> ControlFlow<()> + Sync),
 ) -> Result<Converted, Error> {
     check_name("data set", &dataset.name)?;
     let categories = dataset.categories();
@@ -64,24 +66,24 @@ pub fn convert_to_official(
     }
     let folder = out.join(&dataset.name);
     let list = out.join(format!("meta_{}.json", dataset.name));
-    for path in [&folder, &list] {
-        if path.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: path.clone() });
-        }
-    }
     let write_error = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Write { path, source }
     };
     fs::create_dir_all(out).map_err(write_error(out))?;
+    let _lock = Lock::of_place(&folder)?;
+    for path in [&folder, &list] {
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: path.clone() });
+        }
+    }
     // Everything is written here first, and removed with it if anything fails.
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".vcp-clip-").suffix(".part");
-    // A temporary folder is its owner's only; the finished one gets the usual permissions.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    let temporary = builder.tempdir_in(out).map_err(write_error(out))?;
-    let tree = temporary.path().join(&dataset.name);
+    let unfinished = UnfinishedFolder::begin(out).map_err(write_error(out))?;
+    let tree = Path::new(&dataset.name);
+    let create = |below: &Path| {
+        let created = unfinished.create(below);
+        created.map_err(|source| write_error(&out.join(below))(source))
+    };
 
     let plan = plan(dataset, &categories);
     for category in &categories {
@@ -91,33 +93,39 @@ pub fn convert_to_official(
             "test/anomaly",
             "ground_truth/anomaly",
         ] {
-            let folder = tree.join(category).join(name);
-            fs::create_dir_all(&folder).map_err(write_error(&folder))?;
+            create(&tree.join(category).join(name))?;
         }
     }
     for entry in plan.iter().filter(|entry| entry.phase() == Phase::Train) {
-        let folder = tree
-            .join(&entry.sample.category)
-            .join("train")
-            .join(entry.specie());
-        fs::create_dir_all(&folder).map_err(write_error(&folder))?;
+        let train = tree.join(&entry.sample.category).join("train");
+        create(&train.join(entry.specie()))?;
     }
     let found: Vec<Vec<MaskFinding>> = plan
         .par_iter()
         .map(|entry| {
-            let found = entry.write(temporary.path(), &dataset.name, options)?;
-            done();
-            Ok(found)
+            let found = entry.write(unfinished.path(), &dataset.name, options)?;
+            match done() {
+                ControlFlow::Continue(()) => Ok(found),
+                ControlFlow::Break(()) => Err(Error::Stopped),
+            }
         })
         .collect::<Result<_, Error>>()?;
     let mut findings = MaskFindings::default();
     for finding in found.iter().flatten() {
         findings.add(finding);
     }
-    let temporary_list = temporary.path().join("meta.json");
-    write_list(&temporary_list, dataset, &categories, &plan).map_err(write_error(&list))?;
-    fs::rename(&tree, &folder).map_err(write_error(&folder))?;
-    fs::rename(&temporary_list, &list).map_err(write_error(&list))?;
+    // Whatever the data set is called, this is another name.
+    let list_name = format!("{}.json", dataset.name);
+    write_list(
+        &unfinished.path().join(&list_name),
+        dataset,
+        &categories,
+        &plan,
+    )
+    .map_err(write_error(&list))?;
+    unfinished
+        .move_out(&[(&dataset.name, &folder), (&list_name, &list)])
+        .map_err(|(path, source)| write_error(path)(source))?;
     Ok(Converted {
         list,
         folder,

@@ -129,6 +129,12 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
     },
+    /// Another run writes there.
+    #[error(transparent)]
+    Locked(#[from] vcp_files::LockError),
+    /// The caller ended the work.
+    #[error("The work was stopped before it was done; nothing was written.")]
+    Stopped,
     /// A setting is out of its range.
     #[error("The setting '{name}' is {found}; it has to be {expected}.")]
     Setting {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
@@ -32,7 +33,8 @@ fn read(name: &str, root: &Path) -> Dataset {
 }
 
 fn convert(dataset: &Dataset, out: &Path) -> Result<vcp_dataset::Converted, Error> {
-    convert_to_official(dataset, out, &DecodeOptions::default(), &|| ())
+    let done = || ControlFlow::Continue(());
+    convert_to_official(dataset, out, &DecodeOptions::default(), &done)
 }
 
 /// All files below a folder, sorted, with `/` between folders.
@@ -322,6 +324,9 @@ fn nothing_is_overwritten_and_nothing_left_behind() {
         );
         fs::remove_file(to.path().join(place)).unwrap();
     }
+    let stop = || ControlFlow::Break(());
+    let stopped = convert_to_official(&sound, to.path(), &DecodeOptions::default(), &stop);
+    assert!(matches!(stopped, Err(Error::Stopped)));
     assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
     // A folder that does not exist yet is made.
     convert(&sound, &to.path().join("new/folder")).unwrap();

@@ -1,10 +1,8 @@
 //! Which model was evaluated.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use vcp_checkpoint::{Geometry, Settings, Weights};
+use vcp_files::{Sha256, sha256};
 
 /// A model, as results name it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,7 +59,7 @@ impl ModelDescription {
         }
         let mut description = Self {
             digest: String::new(),
-            learned: hexadecimal(learned),
+            learned: learned.hexadecimal(),
             sources,
             geometry: *weights.geometry(),
             settings: weights.settings().clone(),
@@ -75,14 +73,5 @@ impl ModelDescription {
 pub(crate) fn digest_of(data: &impl Serialize) -> String {
     // Only maps with keys that are no texts cannot be written, and there are none.
     let json = serde_json::to_vec(data).unwrap_or_default();
-    hexadecimal(Sha256::new().chain_update(json))
-}
-
-pub(crate) fn hexadecimal(hasher: Sha256) -> String {
-    let mut text = String::new();
-    for byte in hasher.finalize() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    sha256(json)
 }

@@ -1,12 +1,12 @@
 //! All categories together: `results.json`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use vcp_files::Durability;
 
 use crate::calibrated::Calibrated;
 use crate::category::CategoryResult;
@@ -190,32 +190,19 @@ impl Results {
 
 /// The content of a file; `None` if it is longer than `limit`.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let read = || {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|source| Error::Read {
+    vcp_files::read_at_most(path, limit).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
-    })?;
-    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    })
 }
 
 /// Writes a file beside its place and moves it there when it is complete.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     let write = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".vcp-clip-");
-        // A temporary file is its owner's only; the finished one gets the usual permissions.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(content)?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        vcp_files::write(path, Durability::Fast, |file| file.write_all(content))
     };
     write().map_err(|source| Error::Write {
         path: path.to_owned(),

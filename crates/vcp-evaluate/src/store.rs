@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use vcp_dataset::{MaskSource, Sample};
+use vcp_files::Sha256;
 
 use crate::category::CategoryReport;
 use crate::error::Error;
-use crate::model::{ModelDescription, digest_of, hexadecimal};
+use crate::model::{ModelDescription, digest_of};
 use crate::protocol::Protocol;
 use crate::results::{read_bounded, write_whole};
 
@@ -201,7 +201,7 @@ pub fn digest_of_listing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> S
         let facts = (id, label, defect, rule, name, image, mask);
         hasher.update(format!("{facts:?}\n"));
     }
-    hexadecimal(hasher)
+    hasher.hexadecimal()
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Pictures of a map: heat map and mask, and how pictures reach the disk.
 
+use std::fs::File;
 use std::io::{BufWriter, Error as IoError, Read, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use vcp_files::Durability;
 
 use crate::map_rows::for_each_row;
 use crate::{Error, MapRows, Photo};
@@ -33,29 +35,11 @@ impl Picture {
     /// # Errors
     /// [`Error::Write`] with the path. Nothing is left behind.
     pub fn write_png(&self, path: &Path) -> Result<(), Error> {
-        self.write(path).map_err(|source| Error::Write {
+        let encode = |file: &mut BufWriter<&File>| self.encode_png(file);
+        vcp_files::write(path, Durability::Fast, encode).map_err(|source| Error::Write {
             file: path.to_owned(),
             source,
         })
-    }
-
-    fn write(&self, path: &Path) -> Result<(), IoError> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".vcp-clip-").suffix(".png.part");
-        // A temporary file is its owner's only; the finished picture gets the usual permissions.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder)?;
-        let mut writer = BufWriter::new(file.as_file());
-        self.encode_png(&mut writer)?;
-        writer.flush()?;
-        drop(writer);
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
     }
 
     /// The bytes of a PNG file with the picture, as [`write_png`](Self::write_png) writes them.

@@ -1,13 +1,14 @@
 //! The page as a whole.
 
 use std::collections::HashMap;
-use std::io::{Error as IoError, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use sha2::{Digest as _, Sha256};
+use vcp_files::Durability;
 
 use crate::digits::number;
 use crate::table::results;
@@ -43,27 +44,13 @@ pub fn html(report: &Report) -> Result<String, Error> {
 /// Those of [`html`], and [`Error::Write`] with the path. Nothing is left behind.
 pub fn write_html(report: &Report, path: &Path) -> Result<(), Error> {
     let page = html(report)?;
-    write_beside(path, page.as_bytes()).map_err(|source| Error::Write {
+    vcp_files::write(path, Durability::Synced, |file| {
+        file.write_all(page.as_bytes())
+    })
+    .map_err(|source| Error::Write {
         file: path.to_owned(),
         source,
     })
-}
-
-fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".vcp-clip-").suffix(".html.part");
-    // A temporary file is its owner's only; the finished page gets the usual permissions.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 fn page(report: &Report) -> Result<Markup, Error> {

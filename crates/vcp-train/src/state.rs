@@ -1,11 +1,13 @@
 //! What has to be kept of a training to go on with it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use vcp_burn::AdamState;
+use vcp_files::Durability;
 
 use crate::{Error, LossScale};
 
@@ -100,17 +102,7 @@ impl State {
         let metadata = [(KEY.to_owned(), description)].into();
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|error| fail(std::io::Error::other(error)))?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-            std::io::Write::write_all(&mut file, &bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(fail)
+        vcp_files::write(path, Durability::Synced, |file| file.write_all(&bytes)).map_err(fail)
     }
 
     /// Reads what [`State::write`] wrote.

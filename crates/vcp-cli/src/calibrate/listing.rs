@@ -1,11 +1,10 @@
 //! Which photos a calibration comes from, and when.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sha2::{Digest, Sha256};
+use vcp_files::Sha256;
 
 /// The photos, by content.
 #[derive(Debug, Default)]
@@ -34,16 +33,11 @@ impl Listing {
     /// SHA-256 of the lines in byte order: for photos in one folder without copies among them,
     /// what `sha256sum * | LC_ALL=C sort | sha256sum` prints there.
     pub(crate) fn digest(&self) -> String {
-        let mut hasher = Sha256::new();
+        let mut digest = Sha256::new();
         for line in &self.lines {
-            hasher.update(line);
+            digest.update(line);
         }
-        let mut digits = String::with_capacity(64);
-        for byte in hasher.finalize() {
-            // Writing to a string cannot fail.
-            let _ = write!(digits, "{byte:02x}");
-        }
-        digits
+        digest.hexadecimal()
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let mut weights = options.choice.open()?;
     options.create_folder()?;
     let words = photos.words.clone();
-    let stop = Stop::on_signals()?;
+    let stop = Stop::on_signals();
     let Some(found) = measure(&options, photos, &place, &weights, &stop)? else {
         return Ok(Exit::Interrupted);
     };

@@ -4,11 +4,13 @@ use super::{Datasets, thread_pool};
 use crate::args::{ConvertArgs, Form};
 use crate::console;
 use crate::exit::Exit;
+use crate::interrupt::Stop;
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
     let datasets = Datasets::new(arguments.data, arguments.orientation.orientation)?;
     let threads = thread_pool(arguments.threads)?;
+    let stop = Stop::on_signals();
     for read in datasets.read()? {
         let dataset = read.dataset;
         if !arguments.quiet {
@@ -18,14 +20,20 @@ pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
         }
         let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
         let options = datasets.decode_options();
-        let done = || progress.advance();
+        let done = || {
+            progress.advance();
+            stop.flow()
+        };
         let converted = threads.install(|| match arguments.to {
             Form::Official => {
                 vcp_dataset::convert_to_official(&dataset, &arguments.out, options, &done)
             }
         });
         progress.finish();
-        let converted = converted?;
+        let converted = match converted {
+            Err(vcp_dataset::Error::Stopped) => return Ok(Exit::Interrupted),
+            converted => converted?,
+        };
         if !arguments.quiet {
             for sentence in converted.findings.sentences() {
                 console::note(&console::printable(&sentence));

@@ -6,6 +6,7 @@ use super::thread_pool;
 use crate::args::SynthArgs;
 use crate::console;
 use crate::exit::Exit;
+use crate::interrupt::Stop;
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &SynthArgs) -> anyhow::Result<Exit> {
@@ -17,9 +18,17 @@ pub(crate) fn run(arguments: &SynthArgs) -> anyhow::Result<Exit> {
     };
     let threads = thread_pool(arguments.threads)?;
     let progress = Progress::new(Some(set.count), arguments.quiet);
-    let counts = threads.install(|| set.write(&arguments.out, &|| progress.advance()));
+    let stop = Stop::on_signals();
+    let done = || {
+        progress.advance();
+        stop.flow()
+    };
+    let counts = threads.install(|| set.write(&arguments.out, &done));
     progress.finish();
-    let counts = counts?;
+    let counts = match counts {
+        Err(vcp_dataset::Error::Stopped) => return Ok(Exit::Interrupted),
+        counts => counts?,
+    };
     console::print_line(&format!(
         "{}: {} images, {} clean and {} with defects",
         arguments.out.display(),

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     }
     calibration::settle(&mut options, &mut weights, set_aside)?;
     options.create_folder()?;
-    let stop = Stop::on_signals()?;
+    let stop = Stop::on_signals();
     let run = Run::new(options, plan, place, &weights)?;
     // The model has what it needs; large files need not stay mapped.
     drop(weights);

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let set_aside = settle_calibration(&options, &mut weights, set_aside)?;
     options.create_folder()?;
     let scale = Scale::new(&options, weights.calibration(), set_aside.as_deref());
-    let stop = Stop::on_signals()?;
+    let stop = Stop::on_signals();
     let predictor = place.predictor(
         &weights,
         &PredictorOptions {

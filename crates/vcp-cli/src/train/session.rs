@@ -131,7 +131,7 @@ impl Session {
             extra => serde_json::from_value(extra.clone())
                 .with_context(|| format!("{} is of another program", state.display()))?,
         };
-        let stop = Stop::on_signals()?;
+        let stop = Stop::on_signals();
         let mut log = Log::open(&self.folder, &self.trainer, self.quiet)?;
         let Self {
             folder,

@@ -3,9 +3,11 @@
 mod sheet;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use rayon::prelude::*;
+use vcp_files::{Lock, UnfinishedFolder};
 use vcp_image::{Photo, Picture};
 
 use crate::Error;
@@ -33,6 +35,8 @@ pub struct SyntheticCounts {
     pub defective: usize,
 }
 
+/// The data set within the unfinished folder.
+const ROOT: &str = "set";
 /// The only category.
 const CATEGORY: &str = "synthetic";
 /// The list of all images with their seeds and what they show.
@@ -55,37 +59,39 @@ impl SyntheticSet {
     /// `images.csv` says of each image its seed and what it shows.
     ///
     /// The images are made by rayon's threads; the files do not depend on how many there are. `done`
-    /// is called after each image, from any thread.
+    /// is called after each image, from any thread, and may end the work.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is something at `out`. Later what writing may have, after which
-    /// nothing is left behind.
-    pub fn write(&self, out: &Path, done: &(dyn Fn() + Sync)) -> Result<SyntheticCounts, Error> {
-        if out.symlink_metadata().is_ok() {
-            return Err(Error::Exists {
-                path: out.to_owned(),
-            });
-        }
+    /// [`Error::Exists`] if there is something at `out`, [`Error::Locked`] if there is about to be.
+    /// Later [`Error::Stopped`] and what writing may have, after which nothing is left behind.
+    pub fn write(
+        &self,
+        out: &Path,
+        done: &(dyn Fn() -> ControlFlow<()> + Sync),
+    ) -> Result<SyntheticCounts, Error> {
         let beside = match out.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
         fs::create_dir_all(beside).map_err(write_error(beside))?;
+        let _lock = Lock::of_place(out)?;
+        if out.symlink_metadata().is_ok() {
+            return Err(Error::Exists {
+                path: out.to_owned(),
+            });
+        }
         // Everything is written here first, and removed with it if anything fails.
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".vcp-clip-").suffix(".part");
-        // A temporary folder is its owner's only; the finished one gets the usual permissions.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let temporary = builder.tempdir_in(beside).map_err(write_error(beside))?;
-        let root = temporary.path().join("set");
-        let good = root.join(CATEGORY).join("test").join("good");
-        fs::create_dir_all(&good).map_err(write_error(&good))?;
+        let unfinished = UnfinishedFolder::begin(beside).map_err(write_error(beside))?;
+        let good = Path::new(ROOT).join(CATEGORY).join("test").join("good");
+        unfinished.create(good).map_err(write_error(out))?;
+        let root = unfinished.path().join(ROOT);
 
         let entries = (0..self.count).into_par_iter().map(|index| {
-            let entry = self.write_image(&root, index)?;
-            done();
-            Ok(entry)
+            let entry = self.write_image(&unfinished, index)?;
+            match done() {
+                ControlFlow::Continue(()) => Ok(entry),
+                ControlFlow::Break(()) => Err(Error::Stopped),
+            }
         });
         let entries = entries.collect::<Result<Vec<Entry>, Error>>()?;
         let list = root.join(LIST);
@@ -100,7 +106,9 @@ impl SyntheticSet {
                 .collect();
             Picture::from(sheet::sheet(&tiles)).write_png(&root.join("sheet.png"))?;
         }
-        fs::rename(&root, out).map_err(write_error(out))?;
+        unfinished
+            .move_out(&[(ROOT, out)])
+            .map_err(|(path, source)| write_error(path)(source))?;
         let clean = entries.iter().filter(|entry| entry.is_clean).count();
         Ok(SyntheticCounts {
             clean,
@@ -112,15 +120,15 @@ impl SyntheticSet {
         self.seed.wrapping_add(index as u64)
     }
 
-    fn write_image(&self, root: &Path, index: usize) -> Result<Entry, Error> {
+    fn write_image(&self, unfinished: &UnfinishedFolder, index: usize) -> Result<Entry, Error> {
         let seed = self.seed_of(index);
         let made = sample(seed, self.size);
         let folder = folder_of(&made);
         let image = format!("{CATEGORY}/test/{folder}/{index:06}.png");
-        write_picture(root, &image, made.image.clone())?;
+        write_picture(unfinished, &image, made.image.clone())?;
         if !made.is_clean() {
             let mask = format!("{CATEGORY}/ground_truth/{folder}/{index:06}_mask.png");
-            write_picture(root, &mask, mask_of(&made)?)?;
+            write_picture(unfinished, &mask, mask_of(&made)?)?;
         }
         Ok(Entry {
             image,
@@ -147,12 +155,12 @@ fn mask_of(made: &Synthetic) -> Result<Photo, Error> {
     Ok(Photo::from_grey(width, height, made.mask.clone())?)
 }
 
-fn write_picture(root: &Path, name: &str, photo: Photo) -> Result<(), Error> {
-    let path = root.join(name);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(write_error(folder))?;
+fn write_picture(unfinished: &UnfinishedFolder, name: &str, photo: Photo) -> Result<(), Error> {
+    let below = Path::new(ROOT).join(name);
+    if let Some(folder) = below.parent() {
+        unfinished.create(folder).map_err(write_error(folder))?;
     }
-    Ok(Picture::from(photo).write_png(&path)?)
+    Ok(Picture::from(photo).write_png(&unfinished.path().join(below))?)
 }
 
 fn write_list(path: &Path, entries: &[Entry]) -> Result<(), csv::Error> {

@@ -35,6 +35,7 @@ fn what_is_written_is_a_data_set_without_problems() {
     let count = AtomicUsize::new(0);
     let advance = || {
         count.fetch_add(1, Ordering::Relaxed);
+        ControlFlow::Continue(())
     };
     let counts = SET.write(&out, &advance).unwrap();
     assert_eq!(count.into_inner(), SET.count);
@@ -87,7 +88,8 @@ fn files_do_not_depend_on_threads() {
             .num_threads(threads)
             .build()
             .unwrap();
-        pool.install(|| SET.write(&out, &|| ())).unwrap();
+        pool.install(|| SET.write(&out, &|| ControlFlow::Continue(())))
+            .unwrap();
         files(&out)
     };
     assert_eq!(write(1), write(3));
@@ -98,9 +100,32 @@ fn nothing_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("made");
     fs::write(&out, "mine").unwrap();
-    let error = SET.write(&out, &|| ()).unwrap_err();
+    let error = SET.write(&out, &|| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, Error::Exists { .. }), "{error}");
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[test]
+fn two_at_once_do_not_make_the_same_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("made");
+    let set = SyntheticSet { count: 2, ..SET };
+    let again = || {
+        let error = set.write(&out, &|| ControlFlow::Continue(())).unwrap_err();
+        assert!(matches!(error, Error::Locked(_)), "{error}");
+        ControlFlow::Continue(())
+    };
+    set.write(&out, &again).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_stopped_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("made");
+    let error = SET.write(&out, &|| ControlFlow::Break(())).unwrap_err();
+    assert!(matches!(error, Error::Stopped), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

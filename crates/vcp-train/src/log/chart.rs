@@ -9,6 +9,7 @@ use image::ImageEncoder as _;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use vcp_files::Durability;
 
 use super::series::{Point, axis, smooth, thin};
 use super::{Error, Record};
@@ -112,7 +113,8 @@ pub fn write_loss_chart(
     image::codecs::png::PngEncoder::new(&mut png)
         .write_image(&pixels, width, height, image::ExtendedColorType::Rgb8)
         .map_err(|error| failed(error.to_string()))?;
-    write_beside(path, &png).map_err(Error::io(path, "written"))
+    vcp_files::write(path, Durability::Fast, |file| file.write_all(&png))
+        .map_err(Error::io(path, "written"))
 }
 
 fn font_is_registered() -> bool {
@@ -120,25 +122,6 @@ fn font_is_registered() -> bool {
     *REGISTERED.get_or_init(|| {
         plotters::style::register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).is_ok()
     })
-}
-
-fn write_beside(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".vcp-clip-").suffix(".partial");
-    // Temporary files are private by default; this one will stay. The umask still applies.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 struct Curve {
