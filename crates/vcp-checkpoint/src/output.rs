@@ -1,10 +1,8 @@
 //! Writing files so that a half-written one is never seen under its name.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
-use vcp_files::Durability;
+use vcp_files::{Durability, Writer};
 
 use crate::error::{Error, ErrorKind};
 
@@ -30,7 +28,7 @@ impl From<ErrorKind> for WriteError {
 /// is left, and a file that was there before is untouched.
 pub(crate) fn write_beside(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), WriteError>,
+    write: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>,
 ) -> Result<(), Error> {
     let io = |source| {
         let action = "write the file";

@@ -9,7 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::cli::Workplace;
+use support::cli::{Outcome, Workplace, bundle};
+use support::data::{category, mvtec};
 
 fn signal(child: &Child, name: &str) {
     let status = Command::new("kill")
@@ -170,4 +171,213 @@ fn help_and_completions_survive_a_closed_pipe() {
         let (status, said) = end(child);
         assert_eq!((status, said.as_str()), (Some(0), ""), "{arguments:?}");
     }
+}
+
+/// Longest time from a signal to the end. A second is promised; a busy machine may wake a thread late.
+const LONGEST: Duration = Duration::from_millis(2500);
+
+/// Names of files and folders anywhere below that are no results.
+fn unfinished(workplace: &Workplace) -> Vec<String> {
+    let entries = walkdir::WalkDir::new(workplace.path("."));
+    let names = entries
+        .into_iter()
+        // What is just going away need not be looked at.
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.starts_with(".vcp-clip-") || name.starts_with(".tmp"))
+        .filter(|name| !workplace.path(".").ends_with(name))
+        .collect()
+}
+
+fn start(workplace: &Workplace, arguments: &[&str]) -> Child {
+    let mut command = workplace.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn ends_soon(child: Child, what: &str) {
+    let begun = Instant::now();
+    let (status, said) = end(child);
+    let spent = begun.elapsed();
+    assert_eq!(status, Some(130), "{what}: {said}");
+    assert!(spent < LONGEST, "{what}: {spent:?}");
+}
+
+#[test]
+fn a_signal_ends_a_run_amid_an_image() {
+    // Attention over 90,000 patches takes minutes.
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let model = bundle().to_str().unwrap();
+    let size = ["--model", model, "--image-size", "4200", "--threads", "1"];
+    for (name, command) in [
+        ("-INT", &["segment", "a.png", "--out", "out"][..]),
+        ("-TERM", &["calibrate", "a.png", "--out", "c.json"]),
+    ] {
+        let child = start(&workplace, &[command, &size].concat());
+        std::thread::sleep(Duration::from_millis(1500));
+        signal(&child, name);
+        ends_soon(child, command[0]);
+        assert_eq!(
+            unfinished(&workplace),
+            Vec::<String>::new(),
+            "{}",
+            command[0]
+        );
+    }
+}
+
+#[test]
+fn a_signal_ends_what_asks_for_nothing() {
+    let workplace = Workplace::new();
+    // It makes random weights of the full size, and computes with them.
+    let child = start(&workplace, &["bench", "--repeat", "100"]);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child, "-TERM");
+    ends_soon(child, "bench");
+}
+
+#[test]
+fn one_signal_leaves_nothing_unfinished() {
+    let workplace = mvtec();
+    category(&workplace, "many", 400, &["crack"]);
+    let model = bundle().to_str().unwrap();
+    let commands: [&[&str]; 4] = [
+        &["data", "synth", "--count", "100000", "--out", "synth"],
+        // A picture takes seconds.
+        &[
+            "data", "synth", "--count", "9", "--size", "2048", "--out", "large",
+        ],
+        &[
+            "data",
+            "convert",
+            "--dataset",
+            "mvtec",
+            "--root",
+            "set",
+            "--to",
+            "official",
+            "--out",
+            "converted",
+        ],
+        &[
+            "eval",
+            "--dataset",
+            "mvtec",
+            "--root",
+            "set",
+            "--save",
+            "strips",
+            "--out",
+            "eval",
+            "--model",
+            model,
+        ],
+    ];
+    for command in commands {
+        for name in ["-INT", "-TERM"] {
+            let mut child = start(&workplace, command);
+            wait_until("something is begun", || {
+                !unfinished(&workplace).is_empty() || child.try_wait().unwrap().is_some()
+            });
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "{command:?} is over already"
+            );
+            signal(&child, name);
+            ends_soon(child, &command.join(" "));
+            assert_eq!(unfinished(&workplace), Vec::<String>::new(), "{command:?}");
+            for place in ["synth", "large", "converted"] {
+                assert!(!workplace.path(place).exists(), "{command:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_nothing() {
+    let workplace = Workplace::new();
+    let command = [
+        "data", "synth", "--count", "9", "--size", "2048", "--out", "large",
+    ];
+    let child = start(&workplace, &command);
+    wait_until("something is begun", || !unfinished(&workplace).is_empty());
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(50));
+    signal(&child, "-INT");
+    ends_soon(child, "synth");
+    assert_eq!(unfinished(&workplace), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_dead_run_left_is_removed_and_what_a_living_one_writes_is_not() {
+    let workplace = Workplace::new();
+    let synth =
+        |out: &'static str, count: &'static str| ["data", "synth", "--count", count, "--out", out];
+    let living = start(&workplace, &synth("living", "100000"));
+    wait_until("the first has begun", || unfinished(&workplace).len() == 3);
+    let before = unfinished(&workplace);
+    let mut dead = start(&workplace, &synth("dead", "100000"));
+    wait_until("the second has begun", || unfinished(&workplace).len() == 6);
+    dead.kill().unwrap();
+    dead.wait().unwrap();
+    assert_eq!(unfinished(&workplace).len(), 6, "nobody could tidy up");
+    // Of an earlier version, which knew no locks.
+    workplace.write(".vcp-clip-a1B2c3.png.part", "half");
+    workplace.write(".vcp-clip-a1B2c4.part/set/good/0.png", "half");
+    workplace.write(".vcp-clip-notes", "mine");
+
+    Outcome::of(workplace.command(synth("next", "2")).output().unwrap()).ends_with(0);
+    let mut found = unfinished(&workplace);
+    found.retain(|name| name != ".vcp-clip-notes");
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(found), sorted(before));
+    signal(&living, "-INT");
+    ends_soon(living, "synth");
+    assert_eq!(unfinished(&workplace), [".vcp-clip-notes"]);
+}
+
+#[test]
+fn two_runs_do_not_write_to_one_place() {
+    let workplace = mvtec();
+    let model = bundle().to_str().unwrap();
+    let eval = [
+        "eval",
+        "--dataset",
+        "mvtec",
+        "--root",
+        "set",
+        "--out",
+        "out",
+        "--model",
+        model,
+    ];
+    let synth = ["data", "synth", "--count", "2", "--out", "made"];
+    fs::create_dir(workplace.path("out")).unwrap();
+    {
+        let _of_eval = vcp_files::Lock::of_folder(&workplace.path("out")).unwrap();
+        let _of_synth = vcp_files::Lock::of_place(&workplace.path("made")).unwrap();
+        workplace
+            .run(&eval)
+            .ends_with(2)
+            .says("Another run is writing to out");
+        workplace
+            .run(&synth)
+            .ends_with(1)
+            .says("Another run is writing to made");
+    }
+    workplace.run(&eval).ends_with(0);
+    workplace.run(&synth).ends_with(0);
+    assert_eq!(unfinished(&workplace), Vec::<String>::new());
 }

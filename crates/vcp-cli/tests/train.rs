@@ -186,10 +186,10 @@ fn a_killed_run_ends_as_an_unbroken_one() {
     std::fs::write(&state, bytes).unwrap();
     run(&workplace, "broken", &options).ends_with(0);
     assert_eq!(log(&workplace.path("broken")), unbroken);
-    // Whatever was being written when it was killed is not taken for a result.
+    // Whatever was being written when it was killed has been removed.
     let [broken, unbroken] = ["broken", "unbroken"].map(|folder| {
         let files = workplace.files(folder);
-        let is_result = |file: &String| !(file.starts_with('.') || file.starts_with("events."));
+        let is_result = |file: &String| !file.starts_with("events.");
         files.into_iter().filter(is_result).collect::<Vec<_>>()
     });
     assert_eq!(broken, unbroken);
@@ -262,10 +262,72 @@ fn only_the_same_run_goes_on() {
         .says("another data");
     let quiet = short(&["--seed", "4", "--restart"]).ends_with(0);
     assert_eq!(quiet.stderr, "");
+    // What earlier versions left there is removed.
+    let state = fs::read(workplace.path("run/state.safetensors")).unwrap();
+    workplace.write("run/.tmpAbC123", &state[..20]);
+    workplace.write("run/.vcp-clip-AbC123.partial", "half");
+    short(&["--seed", "4"]).ends_with(0);
+    assert!(
+        !workplace
+            .files("run")
+            .iter()
+            .any(|name| name.starts_with('.'))
+    );
     // Another file in the folder is not the run's.
     workplace.write("run/mine.txt", "kept");
     short(&["--restart"]).ends_with(0);
     assert!(workplace.path("run/mine.txt").is_file());
+}
+
+#[test]
+fn two_runs_do_not_write_into_one_folder() {
+    let workplace = mvtec();
+    fs::create_dir(workplace.path("run")).unwrap();
+    let lock = vcp_files::Lock::of_folder(&workplace.path("run")).unwrap();
+    run(&workplace, "run", &[])
+        .ends_with(2)
+        .says("Another run is writing to run");
+    workplace
+        .run(&["pretrain", "--out", "run", "--restart"])
+        .ends_with(2)
+        .says("Another run is writing to run");
+    drop(lock);
+    assert_eq!(workplace.files("run"), Vec::<String>::new());
+    // A killed run keeps nobody out.
+    let mut child = train(&workplace, "run", &[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    run(&workplace, "run", &[]).ends_with(0);
+}
+
+#[test]
+fn somebody_elses_folder_is_no_runs() {
+    let workplace = mvtec();
+    for name in ["best.pth", "config.toml", "loss.png", "epoch-1.txt"] {
+        workplace.write(&format!("site/{name}"), "title = 'mine'");
+        workplace.write(&format!("weights/{name}"), "mine");
+    }
+    fs::remove_file(workplace.path("weights/config.toml")).unwrap();
+    let before = [workplace.files("site"), workplace.files("weights")];
+    for (out, further) in [
+        ("site", &["--restart"][..]),
+        ("site", &[]),
+        ("weights", &["--restart"]),
+    ] {
+        run(&workplace, out, further)
+            .ends_with(2)
+            .says("is not the folder of a run")
+            .says("best.pth");
+    }
+    assert_eq!(
+        [workplace.files("site"), workplace.files("weights")],
+        before
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub use leftovers::remove_leftovers;
 pub use lock::{Lock, LockError};
 pub use read::read_at_most;
 pub use registry::end;
-pub use write::{Durability, write};
+pub use write::{Content, Durability, Writer, try_folder, write};
 
 use std::path::Path;
 

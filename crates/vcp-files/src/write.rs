@@ -1,7 +1,7 @@
 //! One file, whole or not at all.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -31,12 +31,17 @@ pub enum Durability {
 pub fn write<E: From<io::Error>>(
     path: &Path,
     durability: Durability,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+    write: impl FnOnce(&mut Writer<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let folder = folder_of(path);
     leftovers::remove_once(folder);
     let unfinished = Unfinished::begin(folder)?;
-    let mut writer = BufWriter::with_capacity(1 << 17, unfinished.file());
+    let content = Content {
+        file: unfinished.file(),
+        durability,
+        unsynced: 0,
+    };
+    let mut writer = BufWriter::with_capacity(1 << 17, content);
     write(&mut writer)?;
     writer.flush()?;
     drop(writer);
@@ -44,6 +49,52 @@ pub fn write<E: From<io::Error>>(
         unfinished.file().sync_all()?;
     }
     Ok(unfinished.finish(path)?)
+}
+
+/// Where the content of a file goes.
+pub type Writer<'a> = BufWriter<Content<'a>>;
+
+/// A file that is being written.
+#[derive(Debug)]
+pub struct Content<'a> {
+    file: &'a File,
+    durability: Durability,
+    /// Bytes that may not be on the disk yet.
+    unsynced: usize,
+}
+
+impl Write for Content<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // No process can end while the system brings bytes to a slow disk for it: not all at the end.
+        const PIECE: usize = 32 << 20;
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        if self.durability == Durability::Synced && self.unsynced >= PIECE {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Content<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
+/// Whether files can be written into a folder, which shows only in trying: one is begun there and given
+/// up. What processes that died have left is removed as in [`write()`].
+///
+/// # Errors
+/// What creating a file may have.
+pub fn try_folder(folder: &Path) -> io::Result<()> {
+    leftovers::remove_once(folder);
+    Unfinished::begin(folder).map(drop)
 }
 
 /// A locked file with a name of its own, in the list of unfinished ones. It goes when it is dropped.
@@ -114,6 +165,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("b.txt");
         for durability in [Durability::Fast, Durability::Synced] {
+            let long = vec![7; 70 << 20];
+            write(&path, durability, |file| file.write_all(&long)).unwrap();
+            assert!(fs::read(&path).unwrap() == long);
             write(&path, durability, |file| file.write_all(b"old")).unwrap();
             let failed = write(&path, durability, |file| {
                 file.write_all(b"new")?;
@@ -129,6 +183,14 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), b"old");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn trying_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        try_folder(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(try_folder(&folder.path().join("none")).is_err());
     }
 
     #[test]

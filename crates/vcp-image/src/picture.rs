@@ -1,12 +1,11 @@
 //! Pictures of a map: heat map and mask, and how pictures reach the disk.
 
-use std::fs::File;
-use std::io::{BufWriter, Error as IoError, Read, Write};
+use std::io::{Error as IoError, Read, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use vcp_files::Durability;
+use vcp_files::{Durability, Writer};
 
 use crate::map_rows::for_each_row;
 use crate::{Error, MapRows, Photo};
@@ -35,7 +34,7 @@ impl Picture {
     /// # Errors
     /// [`Error::Write`] with the path. Nothing is left behind.
     pub fn write_png(&self, path: &Path) -> Result<(), Error> {
-        let encode = |file: &mut BufWriter<&File>| self.encode_png(file);
+        let encode = |file: &mut Writer<'_>| self.encode_png(file);
         vcp_files::write(path, Durability::Fast, encode).map_err(|source| Error::Write {
             file: path.to_owned(),
             source,

@@ -3,8 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::{Batches, Error, Examples, StepReport, Trainer};
+
+/// So much of a training may be lost, besides the step in hand, to whoever kills it.
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Something that happened in a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,9 +23,9 @@ pub enum Event {
 }
 
 /// Trains to the end of the recipe's last epoch, saving the state at the end of every epoch and after
-/// every `save_every` steps (0 for never), so that a run that is killed goes on from there. `watch` is
-/// told what happens and may end it; then the state is saved too. Whether the last epoch is done is
-/// returned.
+/// every `save_every` steps, or a minute if these take longer (0 for never), so that a run that is killed
+/// goes on from there. `watch` is told what happens and may end it; then the state is saved too. Whether
+/// the last epoch is done is returned.
 ///
 /// The end of an epoch may take long, when a model is written and validated. A training that is resumed
 /// from a state saved before it does not repeat [`Event::Epoch`]: its caller, who knows whether all was
@@ -41,6 +45,7 @@ pub fn run<E: From<Error>>(
 ) -> Result<bool, E> {
     let size = trainer.recipe().batch_size;
     let mut batches = Batches::start(examples, size, trainer.position(), threads)?;
+    let mut saved = Instant::now();
     while trainer.position().epoch < trainer.recipe().epochs {
         let Some(batch) = batches.next() else {
             return Err(
@@ -50,9 +55,11 @@ pub fn run<E: From<Error>>(
         let report = trainer.step(&batch?)?;
         let mut flow = watch(trainer, Event::Step(report))?;
         let is_epoch = trainer.position().batch == 0;
-        let is_due = save_every > 0 && report.step.is_multiple_of(save_every);
+        let is_due = report.step.is_multiple_of(save_every) || saved.elapsed() >= LONGEST;
+        let is_due = save_every > 0 && is_due;
         if is_epoch || is_due || flow.is_break() {
             save(trainer, state, &mut watch)?;
+            saved = Instant::now();
         }
         if is_epoch && flow.is_continue() {
             flow = watch(trainer, Event::Epoch(trainer.position().epoch))?;

@@ -1,7 +1,7 @@
 //! What has to be kept of a training to go on with it.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
@@ -103,6 +103,22 @@ impl State {
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|error| fail(std::io::Error::other(error)))?;
         vcp_files::write(path, Durability::Synced, |file| file.write_all(&bytes)).map_err(fail)
+    }
+
+    /// Whether a file begins as those that [`State::write`] of versions up to 0.1 wrote, however short it
+    /// is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn begins(path: &Path) -> std::io::Result<bool> {
+        // After the eight bytes of the header's length.
+        let expected = format!("{{\"__metadata__\":{{\"{KEY}\"");
+        let mut start = Vec::new();
+        let file = std::fs::File::open(path)?;
+        file.take(8 + expected.len() as u64)
+            .read_to_end(&mut start)?;
+        let start = start.get(8..).unwrap_or_default();
+        Ok(expected.as_bytes().starts_with(start))
     }
 
     /// Reads what [`State::write`] wrote.

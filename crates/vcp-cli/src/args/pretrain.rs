@@ -161,7 +161,8 @@ pub(crate) struct PretrainArgs {
     #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
     pub(crate) average: usize,
 
-    /// Save the state after so many steps, besides at the end of every epoch.
+    /// Save the state after so many steps, or a minute if these take longer, besides at the end of every
+    /// epoch.
     #[arg(long, value_name = "STEPS", default_value_t = 100)]
     pub(crate) save_every: u64,
 

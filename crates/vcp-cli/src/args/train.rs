@@ -73,7 +73,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "GB", default_value_t = 0.0)]
     pub(crate) feature_cache: f64,
 
-    /// Save the state after so many steps, besides at the end of every epoch; 0 for never.
+    /// Save the state after so many steps, or a minute if these take longer, besides at the end of every
+    /// epoch; 0 for never.
     #[arg(long, value_name = "STEPS", default_value_t = 100)]
     pub(crate) save_every: u64,
 

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
         options.protocol.blend = weights.settings().blend;
     }
     calibration::settle(&mut options, &mut weights, set_aside)?;
-    options.create_folder()?;
+    let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
     let run = Run::new(options, plan, place, &weights)?;
     // The model has what it needs; large files need not stay mapped.

@@ -119,13 +119,17 @@ impl Options {
         })
     }
 
-    /// Makes sure that results can be written before a model is loaded for them.
-    pub(super) fn create_folder(&self) -> anyhow::Result<()> {
+    /// Makes sure that results can be written before a model is loaded for them, and that nobody else
+    /// writes there as long as what this gives is kept.
+    pub(super) fn create_folder(&self) -> anyhow::Result<Lock> {
         std::fs::create_dir_all(&self.out)
             .map_err(|error| {
                 let folder = self.out.display();
                 anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
             })
-            .or_usage()
+            .or_usage()?;
+        let lock = Lock::of_folder(&self.out).or_usage()?;
+        vcp_files::remove_leftovers(&self.out);
+        Ok(lock)
     }
 }

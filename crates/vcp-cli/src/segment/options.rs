@@ -91,10 +91,7 @@ impl Options {
                     anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
                 })
                 .or_usage()?;
-            // Whether a folder may be written to shows only in trying. This file goes at once.
-            tempfile::Builder::new()
-                .prefix(".vcp-clip-")
-                .tempfile_in(&saving.folder)
+            vcp_files::try_folder(&saving.folder)
                 .map_err(|error| {
                     anyhow::anyhow!(
                         "Nothing can be written into the output folder {folder}: {error}."

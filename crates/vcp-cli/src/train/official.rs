@@ -11,7 +11,7 @@ use vcp_train::{
     DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer, hold_out,
 };
 
-use super::session::{Outputs, Session, ValidationSet, prepare_folder};
+use super::session::{Outputs, RunFolder, Session, ValidationSet};
 use crate::args::{
     AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs,
 };
@@ -98,12 +98,12 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let configuration = configuration(&weights, &recipe, &sources, &judged)?;
     let start = choice.open()?;
     let tower = place.tower(&start, recipe.mixed_precision)?;
-    prepare_folder(&arguments.out, arguments.restart)?;
+    let folder = RunFolder::prepare(arguments.out, arguments.restart)?;
     let device = place.burn();
     let mut trainer = Trainer::new(start, recipe, examples.count(), device, Some(tower))?;
     trainer.keep_features((arguments.feature_cache.max(0.0) * GIGABYTE) as u64);
     Session {
-        folder: arguments.out,
+        folder,
         trainer,
         examples: Arc::new(examples),
         weights,

@@ -12,7 +12,7 @@ use vcp_train::{
     Trainer, forget_unused_tokens, varied, with_image_size,
 };
 
-use super::session::{Outputs, Session, prepare_folder};
+use super::session::{Outputs, RunFolder, Session};
 use crate::args::PretrainArgs;
 use crate::data::Datasets;
 use crate::device::Place;
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let photos = photos(arguments)?;
     let configuration = configuration(arguments, &weights, &recipe, photos.as_ref())?;
     let examples = examples(arguments, side, photos)?;
-    prepare_folder(&arguments.out, arguments.restart)?;
+    let folder = RunFolder::prepare(arguments.out.clone(), arguments.restart)?;
     // The state holds what is trained, so both may be those of the start.
     let trainer = Trainer::new(
         start(arguments)?,
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
         None,
     )?;
     Session {
-        folder: arguments.out.clone(),
+        folder,
         trainer,
         examples,
         weights,

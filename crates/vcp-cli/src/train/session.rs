@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use vcp_checkpoint::{Precision, Weights};
 use vcp_dataset::Sample;
+use vcp_files::Lock;
 use vcp_image::DecodeOptions;
 use vcp_predict::PredictorOptions;
 use vcp_train::{Event, Examples, State, Trainer, Validation, average, run as train, validate};
@@ -23,7 +24,7 @@ use crate::interrupt::Stop;
 
 /// What a run is made of.
 pub(crate) struct Session {
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: RunFolder,
     pub(crate) trainer: Trainer,
     pub(crate) examples: Arc<dyn Examples>,
     /// The model at the start; later it takes what has been trained.
@@ -102,27 +103,91 @@ fn is_of_a_run(name: &str) -> bool {
         || models.iter().flatten().any(|model| model == name)
 }
 
-/// Makes the folder. With `restart`, what another run left in it is removed.
-pub(crate) fn prepare_folder(folder: &Path, restart: bool) -> anyhow::Result<()> {
-    let problem = || format!("{} cannot be used for a run", folder.display());
-    fs::create_dir_all(folder).with_context(problem)?;
-    if !restart {
-        return Ok(());
+/// The folder of a run, into which no other run writes meanwhile.
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl RunFolder {
+    /// Makes the folder and locks it. With `restart`, what another run left in it is removed.
+    ///
+    /// # Errors
+    /// When another run has locked it, and when it holds something that a run would replace or that
+    /// `restart` would remove, but no configuration of a run: it is somebody else's then.
+    pub(crate) fn prepare(path: PathBuf, restart: bool) -> anyhow::Result<Self> {
+        let problem = || format!("{} cannot be used for a run", path.display());
+        fs::create_dir_all(&path).with_context(problem)?;
+        let lock = Lock::of_folder(&path).or_usage()?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&path).with_context(problem)? {
+            let entry = entry.with_context(problem)?;
+            let name = entry.file_name();
+            names.extend(name.into_string().ok().filter(|name| is_of_a_run(name)));
+        }
+        let is_a_run =
+            fs::read_to_string(path.join(CONFIGURATION)).is_ok_and(|text| is_configuration(&text));
+        let has_other_configuration = names.iter().any(|name| name == CONFIGURATION);
+        if !is_a_run && (has_other_configuration || restart && !names.is_empty()) {
+            names.sort_unstable();
+            names.truncate(3);
+            return Err(usage(format!(
+                "{} is not the folder of a run, for it has no {CONFIGURATION} that a run has written, \
+                 but it holds {}; nothing was removed or replaced. Name another --out.",
+                path.display(),
+                names.join(", ")
+            )));
+        }
+        vcp_files::remove_leftovers(&path);
+        if is_a_run {
+            remove_unfinished_states(&path);
+        }
+        if restart {
+            // What tells of a run goes last, or being killed here would leave what nothing tells of.
+            names.sort_by_key(|name| name == CONFIGURATION);
+            for name in names {
+                fs::remove_file(path.join(name)).with_context(problem)?;
+            }
+        }
+        Ok(Self { path, _lock: lock })
     }
-    for entry in fs::read_dir(folder).with_context(problem)? {
-        let entry = entry.with_context(problem)?;
-        if entry.file_name().to_str().is_some_and(is_of_a_run) {
-            fs::remove_file(entry.path()).with_context(problem)?;
+}
+
+/// Whether this is what [`Session::settle_configuration`] writes, in whatever version.
+fn is_configuration(text: &str) -> bool {
+    let Ok(table) = text.parse::<Table>() else {
+        return false;
+    };
+    let part = |name: &str| table.get(name).and_then(toml::Value::as_table);
+    let has = |name: &str, key: &str| part(name).is_some_and(|part| part.contains_key(key));
+    has("program", "version") && has("model", "geometry") && part("recipe").is_some()
+}
+
+/// Removes what an earlier version was writing when it was killed: a state under a name that says
+/// nothing, but whose first bytes do. Today's are among what [`vcp_files::remove_leftovers`] knows.
+fn remove_unfinished_states(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(".tmp"));
+        let is_named_so = random.is_some_and(|random| {
+            random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_named_so && is_file && State::begins(&entry.path()).unwrap_or(false) {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_file(entry.path());
         }
     }
-    Ok(())
 }
 
 impl Session {
     /// Goes on from where the run in the folder stands, or begins it.
     pub(crate) fn run(mut self) -> anyhow::Result<Exit> {
         self.settle_configuration()?;
-        let state = self.folder.join(STATE);
+        let state = self.folder.path.join(STATE);
         if state.exists() {
             self.trainer.resume(State::read(&state)?).or_usage()?;
         }
@@ -132,9 +197,13 @@ impl Session {
                 .with_context(|| format!("{} is of another program", state.display()))?,
         };
         let stop = Stop::on_signals();
-        let mut log = Log::open(&self.folder, &self.trainer, self.quiet)?;
+        let mut log = Log::open(&self.folder.path, &self.trainer, self.quiet)?;
+        // Locked until the end.
+        let RunFolder {
+            path: folder,
+            _lock,
+        } = self.folder;
         let Self {
-            folder,
             mut trainer,
             examples,
             mut weights,
@@ -208,9 +277,9 @@ impl Session {
 
     /// Writes down what the run depends on, or compares it with what was written down when it began.
     fn settle_configuration(&self) -> anyhow::Result<()> {
-        let path = self.folder.join(CONFIGURATION);
+        let path = self.folder.path.join(CONFIGURATION);
         let unreadable = || format!("{} cannot be read", path.display());
-        if self.folder.join(STATE).exists() {
+        if self.folder.path.join(STATE).exists() {
             let text = fs::read_to_string(&path).with_context(unreadable)?;
             let before: Table = text.parse().with_context(unreadable)?;
             let differing = differences("", &before, &self.configuration);
@@ -218,7 +287,7 @@ impl Session {
                 return Err(usage(format!(
                     "The run in {} was begun with another {}. Give the same options to go on with \
                      it, another --out, or --restart to begin anew.",
-                    self.folder.display(),
+                    self.folder.path.display(),
                     differing.join(", ")
                 )));
             }
@@ -375,6 +444,20 @@ mod tests {
             differences("", &one, &other),
             ["recipe.epochs", "recipe.rate"]
         );
+    }
+
+    #[test]
+    fn a_runs_configuration_is_known() {
+        let ours = "[program]\nversion = '0.1.0'\n[model.geometry]\n[recipe]\nepochs = 3";
+        assert!(is_configuration(ours));
+        for other in [
+            "",
+            "baseURL = 'https://example.org'\ntitle = 'My site'",
+            "[program]\nversion = '1'\n[recipe]",
+            "not = [toml",
+        ] {
+            assert!(!is_configuration(other), "{other}");
+        }
     }
 
     #[test]
