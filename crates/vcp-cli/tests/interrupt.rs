@@ -225,10 +225,10 @@ fn ends_soon(child: Child, what: &str) {
 
 #[test]
 fn a_signal_ends_a_run_amid_an_image() {
-    // Attention over 90,000 patches takes minutes.
+    // Attention over 20,736 patches takes long.
     let workplace = Workplace::with_photos(&["a.png"]);
     let model = bundle().to_str().unwrap();
-    let size = ["--model", model, "--image-size", "4200", "--threads", "1"];
+    let size = ["--model", model, "--image-size", "2016", "--threads", "1"];
     for (name, command) in [
         ("-INT", &["segment", "a.png", "--out", "out"][..]),
         ("-TERM", &["calibrate", "a.png", "--out", "c.json"]),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use vcp_checkpoint::Settings;
 use vcp_dataset::Split;
 use vcp_evaluate::Protocol;
+use vcp_files::Lock;
 
 use crate::args::{DeviceName, EvalArgs, EvalSave, Format};
 use crate::data::Datasets;
