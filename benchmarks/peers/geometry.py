@@ -25,11 +25,15 @@ class Geometry:
     taps: tuple[int, ...]
     context_vectors: int = 2
     deep_prompts: int = 1
+    deep_prompting: bool = True
+    """Whether the prompts stand in the text; the official code's --total_d_layer_len 0 takes them away."""
+    global_context: bool = True
+    """Whether the context depends on the image; the official code's --use_global takes that away."""
     vocabulary: int = VOCABULARY
 
     @property
     def grid(self) -> int:
-        """Patches along one side of the image."""
+        """Patches along one side of the image; pixels beyond the last whole one are left out."""
         return self.image_size // self.patch
 
     @property
@@ -44,6 +48,6 @@ class Geometry:
 GEOMETRIES: dict[str, Geometry] = {
     "vit-l-14-336": Geometry(518, 14, 336, 1024, 24, 768, 12, (6, 12, 18, 24)),
     "vit-l-14": Geometry(518, 14, 224, 1024, 24, 768, 12, (6, 12, 18, 24)),
-    "vit-b-16": Geometry(512, 16, 224, 768, 12, 512, 12, (3, 6, 9, 12)),
+    "vit-b-16": Geometry(518, 16, 224, 768, 12, 512, 12, (3, 6, 9, 12)),
 }
 """The three CLIP models of OpenAI that VCP-CLIP can be built on, with their usual image size."""

@@ -58,10 +58,10 @@ class Attention(enum.Enum):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer normalisation computed in f32 whatever the type of its input."""
+    """Layer normalisation computed in f32 at least, whatever the type of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).to(x.dtype)
+        return super().forward(x if x.dtype is torch.float64 else x.float()).to(x.dtype)
 
 
 class SelfAttention(nn.Module):
@@ -184,9 +184,10 @@ class Prompts(nn.Module):
         super().__init__()
         width, count = geometry.embedding_width, geometry.deep_prompts
         self.prompt_embeddings = nn.Parameter(torch.empty(1, count, width))
-        self.deep_prompt_embeddings = nn.Parameter(
-            torch.empty(geometry.text_layers - 1, count, width)
-        )
+        if geometry.deep_prompting:
+            self.deep_prompt_embeddings = nn.Parameter(
+                torch.empty(geometry.text_layers - 1, count, width)
+            )
         self.prompt_proj = nn.Linear(width, width)
         self.prompt_norm = LayerNorm(width, eps=1e-6)
         # Stands in every checkpoint and takes part in nothing.
@@ -219,6 +220,7 @@ class PreVcp(nn.Module):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
+        self.global_context = geometry.global_context
         self.prompt_query = nn.Parameter(
             torch.empty(1, geometry.context_vectors, geometry.embedding_width)
         )
@@ -226,6 +228,8 @@ class PreVcp(nn.Module):
         self.prompt_linear1 = ContextConvolution(geometry.context_vectors)
 
     def forward(self, image_feature: Tensor) -> Tensor:
+        if not self.global_context:
+            return self.prompt_query.expand(image_feature.shape[0], -1, -1)
         return self.prompt_query + self.prompt_linear1(image_feature.unsqueeze(1))
 
 
@@ -297,16 +301,20 @@ class VcpClip(nn.Module):
         rows = clip.token_embedding(ids)
         rows = torch.cat([rows[:place], context, rows[place + 1 : CONTEXT_LENGTH - r + 1]])
         rows = rows + clip.positional_embedding
-        # The prompts push the last rows, which are padding, out of the 77.
-        rows = torch.cat([rows[:1], prompts.prompt_proj(prompts.prompt_embeddings[0]), rows[1:-n]])
+        prompting = self.geometry.deep_prompting
+        if prompting:
+            # The prompts push the last rows, which are padding, out of the 77.
+            first = prompts.prompt_proj(prompts.prompt_embeddings[0])
+            rows = torch.cat([rows[:1], first, rows[1:-n]])
         x = rows.unsqueeze(1)
         for index, block in enumerate(clip.transformer.resblocks):
-            if index > 0:
+            if prompting and index > 0:
                 deep = prompts.prompt_proj(prompts.deep_prompt_embeddings[index - 1])
                 x = torch.cat([x[:1], deep.unsqueeze(1), x[1 + n :]])
             x = block(x, self.causal_mask)
-        x = torch.cat([x[:1], x[1 + n :]])
-        x = clip.ln_final(prompts.prompt_norm(x))
+        if prompting:
+            x = prompts.prompt_norm(torch.cat([x[:1], x[1 + n :]]))
+        x = clip.ln_final(x)
         # One template a side, so the mean over templates and its normalisation change nothing;
         # they stay for the cost's sake.
         text = normalise(x[end] @ clip.text_projection)
@@ -426,9 +434,15 @@ def load_model(
     taps: tuple[int, ...],
     image_size: int,
     attention: Attention,
+    *,
+    global_context: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> VcpClip:
-    """Builds the model from an OpenAI state dictionary and an official VCP-CLIP checkpoint."""
-    weights = {k: v.float() for k, v in archive.items() if v.is_floating_point()}
+    """Builds the model from an OpenAI state dictionary and an official VCP-CLIP checkpoint.
+
+    A checkpoint without `deep_prompt_embeddings` is one without prompts in the text.
+    """
+    weights = {k: v.to(dtype) for k, v in archive.items() if v.is_floating_point()}
 
     def layers(prefix: str) -> int:
         return sum(k.startswith(prefix) and k.endswith("in_proj_weight") for k in weights)
@@ -445,6 +459,8 @@ def load_model(
         taps=taps,
         context_vectors=checkpoint["New_Lan_Embed"]["prompt_query"].shape[1],
         deep_prompts=checkpoint["prompt_embeddings"].shape[1],
+        deep_prompting="deep_prompt_embeddings" in checkpoint,
+        global_context=global_context,
         vocabulary=weights["token_embedding.weight"].shape[0],
     )
     table = weights["visual.positional_embedding"]

@@ -280,9 +280,14 @@ impl Operations for Burn {
 
     fn patches(&self, images: &Tensor<3>, patch: usize) -> Tensor<3> {
         let [batch, channels, pixels] = images.dims();
-        let grid = pixels.isqrt() / patch;
+        let side = pixels.isqrt();
+        let grid = side / patch;
+        let covered = grid * patch;
         images
             .clone()
+            .reshape([batch, channels, side, side])
+            .narrow(2, 0, covered)
+            .narrow(3, 0, covered)
             .reshape([batch, channels, grid, patch, grid, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, grid * grid, channels * patch * patch])

@@ -51,6 +51,7 @@ pub(crate) fn from_clip(
     let geometry = Geometry {
         context_vectors: learned.context_vectors,
         deep_prompts: learned.deep_prompts,
+        deep_prompting: learned.deep_prompting,
         tap_count: learned.tap_count,
         ..clip_geometry(clip, &naming)
     };
@@ -329,6 +330,7 @@ fn clip_geometry(file: &TensorFile, naming: &Naming) -> Geometry {
         vocabulary: CLIP_VOCABULARY + 1,
         context_vectors: 0,
         deep_prompts: 0,
+        deep_prompting: true,
         tap_count: 0,
     }
 }
@@ -384,6 +386,9 @@ impl VcpNaming {
         geometry.deep_prompts = length("prompt_embeddings", 3, 1)
             .or_else(|| length("deep_prompt_embeddings", 3, 1))
             .unwrap_or(0);
+        geometry.deep_prompting = file
+            .layout(&format!("{}deep_prompt_embeddings", self.prefix))
+            .is_some();
         geometry.tap_count = count(file, &format!("{}trainable_linearlayer.fc.", self.prefix));
     }
 }

@@ -61,8 +61,24 @@ pub struct Geometry {
     pub context_vectors: usize,
     /// Deep prompt rows per block (n).
     pub deep_prompts: usize,
+    /// Whether the prompts stand in the text at all. A checkpoint trained without them (the official
+    /// code's `--total_d_layer_len 0`) has no `deep_prompt_embeddings`; its other prompt tensors,
+    /// `prompt_norm` too, take part in nothing. Files name it only where there are none.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub deep_prompting: bool,
     /// Tapped vision blocks, each with its own linear layer.
     pub tap_count: usize,
+}
+
+/// For settings that are on unless a file says otherwise.
+pub(crate) fn yes() -> bool {
+    true
+}
+
+// By reference, because that is how serde calls it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+pub(crate) fn is_yes(setting: &bool) -> bool {
+    *setting
 }
 
 /// How many learned parts a model has: what CLIP's weights do not tell of a [`Geometry`]. The default
@@ -73,6 +89,8 @@ pub struct LearnedGeometry {
     pub context_vectors: usize,
     /// Deep prompt rows per block (n).
     pub deep_prompts: usize,
+    /// Whether they stand in the text; see [`Geometry::deep_prompting`].
+    pub deep_prompting: bool,
     /// Tapped vision blocks.
     pub tap_count: usize,
 }
@@ -82,6 +100,7 @@ impl Default for LearnedGeometry {
         Self {
             context_vectors: 2,
             deep_prompts: 1,
+            deep_prompting: true,
             tap_count: 4,
         }
     }
@@ -110,6 +129,7 @@ impl Geometry {
             vocabulary: CLIP_VOCABULARY + 1,
             context_vectors: 2,
             deep_prompts: 1,
+            deep_prompting: true,
             tap_count: 4,
         }
     }
@@ -125,6 +145,13 @@ impl Geometry {
             text: TowerGeometry::new(12, 512),
             ..Self::vit_l_14()
         }
+    }
+
+    /// Patches along a side of an image of this side, in pixels. What remains beyond the last whole
+    /// patch is not looked at.
+    #[must_use]
+    pub fn grid(&self, image_size: usize) -> usize {
+        image_size / self.patch_size.max(1)
     }
 
     pub(crate) fn validate(&self) -> Result<(), ErrorKind> {

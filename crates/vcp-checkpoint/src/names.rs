@@ -136,10 +136,12 @@ pub(crate) fn vcp_specs(geometry: &Geometry) -> Vec<TensorSpec> {
     }
     table.add("prompt_text_projection", &[embedding, embedding]);
     table.add("prompt_embeddings", &[1, prompts, embedding]);
-    table.add(
-        "deep_prompt_embeddings",
-        &[geometry.text.layers.saturating_sub(1), prompts, embedding],
-    );
+    if geometry.deep_prompting {
+        table.add(
+            "deep_prompt_embeddings",
+            &[geometry.text.layers.saturating_sub(1), prompts, embedding],
+        );
+    }
     table.add("prompt_proj.weight", &[embedding, embedding]);
     table.add("prompt_proj.bias", &[embedding]);
     table.norm("prompt_norm", embedding);

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::Geometry;
 use crate::error::{ErrorKind, shorten};
+use crate::geometry::{is_yes, yes};
 
 /// The text that the context vectors take the place of.
 const CLASS_PLACEHOLDER: &str = "<|class|>";
 /// The model needs gigabytes for images larger than this, whatever file asks for them.
 const MAX_IMAGE_SIZE: usize = 1 << 12;
+/// The official code's default for every CLIP.
+const OFFICIAL_IMAGE_SIZE: usize = 518;
 const MAX_TEMPLATES: usize = 1 << 10;
 
 /// The activation within the towers' blocks.
@@ -29,7 +32,9 @@ pub enum Activation {
 pub struct Settings {
     /// The tapped vision blocks, counted from 1, strictly ascending.
     pub taps: Vec<usize>,
-    /// Side of the square image the model sees, in pixels; a multiple of the patch size.
+    /// Side of the square image the model sees, in pixels, one patch at least. Patches cover what they
+    /// can from the upper left: pixels beyond the last whole one are resized but not looked at, as in
+    /// the official code, and maps have this side whatever the patches cover.
     pub image_size: usize,
     /// Texts for the normal side, each with `<|class|>` once.
     pub normal_templates: Vec<String>,
@@ -37,6 +42,11 @@ pub struct Settings {
     pub anomalous_templates: Vec<String>,
     /// The activation of both towers.
     pub activation: Activation,
+    /// Whether the context vectors depend on the image. Off, they are the learned queries alone (the
+    /// official code's `--use_global`, which takes the global context away). No tensor tells. Files
+    /// name it only where it is off.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub global_context: bool,
     /// Shares of branch 1 and branch 2 in the map. Files name it only where it is not the published
     /// models'.
     #[serde(default = "official_blend", skip_serializing_if = "is_official")]
@@ -65,10 +75,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             taps: vec![6, 12, 18, 24],
-            image_size: 518,
+            image_size: OFFICIAL_IMAGE_SIZE,
             normal_templates: vec![format!("a photo of a good {CLASS_PLACEHOLDER}")],
             anomalous_templates: vec![format!("a photo of a damaged {CLASS_PLACEHOLDER}")],
             activation: Activation::Gelu,
+            global_context: true,
             blend: official_blend(),
         }
     }
@@ -80,14 +91,14 @@ impl Settings {
     pub const MOST_SHARE: f32 = 1000.0;
 
     /// The default texts and activation with taps spread evenly over the vision tower, the last one
-    /// on its last block, and an image size of 37 patches, for any geometry. For ViT-L-14-336 this
-    /// is [`Settings::default`].
+    /// on its last block, and an image size of 518 pixels, or 37 patches where these are fewer, for any
+    /// geometry. For ViT-L-14-336 this is [`Settings::default`].
     #[must_use]
     pub fn for_geometry(geometry: &Geometry) -> Self {
         let (layers, count) = (geometry.vision.layers, geometry.tap_count.max(1));
         Self {
             taps: (1..=count).map(|tap| tap * layers / count).collect(),
-            image_size: 37 * geometry.patch_size,
+            image_size: (37 * geometry.patch_size).min(OFFICIAL_IMAGE_SIZE),
             ..Self::default()
         }
     }
@@ -123,10 +134,9 @@ impl Settings {
             ));
         }
         let (size, patch) = (self.image_size, geometry.patch_size);
-        if size == 0 || size % patch != 0 || size > MAX_IMAGE_SIZE {
+        if !(patch..=MAX_IMAGE_SIZE).contains(&size) {
             return refuse(format!(
-                "the image size {size} is not a multiple of the patch size {patch} between {patch} \
-                 and {MAX_IMAGE_SIZE}"
+                "the image size is {size}, expected {patch}, the size of a patch, to {MAX_IMAGE_SIZE}"
             ));
         }
         for (side, templates) in [

@@ -26,6 +26,7 @@ fn tiny_and_mini_open() {
         vocabulary: 49409,
         context_vectors: 2,
         deep_prompts: 1,
+        deep_prompting: true,
         tap_count: 4,
     };
     let mini = Geometry {

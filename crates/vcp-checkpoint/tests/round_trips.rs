@@ -6,10 +6,12 @@ use std::path::Path;
 use std::process::Command;
 
 use half::f16;
-use support::{assert_equal, goldens, openai, part, safetensors, small_settings, small_weights};
+use support::{
+    assert_equal, goldens, openai, part, safetensors, small_geometry, small_settings, small_weights,
+};
 use vcp_checkpoint::{
-    Activation, Calibration, CalibrationWindows, ElementType, ErrorKind, Format, Precision,
-    Settings, TensorFile, Weights, sha256_of_file,
+    Activation, Calibration, CalibrationWindows, ElementType, ErrorKind, Format, Geometry,
+    Precision, Settings, TensorFile, Weights, sha256_of_file,
 };
 
 fn windows(tile: usize, overlap: f64, global_weight: f32) -> CalibrationWindows {
@@ -397,4 +399,55 @@ fn files_are_written_with_ordinary_permissions() {
     small_weights(18).write_checkpoint(&written).unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
     assert_eq!(mode(&written), mode(&ordinary));
+}
+
+/// The paper's ablations: a checkpoint of a model without prompts in its text lacks a tensor, which
+/// tells; a context without the image is a setting, which bundles keep.
+#[test]
+fn ablations_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let geometry = Geometry {
+        deep_prompting: false,
+        ..small_geometry()
+    };
+    let settings = Settings {
+        global_context: false,
+        ..small_settings()
+    };
+    let original = Weights::random(geometry, settings.clone(), 5).unwrap();
+    let deep = "vcp.deep_prompt_embeddings";
+    assert!(original.tensor(deep).is_err());
+    let [clip, checkpoint, bundle] =
+        ["clip.safetensors", "vcp.pth", "bundle.safetensors"].map(|name| folder.path().join(name));
+    std::fs::write(&clip, safetensors(&openai(&original), None)).unwrap();
+    original.write_checkpoint(&checkpoint).unwrap();
+    let opened = Weights::open_parts(&clip, &checkpoint, settings.clone()).unwrap();
+    assert_eq!(*opened.geometry(), geometry);
+    assert_equal(&opened, &original);
+    opened.write_bundle(&bundle, Precision::AsStored).unwrap();
+    let bundled = Weights::open_bundle(&bundle).unwrap();
+    assert_eq!(*bundled.geometry(), geometry);
+    assert_eq!(*bundled.settings(), settings);
+    assert_equal(&bundled, &original);
+    // Another model's checkpoint does not fit.
+    let whole = small_weights(5);
+    assert!(
+        whole
+            .read_checkpoint(&TensorFile::open(&checkpoint).unwrap())
+            .is_err()
+    );
+
+    // Other bundles do not name them, as those written before there were such.
+    small_weights(5)
+        .write_bundle(&bundle, Precision::AsStored)
+        .unwrap();
+    let file = TensorFile::open(&bundle).unwrap();
+    let description = file.metadata("vcp_clip").unwrap();
+    assert!(!description.contains("global_context") && !description.contains("deep_prompting"));
+    assert!(
+        Weights::from_bundle(&file)
+            .unwrap()
+            .settings()
+            .global_context
+    );
 }

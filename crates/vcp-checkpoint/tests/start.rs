@@ -18,6 +18,7 @@ fn start(seed: u64) -> (Weights, Weights) {
         context_vectors: 5,
         deep_prompts: 3,
         tap_count: geometry.tap_count,
+        ..LearnedGeometry::default()
     };
     let weights = Weights::start(&clip, learned, |_| small_settings(), seed).unwrap();
     (original, weights)

@@ -246,14 +246,14 @@ fn settings_have_to_fit() {
                 image_size: 0,
                 ..good.clone()
             },
-            "image size 0",
+            "image size is 0",
         ),
         (
             Settings {
-                image_size: 130,
+                image_size: 3,
                 ..good.clone()
             },
-            "image size 130 is not a multiple of the patch size 4",
+            "image size is 3, expected 4, the size of a patch, to 4096",
         ),
         (
             Settings {
@@ -302,6 +302,10 @@ fn default_settings_fit_the_published_geometries() {
     ] {
         Weights::random(geometry, Settings::for_geometry(&geometry), 0).expect(name);
     }
+    // The official default for every CLIP; 32 whole patches of 16 pixels, and 6 pixels more.
+    let of_16 = Settings::for_geometry(&Geometry::vit_b_16());
+    assert_eq!(of_16.image_size, 518);
+    assert_eq!(Geometry::vit_b_16().grid(of_16.image_size), 32);
     let geometry = Geometry::vit_l_14_336();
     assert_eq!(Settings::for_geometry(&geometry), Settings::default());
     let specs = vcp_checkpoint::tensor_specs(&geometry);

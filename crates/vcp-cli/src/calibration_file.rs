@@ -53,7 +53,7 @@ impl ModelRecord {
         };
         if self.settings != other.settings {
             Some(
-                "with other settings (image size, taps, templates, activation or shares of the branches)",
+                "with other settings (image size, taps, templates, activation, context or shares of the branches)",
             )
         } else if digests(self) != digests(other) {
             Some("with other weights")

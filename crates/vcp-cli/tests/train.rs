@@ -15,7 +15,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use support::cli::{Outcome, Workplace, bundle};
 use support::data::{category, mvtec};
-use vcp_checkpoint::{TensorFile, Weights};
+use vcp_checkpoint::{LearnedGeometry, Settings, TensorFile, Weights};
 
 /// A short training on a small data set.
 fn train(workplace: &Workplace, out: &str, further: &[&str]) -> Command {
@@ -637,4 +637,66 @@ fn a_small_model_is_trained_from_nothing() {
     let weights = Weights::open_bundle(&workplace.path("three/last.safetensors")).unwrap();
     assert_eq!(weights.settings().image_size, 48);
     assert_eq!(weights.geometry().native_grid, 6);
+}
+
+/// The paper's ablations: what takes part in nothing is not trained and stands in checkpoints as it was
+/// in the beginning, as with the official code; and what is trained so is read.
+#[test]
+fn ablations_are_trained_and_read() {
+    let workplace = mvtec();
+    let mini = vcp_testing::mini();
+    let clip = mini.folder.join("clip.pt");
+    let model = [
+        "--clip",
+        clip.to_str().unwrap(),
+        "--taps",
+        "1,2",
+        "--image-size",
+        "59",
+        "--global-context",
+        "off",
+    ];
+    run(
+        &workplace,
+        "run",
+        &[&model[..], &["--deep-prompts", "0"]].concat(),
+    )
+    .ends_with(0);
+    let trained = Weights::open_bundle(&workplace.path("run/last.safetensors")).unwrap();
+    assert!(!trained.geometry().deep_prompting && !trained.settings().global_context);
+    let checkpoint = TensorFile::open(&workplace.path("run/last.pth")).unwrap();
+    assert!(checkpoint.tensor("prompt_embeddings").is_some());
+    assert!(checkpoint.tensor("deep_prompt_embeddings").is_none());
+
+    let learned = LearnedGeometry {
+        deep_prompting: false,
+        tap_count: 2,
+        ..LearnedGeometry::default()
+    };
+    let settings = |_: &_| Settings::clone(trained.settings());
+    let begun = Weights::start(&clip, learned, settings, 333).unwrap();
+    let without_part = [
+        "vcp.prompt_",
+        "vcp.New_Lan_Embed.prompt_linear1.",
+        // The softmax over patches does not see it.
+        "vcp.Zero_try.k_proj_pre_1.bias",
+    ];
+    for tensor in begun.tensors() {
+        let name = tensor.name();
+        let is_part = name.starts_with("vcp.")
+            && !without_part.iter().any(|beginning| name.starts_with(beginning));
+        let now = trained.tensor(name).unwrap().to_f32();
+        assert_eq!(now != tensor.to_f32(), is_part, "{name}");
+    }
+
+    let photo = "set/bolt/test/bent/000.png";
+    let segment = |model: &[&str]| {
+        let run = workplace.run(&[&["segment", photo], model].concat());
+        run.ends_with(0).lines()[0]["score"].to_string()
+    };
+    let parts = ["--checkpoint", "run/last.pth"];
+    assert_eq!(
+        segment(&["--model", "./run/last.safetensors"]),
+        segment(&[&model[..], &parts].concat())
+    );
 }

@@ -31,6 +31,7 @@ static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| {
         vocabulary: 50,
         context_vectors: 1,
         deep_prompts: 1,
+        deep_prompting: true,
         tap_count: 1,
     };
     let settings = Settings {

@@ -18,6 +18,7 @@ fn weights() -> Weights {
         vocabulary: 50,
         context_vectors: 1,
         deep_prompts: 1,
+        deep_prompting: true,
         tap_count: 1,
     };
     let settings = Settings {

@@ -63,7 +63,8 @@ fn random(r: usize, n: usize, layers: usize, normal: &[&str], anomalous: &[&str]
         text: TowerGeometry::new(layers, 64),
         context_length: 77,
         context_vectors: r,
-        deep_prompts: n,
+        deep_prompts: n.max(1),
+        deep_prompting: n > 0,
         tap_count: 1,
         ..Geometry::vit_l_14()
     };
@@ -90,7 +91,15 @@ fn any_number_of_context_vectors_and_prompts() {
         "a photo of a good <|class|>",
         "a photo of a damaged <|class|>",
     );
-    for (r, n, layers) in [(1, 1, 1), (2, 3, 2), (1, 3, 3), (4, 1, 2), (4, 3, 2)] {
+    for (r, n, layers) in [
+        (1, 1, 1),
+        (2, 3, 2),
+        (1, 3, 3),
+        (4, 1, 2),
+        (4, 3, 2),
+        (2, 0, 1),
+        (3, 0, 3),
+    ] {
         let weights = random(r, n, layers, &[normal], &[anomalous]);
         check(&format!("r = {r}, n = {n}, {layers} layers"), &weights);
     }

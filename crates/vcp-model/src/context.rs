@@ -10,10 +10,15 @@ use vcp_checkpoint::Weights;
 pub struct VisualContext<O: Operations> {
     /// [1, r, E].
     query: O::Tensor,
+    /// Nothing where the context does not depend on the image.
+    convolution: Option<Convolution<O::Tensor>>,
+}
+
+struct Convolution<T> {
     /// [1, r, 3].
-    kernel: O::Tensor,
+    kernel: T,
     /// [1, r, 1].
-    bias: O::Tensor,
+    bias: T,
 }
 
 impl<O: Operations> VisualContext<O> {
@@ -24,16 +29,26 @@ impl<O: Operations> VisualContext<O> {
             let stored = weights.tensor(&format!("vcp.New_Lan_Embed.{name}"))?;
             Ok(ops.parameter(&stored, shape))
         };
+        let convolution = if weights.settings().global_context {
+            Some(Convolution {
+                kernel: parameter("prompt_linear1.fc.weight", [1, r, 3])?,
+                bias: parameter("prompt_linear1.fc.bias", [1, r, 1])?,
+            })
+        } else {
+            None
+        };
         Ok(Self {
             query: parameter("prompt_query", [1, r, width])?,
-            kernel: parameter("prompt_linear1.fc.weight", [1, r, 3])?,
-            bias: parameter("prompt_linear1.fc.bias", [1, r, 1])?,
+            convolution,
         })
     }
 
     /// Image feature [batch, 1, E] → context vectors [batch, r, E].
     pub fn forward(&self, ops: &O, image_feature: &O::Tensor) -> O::Tensor {
         let [batch, _, width] = ops.shape(image_feature);
+        let Some(Convolution { kernel, bias }) = &self.convolution else {
+            return ops.repeat_batch(&self.query, batch);
+        };
         let zero = ops.constant([batch, 1, 1], &vec![0.0; batch]);
         let before = ops.slice_channels(image_feature, 0, width - 1);
         let after = ops.slice_channels(image_feature, 1, width - 1);
@@ -43,7 +58,7 @@ impl<O: Operations> VisualContext<O> {
             image_feature,
             &ops.concatenate_channels(&[&after, &zero]),
         ]);
-        let convolved = ops.add(&ops.matmul(&self.kernel, &windows), &self.bias);
+        let convolved = ops.add(&ops.matmul(kernel, &windows), bias);
         ops.add(&convolved, &self.query)
     }
 }

@@ -78,7 +78,7 @@ impl<O: Operations> Decoder<O> {
             text: TextTower::load(ops, weights)?,
             baseline: BaselineBranch::load(ops, weights)?,
             post_context: PostContextBranch::load(ops, weights)?,
-            maps: MapMaker::new(side / weights.geometry().patch_size, side),
+            maps: MapMaker::new(weights.geometry().grid(side), side),
         })
     }
 

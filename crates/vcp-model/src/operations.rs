@@ -150,8 +150,9 @@ pub trait Operations {
     /// The same values in the same order under another shape.
     fn reshape(&self, x: &Self::Tensor, shape: [usize; 3]) -> Self::Tensor;
 
-    /// Images [batch, 3, side·side] cut into squares: [batch, (side/patch)², 3·patch²], each
-    /// square channel by channel, row by row.
+    /// Images [batch, 3, side·side] cut into squares: [batch, ⌊side/patch⌋², 3·patch²], each
+    /// square channel by channel, row by row. Pixels right of and below the last whole square are left
+    /// out.
     fn patches(&self, images: &Self::Tensor, patch: usize) -> Self::Tensor;
     /// Square maps [batch, from, from] resized to [batch, to, to]: R·x·Rᵀ.
     fn resize(&self, maps: &Self::Tensor, resampling: &Resampling) -> Self::Tensor;

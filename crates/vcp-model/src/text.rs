@@ -25,8 +25,8 @@ pub struct TextTower<O: Operations> {
     /// [1, 2, templates]: row 0 averages the normal templates, row 1 the anomalous ones.
     averaging: O::Tensor,
     blocks: Vec<Block<O>>,
-    prompts: Prompts<O>,
-    prompt_norm: O::Norm,
+    /// Nothing in a model without deep prompts.
+    prompts: Option<Prompts<O>>,
     final_norm: O::Norm,
     projection: O::Linear,
     prefixes: Vec<Prefix<O::Tensor>>,
@@ -37,6 +37,8 @@ struct Prompts<O: Operations> {
     /// [1, n, E] for each block.
     rows: Vec<O::Tensor>,
     projection: O::Linear,
+    /// Of the end mark's row, before CLIP's own norm.
+    norm: O::Norm,
     count: usize,
 }
 
@@ -66,10 +68,15 @@ impl<O: Operations> TextTower<O> {
         let (geometry, settings) = (weights.geometry(), weights.settings());
         let (groups, averaging) = load_groups(ops, weights)?;
         let (n, width) = (geometry.deep_prompts, geometry.text.width);
-        let prompts = Prompts {
-            rows: prompt_rows(ops, weights, n, width)?,
-            projection: block::linear(ops, weights, "vcp.prompt_proj")?,
-            count: n,
+        let prompts = if geometry.deep_prompting {
+            Some(Prompts {
+                rows: prompt_rows(ops, weights, n, width)?,
+                projection: block::linear(ops, weights, "vcp.prompt_proj")?,
+                norm: block::norm(ops, weights, "vcp.prompt_norm", PROMPT_EPSILON)?,
+                count: n,
+            })
+        } else {
+            None
         };
         let blocks = (0..geometry.text.layers)
             .map(|i| {
@@ -89,7 +96,6 @@ impl<O: Operations> TextTower<O> {
             ),
             blocks,
             prompts,
-            prompt_norm: block::norm(ops, weights, "vcp.prompt_norm", PROMPT_EPSILON)?,
             final_norm: block::norm(ops, weights, "clip.ln_final", CLIP_EPSILON)?,
             projection: block::projection(ops, weights, "clip.text_projection")?,
             prefixes: Vec::new(),
@@ -100,28 +106,24 @@ impl<O: Operations> TextTower<O> {
 
     /// Runs the rows that depend on no image.
     pub fn prefixes(&self, ops: &O) -> Vec<Prefix<O::Tensor>> {
-        let prompts: Vec<_> = self
-            .prompts
-            .rows
-            .iter()
-            .map(|rows| ops.linear(rows, &self.prompts.projection, After::Nothing))
-            .collect();
+        let prompts = self.prompts.as_ref().map(|prompts| {
+            let project = |rows| ops.linear(rows, &prompts.projection, After::Nothing);
+            let rows: Vec<_> = prompts.rows.iter().map(project).collect();
+            (rows, prompts.count)
+        });
         self.groups
             .iter()
             .map(|group| {
                 let mut x = group.before.clone();
                 let mut kept = Vec::with_capacity(self.blocks.len());
-                for (index, (block, prompt)) in self.blocks.iter().zip(&prompts).enumerate() {
-                    // The first block's prompts are inserted, those of the others overwrite
-                    // them.
-                    let skipped = if index == 0 { 0 } else { self.prompts.count };
-                    let start = ops.slice_rows(&x, 0, 1);
-                    let rest = ops.shape(&x)[1] - 1 - skipped;
-                    let mut parts = vec![&start, prompt];
-                    let words = (rest > 0).then(|| ops.slice_rows(&x, 1 + skipped, rest));
-                    parts.extend(words.as_ref());
-                    let rows = ops.concatenate_rows(&parts);
-                    let (next, key_value) = block.forward_causal(ops, &rows, None);
+                for (index, block) in self.blocks.iter().enumerate() {
+                    if let Some((rows, count)) = &prompts {
+                        // The first block's prompts are inserted, those of the others overwrite
+                        // them.
+                        let skipped = if index == 0 { 0 } else { *count };
+                        x = with_prompts(ops, &x, &rows[index], skipped);
+                    }
+                    let (next, key_value) = block.forward_causal(ops, &x, None);
                     kept.push(key_value);
                     x = next;
                 }
@@ -157,7 +159,10 @@ impl<O: Operations> TextTower<O> {
                     x = block.forward_causal(ops, &x, Some(before)).0;
                 }
                 let end = ops.slice_rows(&x, ops.shape(&x)[1] - 1, 1);
-                let end = ops.layer_norm(&end, &self.prompt_norm);
+                let end = match &self.prompts {
+                    Some(prompts) => ops.layer_norm(&end, &prompts.norm),
+                    None => end,
+                };
                 let end = ops.layer_norm(&end, &self.final_norm);
                 let feature = ops.linear(&end, &self.projection, After::Nothing);
                 let width = ops.shape(&feature)[2];
@@ -168,6 +173,21 @@ impl<O: Operations> TextTower<O> {
         let features = ops.concatenate_rows(&features.iter().collect::<Vec<_>>());
         ops.l2_normalise(&ops.matmul(&self.averaging, &features))
     }
+}
+
+/// Rows with prompts after the start mark, in place of the `skipped` rows that follow it.
+fn with_prompts<O: Operations>(
+    ops: &O,
+    x: &O::Tensor,
+    prompts: &O::Tensor,
+    skipped: usize,
+) -> O::Tensor {
+    let start = ops.slice_rows(x, 0, 1);
+    let rest = ops.shape(x)[1] - 1 - skipped;
+    let mut parts = vec![&start, prompts];
+    let words = (rest > 0).then(|| ops.slice_rows(x, 1 + skipped, rest));
+    parts.extend(words.as_ref());
+    ops.concatenate_rows(&parts)
 }
 
 /// The prompts that block i sees, [1, n, E] each.

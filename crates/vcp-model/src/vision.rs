@@ -33,7 +33,7 @@ impl<O: Operations> VisionTower<O> {
     pub(crate) fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
         let (geometry, settings) = (weights.geometry(), weights.settings());
         let width = geometry.vision.width;
-        let grid = settings.image_size / geometry.patch_size;
+        let grid = geometry.grid(settings.image_size);
         let (class_position, positions) = positions(ops, weights, grid)?;
         let class_embedding = weights.tensor("clip.visual.class_embedding")?;
         let class_embedding = ops.parameter(&class_embedding, [1, 1, width]);

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use vcp_checkpoint::{Settings, Weights};
+use vcp_checkpoint::{Geometry, Settings, Weights};
 
 /// A model with random weights of trained-like scale, and what every stage makes of them.
 pub struct Golden {
@@ -32,7 +32,18 @@ pub struct Golden {
     _unpacked: Option<TempDir>,
 }
 
+/// The small case otherwise than the published models are: with an image side that the patch does
+/// not divide, and perhaps without what the paper's ablations leave out.
+pub struct Variant {
+    /// "odd", "queries_only", "no_prompts" or "neither".
+    pub name: &'static str,
+    /// The model.
+    pub weights: Weights,
+    stages: HashMap<String, Stage>,
+}
+
 /// One stored array.
+#[derive(Clone)]
 pub struct Stage {
     /// Its shape.
     pub shape: Vec<usize>,
@@ -85,6 +96,71 @@ pub fn tiny() -> Option<Golden> {
 #[must_use]
 pub fn goldens() -> Vec<Golden> {
     std::iter::once(mini()).chain(tiny()).collect()
+}
+
+/// All variants of the small case. Their numbers are of `benchmarks/peers/variants.py`, whose statement
+/// of the model gives the official code's bits for all of them.
+#[must_use]
+pub fn variants() -> Vec<Variant> {
+    const CASES: [(&str, bool, bool); 4] = [
+        ("odd", true, true),
+        ("queries_only", false, true),
+        ("no_prompts", true, false),
+        ("neither", false, false),
+    ];
+    let mini = mini();
+    let stored = read_safetensors(&fixtures().join("mini/variants.safetensors"));
+    let side = stored["image"].shape[2];
+    let variant = |(name, global_context, deep_prompting)| {
+        let settings = Settings {
+            image_size: side,
+            global_context,
+            ..mini.settings.clone()
+        };
+        let whole = mini.weights();
+        let mut weights = if deep_prompting {
+            mini.weights().with_settings(settings).unwrap()
+        } else {
+            let geometry = Geometry {
+                deep_prompting,
+                ..*whole.geometry()
+            };
+            // Every value is replaced below.
+            Weights::random(geometry, settings, 0).unwrap()
+        };
+        let names: Vec<String> = weights.names().map(str::to_owned).collect();
+        for name in names {
+            let values = whole.tensor(&name).unwrap().to_f32();
+            weights.replace(&name, values).unwrap();
+        }
+        let prefix = format!("{name}.");
+        let own = |key: &str| {
+            let key = key.strip_prefix(&prefix).unwrap_or(key);
+            key.to_owned()
+        };
+        let stages = stored.iter().map(|(key, stage)| (own(key), stage.clone()));
+        let stages = stages.collect();
+        Variant {
+            name,
+            weights,
+            stages,
+        }
+    };
+    CASES.map(variant).into()
+}
+
+impl Variant {
+    /// One stored array.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> &Stage {
+        &self.stages[name]
+    }
+
+    /// The stored arrays whose names begin so, by the rest of their names.
+    pub fn stages(&self, prefix: &str) -> impl Iterator<Item = (&str, &Stage)> {
+        let stages = self.stages.iter();
+        stages.filter_map(move |(name, stage)| Some((name.strip_prefix(prefix)?, stage)))
+    }
 }
 
 impl Golden {

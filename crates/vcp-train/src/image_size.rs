@@ -9,7 +9,7 @@ use crate::Error;
 /// is loaded for them; as part of the weights it can be trained. All other weights stay.
 ///
 /// # Errors
-/// If the side is no multiple of the patch, or the weights are not a model's.
+/// If the side is smaller than a patch, or the weights are not a model's.
 pub fn with_image_size(weights: Weights, image_size: usize) -> Result<Weights, Error> {
     const NAME: &str = "clip.visual.positional_embedding";
     let settings = Settings {
@@ -17,7 +17,7 @@ pub fn with_image_size(weights: Weights, image_size: usize) -> Result<Weights, E
         ..weights.settings().clone()
     };
     let from = *weights.geometry();
-    let native_grid = image_size / from.patch_size;
+    let native_grid = from.grid(image_size);
     if native_grid == from.native_grid {
         return Ok(weights.with_settings(settings)?);
     }
@@ -82,7 +82,11 @@ mod tests {
         let resized = with_image_size(weights(), 48).unwrap();
         assert_eq!(resized.geometry().native_grid, 6);
         assert_eq!(seen(&resized), expected);
-        assert!(with_image_size(weights(), 45).is_err());
+        // Pixels beyond the last whole patch change nothing about the table.
+        let odd = with_image_size(weights(), 45).unwrap();
+        assert_eq!(odd.geometry().native_grid, 5);
+        assert_eq!(odd.settings().image_size, 45);
+        assert!(with_image_size(weights(), 7).is_err());
         let same = with_image_size(weights(), 32).unwrap();
         assert_eq!(same.geometry(), weights().geometry());
     }

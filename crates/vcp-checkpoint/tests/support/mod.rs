@@ -36,6 +36,7 @@ pub(crate) fn small_geometry() -> Geometry {
         vocabulary: 49409,
         context_vectors: 3,
         deep_prompts: 5,
+        deep_prompting: true,
         tap_count: 2,
     }
 }

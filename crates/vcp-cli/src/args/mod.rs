@@ -35,7 +35,7 @@ pub(crate) use model::{
 #[cfg(feature = "train")]
 pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};
-pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs};
+pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs, OnOrOff};
 pub(crate) use tiling::TilingArgs;
 #[cfg(feature = "train")]
 pub(crate) use train::{AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs};

@@ -24,7 +24,7 @@ pub(crate) struct PretrainArgs {
     #[arg(long, value_name = "BUNDLE", help_heading = "Model")]
     pub(crate) from: Option<PathBuf>,
 
-    /// Side of the square pictures, in pixels, a multiple of the patch side.
+    /// Side of the square pictures, in pixels.
     #[arg(
         long,
         value_name = "PIXELS",

@@ -57,8 +57,8 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) taps: Vec<usize>,
 
-    /// Side in pixels to which photos are resized, a multiple of the patch side [default: the
-    /// bundle's, else 37 patches: 518 for ViT-L-14].
+    /// Side in pixels to which photos are resized; what lies beyond the last whole patch is not
+    /// looked at [default: the bundle's, else 518, or 37 patches where these are fewer].
     #[arg(long, help_heading = "Model", value_name = "PIXELS")]
     pub(crate) image_size: Option<usize>,
 
@@ -77,8 +77,23 @@ pub(crate) struct ChoiceArgs {
     #[arg(long, help_heading = "Model", value_name = "NAME", value_enum)]
     pub(crate) activation: Option<ActivationName>,
 
+    /// Whether the context vectors in the texts depend on the photo. A checkpoint that was trained
+    /// with the official code's --use_global, which takes that away, needs off [default: the
+    /// bundle's, else on].
+    #[arg(long, help_heading = "Model", value_name = "NAME", value_enum)]
+    pub(crate) global_context: Option<OnOrOff>,
+
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+}
+
+/// A choice of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOrOff {
+    /// They do.
+    On,
+    /// They are the learned ones alone.
+    Off,
 }
 
 /// An activation function by name.

@@ -50,7 +50,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Model")]
     pub(crate) context_vectors: usize,
 
-    /// Prompt rows in each block of the text tower; with --clip alone.
+    /// Prompt rows in each block of the text tower, 0 for none (the official code's
+    /// --total_d_layer_len 0); with --clip alone.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Model")]
     pub(crate) deep_prompts: usize,
 

@@ -69,6 +69,15 @@ fn model(run: &Run) -> Vec<(String, String)> {
             settings.anomalous_templates.join("; "),
         ),
         ("activation", format!("{:?}", settings.activation)),
+        (
+            "context vectors",
+            if settings.global_context {
+                "learned, changed by the image"
+            } else {
+                "learned alone"
+            }
+            .to_owned(),
+        ),
         ("device", run.place.name().to_owned()),
     ];
     lines.extend(further.map(|(name, value)| (name.to_owned(), value)));

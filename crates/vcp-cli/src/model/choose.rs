@@ -6,7 +6,7 @@ use vcp_checkpoint::{Activation, Geometry, LearnedGeometry, Settings, TensorFile
 
 use super::describe::Kind;
 use super::{built_in, cache};
-use crate::args::{ActivationName, ChoiceArgs};
+use crate::args::{ActivationName, ChoiceArgs, OnOrOff};
 use crate::exit::{OrUsage, usage};
 
 /// A model that was asked for; no file of it has been opened.
@@ -46,6 +46,7 @@ struct Changes {
     normal_templates: Vec<String>,
     anomalous_templates: Vec<String>,
     activation: Option<Activation>,
+    global_context: Option<bool>,
 }
 
 impl Choice {
@@ -202,6 +203,8 @@ pub(crate) fn difference(one: &Settings, other: &Settings) -> Option<&'static st
         Some("with other taps")
     } else if one.activation != other.activation {
         Some("with another activation")
+    } else if one.global_context != other.global_context {
+        Some("with another context")
     } else if one.normal_templates != other.normal_templates
         || one.anomalous_templates != other.anomalous_templates
     {
@@ -222,6 +225,9 @@ impl Changes {
                 ActivationName::Gelu => Activation::Gelu,
                 ActivationName::Quickgelu => Activation::QuickGelu,
             }),
+            global_context: arguments
+                .global_context
+                .map(|context| context == OnOrOff::On),
         }
     }
 
@@ -242,6 +248,9 @@ impl Changes {
         }
         if let Some(activation) = self.activation {
             settings.activation = activation;
+        }
+        if let Some(global_context) = self.global_context {
+            settings.global_context = global_context;
         }
         settings
     }

@@ -88,7 +88,17 @@ pub(crate) fn lengths(file: &TensorFile, kind: Kind) -> Vec<Length> {
             ("embedding_width", shape("Zero_try.q_proj_pre.weight", 1)),
             ("tap_count", layers(file, &["trainable_linearlayer.fc."])),
             ("context_vectors", shape("New_Lan_Embed.prompt_query", 1)),
-            ("deep_prompts", shape("prompt_embeddings", 1)),
+            // Without those of the later blocks, there are none in the text.
+            (
+                "deep_prompts",
+                shape("prompt_embeddings", 1).map(|count| {
+                    if file.tensor("deep_prompt_embeddings").is_some() {
+                        count
+                    } else {
+                        0
+                    }
+                }),
+            ),
         ],
     };
     found

@@ -81,7 +81,9 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let (seed, workers) = (recipe.seed, arguments.workers.get());
     let learned = LearnedGeometry {
         context_vectors: arguments.context_vectors,
-        deep_prompts: arguments.deep_prompts,
+        // Checkpoints without prompts in the text still hold a set of them.
+        deep_prompts: arguments.deep_prompts.max(1),
+        deep_prompting: arguments.deep_prompts > 0,
         ..LearnedGeometry::default()
     };
     let choice = Choice::to_train(arguments.choice, learned, seed)?;

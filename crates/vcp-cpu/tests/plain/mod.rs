@@ -220,22 +220,28 @@ fn text_feature(weights: &Weights, template: &str, context: &[Vec<f64>]) -> Vec<
         *row = plus(row, position);
     }
 
+    let prompting = geometry.deep_prompting;
     let prompts = |values: &[f64]| {
         let [weight, bias] = ["vcp.prompt_proj.weight", "vcp.prompt_proj.bias"];
         linear(weights, weight, bias, &rows(values, width))
     };
-    x.splice(1..1, prompts(&read(weights, "vcp.prompt_embeddings")));
-    let deep = read(weights, "vcp.deep_prompt_embeddings");
+    let mut deep = Vec::new();
+    if prompting {
+        x.splice(1..1, prompts(&read(weights, "vcp.prompt_embeddings")));
+        deep = read(weights, "vcp.deep_prompt_embeddings");
+    }
     for i in 0..geometry.text.layers {
-        if i > 0 {
+        if prompting && i > 0 {
             let own = &deep[(i - 1) * n * width..i * n * width];
             x.splice(1..=n, prompts(own));
         }
         let prefix = format!("clip.transformer.resblocks.{i}");
         x = block(weights, &prefix, true, &x);
     }
-    x.drain(1..=n);
-    let end = layer_norm(weights, "vcp.prompt_norm", 1e-6, &x[end]);
+    let mut end = x[if prompting { end + n } else { end }].clone();
+    if prompting {
+        end = layer_norm(weights, "vcp.prompt_norm", 1e-6, &end);
+    }
     let end = layer_norm(weights, "clip.ln_final", 1e-5, &end);
     normalised(&projected(weights, "clip.text_projection", &end))
 }
