@@ -684,7 +684,9 @@ fn ablations_are_trained_and_read() {
     for tensor in begun.tensors() {
         let name = tensor.name();
         let is_part = name.starts_with("vcp.")
-            && !without_part.iter().any(|beginning| name.starts_with(beginning));
+            && !without_part
+                .iter()
+                .any(|beginning| name.starts_with(beginning));
         let now = trained.tensor(name).unwrap().to_f32();
         assert_eq!(now != tensor.to_f32(), is_part, "{name}");
     }
