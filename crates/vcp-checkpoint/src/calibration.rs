@@ -33,6 +33,10 @@ pub struct Calibration {
     /// whole; a program that does not know of windows refuses a calibration that has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<CalibrationWindows>,
+    /// How many bits of 16-bit samples were taken for brightness. Not stored where no image had such
+    /// samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u32>,
 }
 
 /// How images were cut into windows.
@@ -79,6 +83,11 @@ impl Calibration {
             return refuse(format!(
                 "its range runs from {low} to {high}, which is empty"
             ));
+        }
+        if let Some(bits) = self.bits
+            && !(8..=16).contains(&bits)
+        {
+            return refuse(format!("its samples have {bits} bits, which cannot be"));
         }
         if let Some(windows) = self.windows {
             let is_sound = windows.tile > 0

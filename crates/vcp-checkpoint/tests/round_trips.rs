@@ -32,6 +32,7 @@ fn calibration() -> Calibration {
         date: "2026-01-31".to_owned(),
         images: 200,
         apply_orientation: false,
+        bits: None,
         windows: Some(windows(518, 0.25, 0.1)),
     }
 }

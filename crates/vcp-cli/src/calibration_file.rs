@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use vcp_checkpoint::{Calibration, CalibrationWindows, Settings, Weights};
+use vcp_image::Bits;
 use vcp_predict::tiling::Tiling;
 
 use crate::exit::{OrUsage, usage};
@@ -84,6 +85,15 @@ pub(crate) fn other_windows(calibration: &Calibration, tiling: Option<&Tiling>) 
             windows.tile, windows.overlap, windows.global_weight
         ),
     })
+}
+
+/// With what bits of 16-bit samples a calibration was found, if others are asked for now.
+pub(crate) fn other_bits(calibration: &Calibration, bits: Bits) -> Option<String> {
+    let Bits::Fixed(depth) = bits else {
+        return None;
+    };
+    let other = calibration.bits.filter(|bits| *bits != depth.bits())?;
+    Some(format!("with --bits {other}"))
 }
 
 /// What is read of a file; there is more in it for people.

@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod console;
 mod data;
+mod decoding;
 mod device;
 mod eval;
 mod exit;
@@ -39,6 +40,7 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Exit {
+    vcp_panics::hush_caught();
     let environment: Vec<_> = environment.into_iter().collect();
     let parsed = match config::parse(arguments.into_iter().collect(), &environment) {
         Ok(parsed) => parsed,

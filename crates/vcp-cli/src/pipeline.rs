@@ -4,7 +4,6 @@
 //! The threads hand photos over without storing any in between, so at most three are in memory,
 //! however many there are: one decoded, one in the model, one being written. Order is kept.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -12,9 +11,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use vcp_image::{DecodeOptions, Photo};
+use vcp_image::Photo;
 use vcp_predict::{Prediction, Predictor, Prepared};
 
+use crate::decoding::Decoding;
 use crate::exit::whole_message;
 use crate::inputs::{Found, Input};
 use crate::interrupt::Stop;
@@ -51,13 +51,13 @@ impl Pipeline {
     pub(crate) fn start(
         predictor: Predictor,
         photos: impl Iterator<Item = Found> + Send + 'static,
-        options: DecodeOptions,
+        decoding: Decoding,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let predictor = Arc::new(predictor);
         let decode = {
             let predictor = Arc::clone(&predictor);
-            move |found| decode_found(found, |input| decode(input, &options, &predictor))
+            move |found| decode_found(found, |input| decode(input, &decoding, &predictor))
         };
         Self::of(photos, decode, move |item| predict(item, &predictor), stop)
     }
@@ -141,6 +141,7 @@ pub(crate) fn decode_found<T>(
             Input {
                 path,
                 relative: PathBuf::new(),
+                page: None,
             },
             Err(error),
         ),
@@ -154,10 +155,10 @@ pub(crate) fn decode_found<T>(
 
 fn decode(
     input: &Input,
-    options: &DecodeOptions,
+    decoding: &Decoding,
     predictor: &Predictor,
 ) -> Result<(Photo, Prepared), String> {
-    let photo = vcp_image::decode_file(&input.path, options)
+    let photo = vcp_image::decode_file(&input.path, &decoding.of(input))
         .map_err(|error| whole_message(&error.into()))?;
     let prepared = predictor.prepare(&photo);
     Ok((photo, prepared))
@@ -165,7 +166,7 @@ fn decode(
 
 /// Decoding of one file, so that one that trips a decoder does not end the run.
 pub(crate) fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(decode))
+    vcp_panics::caught(decode)
         .unwrap_or_else(|_| Err("The decoder failed by an error of its own.".to_owned()))
 }
 

@@ -466,6 +466,7 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
         date: "2026-01-01".to_owned(),
         images: 1,
         apply_orientation: true,
+        bits: None,
         windows: None,
     };
     calibrated.set_calibration(Some(calibration)).unwrap();

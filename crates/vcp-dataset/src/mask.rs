@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::codecs::png::PngDecoder;
@@ -320,13 +319,13 @@ fn decode_alpha(
     let mut limits = Limits::no_limits();
     // At most 8 bytes per pixel as stored, as many again when they are brought to 8 bits.
     limits.max_alloc = Some((width * height).saturating_mul(16).saturating_add(64 << 20));
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decoded = vcp_panics::caught(|| {
         let decoder = PngDecoder::with_limits(reader, limits)?;
         if !decoder.color_type().has_alpha() {
             return Ok(None);
         }
         DynamicImage::from_decoder(decoder).map(|picture| Some(picture.into_rgba8()))
-    }));
+    });
     let invalid = |reason: String| {
         Error::Image(ImageError::Invalid {
             file: label(),

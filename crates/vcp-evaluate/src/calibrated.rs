@@ -209,6 +209,7 @@ mod tests {
             date: String::new(),
             images: 10,
             apply_orientation: true,
+            bits: None,
             windows: None,
         }
     }

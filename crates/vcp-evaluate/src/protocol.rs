@@ -5,7 +5,7 @@ use std::num::NonZero;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use vcp_checkpoint::{Calibration, Settings};
-use vcp_image::DecodeOptions;
+use vcp_image::{Bits, DecodeOptions, PageChoice};
 use vcp_metrics::PixelOptions;
 use vcp_predict::PredictorOptions;
 use vcp_predict::tiling::Tiling;
@@ -33,6 +33,9 @@ pub struct Protocol {
     pub apply_orientation: bool,
     /// Most pixels an image may have.
     pub max_pixels: u64,
+    /// How many bits of 16-bit samples hold the brightness.
+    #[serde(serialize_with = "number_of_bits", skip_serializing_if = "is_open")]
+    pub bits: Bits,
     /// Whether pixels are counted in fixed memory, every figure to within 1e-4, instead of sorted.
     pub streaming: bool,
     /// Whether each type of defect is also judged alone, against all normal images.
@@ -70,6 +73,7 @@ impl Default for Protocol {
             aupimo_bounds: pixels.aupimo_bounds,
             apply_orientation: false,
             max_pixels: DecodeOptions::default().max_pixels,
+            bits: Bits::Auto,
             streaming: false,
             by_defect: false,
             tiling: None,
@@ -98,6 +102,8 @@ impl Protocol {
         DecodeOptions {
             apply_orientation: self.apply_orientation,
             max_pixels: self.max_pixels,
+            bits: self.bits,
+            page: PageChoice::Photo,
         }
     }
 
@@ -120,6 +126,20 @@ impl Protocol {
         vcp_metrics::Collector::new(self.pixel_options())?;
         Ok(())
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_open(bits: &Bits) -> bool {
+    *bits == Bits::Auto
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn number_of_bits<S: Serializer>(bits: &Bits, serializer: S) -> Result<S::Ok, S::Error> {
+    let depth = match bits {
+        Bits::Auto => None,
+        Bits::Settled(depth) | Bits::Fixed(depth) => Some(depth.bits()),
+    };
+    depth.serialize(serializer)
 }
 
 /// The number that a reader would write: 0.2, not what is left of it in single precision.
@@ -153,6 +173,9 @@ fn shortest_calibration<S: Serializer>(
             "images": it.images,
             "apply_orientation": it.apply_orientation,
         });
+        if let Some(bits) = it.bits {
+            value["bits"] = json!(bits);
+        }
         if let Some(windows) = it.windows {
             value["windows"] = json!({
                 "tile": windows.tile,

@@ -32,7 +32,10 @@ mod turned;
 mod warning;
 
 pub use blur::gaussian_blur;
-pub use decode::{DecodeOptions, decode_bytes, decode_file, decode_mask_file, decode_mask_levels};
+pub use decode::{
+    Bits, DecodeOptions, PageChoice, SampleDepth, Settled, decode_bytes, decode_file,
+    decode_mask_file, decode_mask_levels, photo_pages, settle_bits,
+};
 pub use error::Error;
 pub use kind::Kind;
 pub use map_rows::MapRows;

@@ -8,8 +8,7 @@ use crate::strips::Strips;
 use crate::{DecodeOptions, Error, Photo, PhotoRows, Warning, decode_file};
 
 /// A photo in a file, read some rows at a time where the file allows: a TIFF whose pixels are stored
-/// in strips or tiles, 8 or 16 bits, grey or RGB with or without alpha, not in planes, and upright.
-/// Any other file is decoded whole when it is opened.
+/// in strips or tiles and upright. Any other file is decoded whole when it is opened.
 ///
 /// The pixels are those of [`decode_file`], to the byte.
 pub struct PhotoFile {

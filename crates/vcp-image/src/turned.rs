@@ -1,10 +1,11 @@
 //! Whether a file says that its picture is to be turned.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader};
+
+use crate::decode::tiff_orientation;
 
 /// Whether the metadata of a picture (EXIF, or TIFF's own tag) ask for it to be turned or mirrored.
 /// `false` also for files that cannot be read, or say nothing. Pixels are not decoded.
@@ -15,10 +16,13 @@ pub fn is_turned(path: &Path) -> bool {
         return false;
     }
     // As everywhere, a decoder that panics is one odd file, not the end of a run.
-    let orientation = catch_unwind(AssertUnwindSafe(|| {
+    let orientation = vcp_panics::caught(|| {
+        if let Some(orientation) = tiff_orientation(path) {
+            return Some(orientation);
+        }
         let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
         reader.into_decoder().ok()?.orientation().ok()
-    }));
+    });
     orientation
         .ok()
         .flatten()

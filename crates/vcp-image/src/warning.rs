@@ -12,4 +12,53 @@ pub enum Warning {
         /// The format's name, such as `WebP`.
         format: &'static str,
     },
+    /// The file has further pages.
+    #[error(
+        "It has {pages} pages that are photos, of which page {page} is looked at; --page says which or all."
+    )]
+    Pages {
+        /// The page that was read, counted from 1.
+        page: u32,
+        /// Pages that are no thumbnails and no masks.
+        pages: usize,
+    },
+    /// The first page is no photo.
+    #[error("Its first page is a thumbnail or a mask; page {page} is looked at.")]
+    Thumbnail {
+        /// The page that was read, counted from 1.
+        page: u32,
+    },
+    /// The depth of its samples is a guess.
+    #[error(
+        "Of its 16-bit samples, {bits} bits are taken for brightness; --bits says how many are."
+    )]
+    FewerBits {
+        /// Fewer than 16.
+        bits: u32,
+    },
+    /// Samples are brighter than white.
+    #[error(
+        "It has 16-bit samples above {white}, the white of the {bits} bits that it is read with; --bits says how many are meant."
+    )]
+    AboveWhite {
+        /// Fewer than 16.
+        bits: u32,
+        /// The largest sample of so many bits.
+        white: u16,
+    },
+    /// Floating-point samples do not say what white is.
+    #[error("Its samples are floating-point numbers, of which {white} is taken for white.")]
+    FloatingPoint {
+        /// 1, 255 or 65535.
+        white: u16,
+    },
+}
+
+impl Warning {
+    /// Whether it is true of all photos of a run together, so that a program that has said it once need
+    /// not say it of each.
+    #[must_use]
+    pub fn is_of_the_run(&self) -> bool {
+        matches!(self, Self::FewerBits { .. })
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use image::codecs::tiff::TiffEncoder;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tiff::encoder::{Compression, Predictor, TiffEncoder as StripEncoder, colortype};
@@ -128,17 +127,9 @@ fn other_files_are_decoded_whole() {
     );
     assert_same(&path, false);
     // Other kinds of samples are refused as ever.
-    let path = folder.path().join("float.tif");
-    let file = std::fs::File::create(&path).expect("a file");
-    let floats: Vec<u8> = vec![0; 4 * 3 * 40 * 40];
-    image::ImageEncoder::write_image(
-        TiffEncoder::new(file),
-        &floats,
-        40,
-        40,
-        image::ExtendedColorType::Rgb32F,
-    )
-    .expect("a file");
+    let numbers = vec![7_u32; 40 * 40];
+    let (size, none) = ((40, 40, 10), Predictor::None);
+    let path = write::<colortype::Gray32>(&folder, size, Compression::Uncompressed, none, &numbers);
     let options = DecodeOptions::default();
     let whole = decode_file(&path, &options)
         .expect_err("no photo")

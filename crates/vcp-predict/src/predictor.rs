@@ -3,9 +3,7 @@
 use crate::error::Error;
 use crate::network::{Device, Loaded, Network, joined};
 use crate::score::{mean_of_largest, pixels_for_score};
-use std::any::Any;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use vcp_checkpoint::{Geometry, Weights};
 use vcp_cpu::{Cpu, Tensor};
@@ -350,13 +348,7 @@ impl Predictor {
 /// # Errors
 /// [`Error::Device`] if it panicked.
 pub fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Error> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|said| Error::Device(message(&*said)))
-}
-
-fn message(said: &(dyn Any + Send)) -> String {
-    let text = said.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| said.downcast_ref::<&str>().copied());
-    text.unwrap_or("it does not say why").to_owned()
+    vcp_panics::caught(work).map_err(Error::Device)
 }
 
 /// Patch embedding, and for each block the products with weights (12·width² for each row) and

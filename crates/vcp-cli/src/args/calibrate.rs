@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
-use super::{ChoiceArgs, ConfigArgs, DeviceArgs, TilingArgs};
+use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
 
 /// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
 ///
@@ -175,6 +175,20 @@ pub(crate) struct CalibrateArgs {
         help_heading = "Photos"
     )]
     pub(crate) max_pixels: u64,
+
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write 10 or 12 of them.
+    #[arg(
+        long,
+        value_name = "BITS",
+        default_value = "auto",
+        help_heading = "Photos"
+    )]
+    pub(crate) bits: BitsName,
+
+    /// Which page of TIFF files to look at: a number from 1, or `all`, each as a photo of its own
+    /// [default: the first that is no thumbnail].
+    #[arg(long, value_name = "PAGE", help_heading = "Photos")]
+    pub(crate) page: Option<PageName>,
 
     #[command(flatten)]
     pub(crate) tiling: TilingArgs,

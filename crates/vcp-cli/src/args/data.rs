@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ConfigArgs;
+use super::{BitsName, ConfigArgs};
 
 /// Check, convert, describe and make data sets.
 #[derive(Debug, Args)]
@@ -88,6 +88,15 @@ pub(crate) struct DatasetArgs {
         help_heading = "Data"
     )]
     pub(crate) max_pixels: u64,
+
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write 10 or 12 of them.
+    #[arg(
+        long,
+        value_name = "BITS",
+        default_value = "auto",
+        help_heading = "Data"
+    )]
+    pub(crate) bits: BitsName,
 }
 
 /// Whether images are turned.

@@ -8,6 +8,7 @@ mod data;
 mod device;
 mod eval;
 mod model;
+mod photos;
 #[cfg(feature = "train")]
 mod pretrain;
 mod segment;
@@ -32,6 +33,7 @@ pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
+pub(crate) use photos::{BitsName, PageName};
 #[cfg(feature = "train")]
 pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, DeviceArgs, TilingArgs};
+use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
 
 /// Find defects in photos: a score, regions and maps for each.
 ///
@@ -99,6 +99,20 @@ pub(crate) struct SegmentArgs {
         help_heading = "Photos"
     )]
     pub(crate) max_pixels: u64,
+
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write 10 or 12 of them.
+    #[arg(
+        long,
+        value_name = "BITS",
+        default_value = "auto",
+        help_heading = "Photos"
+    )]
+    pub(crate) bits: BitsName,
+
+    /// Which page of TIFF files to look at: a number from 1, or `all`, each as a photo of its own
+    /// [default: the first that is no thumbnail].
+    #[arg(long, value_name = "PAGE", help_heading = "Photos")]
+    pub(crate) page: Option<PageName>,
 
     #[command(flatten)]
     pub(crate) tiling: TilingArgs,

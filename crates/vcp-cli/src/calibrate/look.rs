@@ -42,10 +42,10 @@ pub(crate) fn start(
     let predictor = std::sync::Arc::new(predictor);
     let tiling = options.tiling;
     let decode = {
-        let (predictor, options) = (predictor.clone(), options.decode.clone());
+        let (predictor, decoding) = (predictor.clone(), options.decoding.clone());
         move |found| {
             decode_found(found, |input| {
-                let photo = vcp_image::decode_file(&input.path, &options)
+                let photo = vcp_image::decode_file(&input.path, &decoding.of(input))
                     .map_err(|error| whole_message(&error.into()))?;
                 let is_cut =
                     tiling.is_some_and(|tiling| tiling.cuts(photo.width(), photo.height()));

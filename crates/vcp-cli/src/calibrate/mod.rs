@@ -49,6 +49,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
         images: found.used() as u64,
         apply_orientation: options.decode.apply_orientation,
         windows: options.tiling.as_ref().map(windows_of),
+        bits: options.decoding.bits(),
     };
     weights.set_calibration(Some(calibration.clone()))?;
     let document = Document::new(calibration, &thresholds, &found, &weights);
@@ -110,7 +111,8 @@ fn measure(
         if let Ok(looked) = &item.outcome
             && !options.quiet
         {
-            for warning in looked.photo.warnings() {
+            let warnings = looked.photo.warnings().iter();
+            for warning in warnings.filter(|warning| !warning.is_of_the_run()) {
                 let note = format!("{}: {warning}", item.input.path.display());
                 progress.around(|| console::note(&console::printable(&note)));
             }

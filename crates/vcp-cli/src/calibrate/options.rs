@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use vcp_image::DecodeOptions;
+use vcp_image::{DecodeOptions, PageChoice};
 use vcp_predict::calibration::FalseAlarmTarget;
 use vcp_predict::tiling::Tiling;
 
 use super::photos::Photos;
-use crate::args::{CalibrateArgs, DeviceName};
+use crate::args::{CalibrateArgs, DeviceName, PageName};
+use crate::decoding::{self, Decoding};
 use crate::exit::{OrUsage, usage};
 use crate::files::check_place;
 use crate::model::Choice;
@@ -24,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) allowed_pixels: f64,
     pub(crate) out: Option<Output>,
     pub(crate) decode: DecodeOptions,
+    /// The same for each photo.
+    pub(crate) decoding: Decoding,
     /// How photos are cut into windows, if they are.
     pub(crate) tiling: Option<Tiling>,
     /// Where the model runs.
@@ -76,9 +79,14 @@ impl Output {
 impl Options {
     /// Checks the arguments against one another, and finds the photos.
     pub(crate) fn new(arguments: CalibrateArgs) -> anyhow::Result<(Self, Photos)> {
-        let decode = DecodeOptions {
+        let mut decode = DecodeOptions {
             apply_orientation: !arguments.no_orientation,
             max_pixels: arguments.max_pixels,
+            bits: arguments.bits.bits(),
+            page: match arguments.page {
+                Some(PageName::Number(number)) => PageChoice::Number(number),
+                Some(PageName::All) | None => PageChoice::Photo,
+            },
         };
         let rate = share(
             "--false-alarms-per-image",
@@ -108,6 +116,7 @@ impl Options {
         };
         let tiling = arguments.tiling.tiling()?;
         let photos = Photos::find(&arguments, &decode)?;
+        decoding::settle(&mut decode, None, &photos.listed(), arguments.quiet);
         let aim = match target_recall {
             Some(_) if !photos.has_anomalous() => {
                 return Err(usage(
@@ -124,6 +133,7 @@ impl Options {
             false_alarms: FalseAlarmTarget { rate, confidence },
             allowed_pixels,
             out,
+            decoding: Decoding::new(decode.clone(), arguments.quiet),
             decode,
             tiling,
             device: arguments.device.device,

@@ -6,10 +6,10 @@ use vcp_dataset::{Label, MaskSource, Sample, Split};
 use vcp_image::DecodeOptions;
 use vcp_predict::calibration::FEWEST_IMAGES;
 
-use crate::args::CalibrateArgs;
+use crate::args::{CalibrateArgs, PageName};
 use crate::console;
 use crate::exit::{OrUsage, usage};
-use crate::inputs::{Found, Input, Inputs, ScanOptions};
+use crate::inputs::{Found, Input, Inputs, ScanOptions, every_page};
 
 /// Problems of a data set that are printed one by one.
 const MAX_PROBLEMS: usize = 10;
@@ -25,7 +25,11 @@ pub(crate) struct Photos {
 #[derive(Debug)]
 enum Source {
     /// All of them normal.
-    Normal(Inputs),
+    Normal {
+        inputs: Inputs,
+        /// Each page of a file is a photo of its own.
+        every_page: bool,
+    },
     Samples(Vec<Sample>),
 }
 
@@ -94,7 +98,11 @@ impl Photos {
                          data set with --dataset LAYOUT --root DIR.",
                     ));
                 }
-                (Source::Normal(scan(inputs)?), words(inputs))
+                let source = Source::Normal {
+                    inputs: scan(inputs)?,
+                    every_page: arguments.page == Some(PageName::All),
+                };
+                (source, words(inputs))
             }
         };
         let photos = Self {
@@ -120,7 +128,7 @@ impl Photos {
     /// How many there are, unless that depends on standard input.
     pub(crate) fn known_count(&self) -> Option<usize> {
         match &self.source {
-            Source::Normal(inputs) => inputs.known_count(),
+            Source::Normal { inputs, every_page } => inputs.known_count().filter(|_| !every_page),
             Source::Samples(samples) => Some(samples.len()),
         }
     }
@@ -129,7 +137,11 @@ impl Photos {
     /// where all are normal.
     pub(crate) fn split(self) -> (Box<dyn Iterator<Item = Found> + Send>, Vec<Sample>) {
         match self.source {
-            Source::Normal(inputs) => (Box::new(inputs), Vec::new()),
+            Source::Normal {
+                inputs,
+                every_page: true,
+            } => (Box::new(every_page(inputs)), Vec::new()),
+            Source::Normal { inputs, .. } => (Box::new(inputs), Vec::new()),
             Source::Samples(samples) => {
                 let found: Vec<Found> = samples
                     .iter()
@@ -137,6 +149,7 @@ impl Photos {
                         Found::Photo(Input {
                             path: sample.image.clone(),
                             relative: PathBuf::from(&sample.id),
+                            page: None,
                         })
                     })
                     .collect();
@@ -145,9 +158,17 @@ impl Photos {
         }
     }
 
+    /// The photos that are known already, in order.
+    pub(crate) fn listed(&self) -> Vec<PathBuf> {
+        match &self.source {
+            Source::Normal { inputs, .. } => inputs.listed(),
+            Source::Samples(samples) => samples.iter().map(|sample| sample.image.clone()).collect(),
+        }
+    }
+
     fn samples(&self) -> &[Sample] {
         match &self.source {
-            Source::Normal(_) => &[],
+            Source::Normal { .. } => &[],
             Source::Samples(samples) => samples,
         }
     }

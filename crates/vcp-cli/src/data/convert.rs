@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
             }
         }
         let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
-        let options = datasets.decode_options();
+        let options = &datasets.settled(&dataset.samples, arguments.quiet);
         let done = || {
             progress.advance();
             stop.flow()

@@ -6,13 +6,14 @@ mod list;
 mod synth;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use vcp_dataset::{Dataset, Layout, Options};
-use vcp_image::DecodeOptions;
+use vcp_dataset::{Dataset, Layout, Options, Sample};
+use vcp_image::{DecodeOptions, PageChoice};
 
 use crate::args::{DataArgs, DataCommand, DatasetArgs};
+use crate::decoding;
 use crate::exit::{Exit, OrUsage, usage};
 
 pub(crate) fn run(arguments: DataArgs) -> anyhow::Result<Exit> {
@@ -106,6 +107,8 @@ impl Datasets {
                 decode: DecodeOptions {
                     apply_orientation,
                     max_pixels: arguments.max_pixels,
+                    bits: arguments.bits.bits(),
+                    page: PageChoice::Photo,
                 },
             },
             categories: arguments.category,
@@ -115,6 +118,18 @@ impl Datasets {
 
     pub(crate) fn decode_options(&self) -> &DecodeOptions {
         &self.options.decode
+    }
+
+    /// How to decode these samples, the bits of 16-bit ones settled for all of them.
+    pub(crate) fn settled<'a>(
+        &self,
+        samples: impl IntoIterator<Item = &'a Sample>,
+        quiet: bool,
+    ) -> DecodeOptions {
+        let images: Vec<&Path> = samples.into_iter().map(|it| it.image.as_path()).collect();
+        let mut options = self.options.decode.clone();
+        decoding::settle(&mut options, None, &images, quiet);
+        options
     }
 
     /// Reads them. Each keeps the categories that were asked for and that it has; names are made

@@ -5,7 +5,7 @@ use vcp_evaluate::Protocol;
 use vcp_predict::pixels_for_score;
 
 use super::options::Options;
-use crate::calibration_file::{self, other_windows};
+use crate::calibration_file::{self, other_bits, other_windows};
 use crate::console;
 use crate::exit::usage;
 
@@ -31,10 +31,12 @@ pub(super) fn settle(
         return Ok(());
     };
     let protocol = &options.protocol;
-    let other = other_windows(calibration, protocol.tiling.as_ref()).or_else(|| {
-        let other = other_constants(protocol, weights.settings());
-        other.map(|option| format!("without {option}"))
-    });
+    let other = other_windows(calibration, protocol.tiling.as_ref())
+        .or_else(|| other_bits(calibration, protocol.bits))
+        .or_else(|| {
+            let other = other_constants(protocol, weights.settings());
+            other.map(|option| format!("without {option}"))
+        });
     if let Some(other) = other {
         if let Some(file) = &options.calibration {
             return Err(usage(format!(

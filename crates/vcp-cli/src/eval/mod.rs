@@ -11,6 +11,7 @@ mod save;
 mod table;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use vcp_checkpoint::Weights;
@@ -23,6 +24,7 @@ use vcp_predict::Predictor;
 
 use crate::args::{EvalArgs, Format};
 use crate::console;
+use crate::decoding;
 use crate::device::Place;
 use crate::exit::{Exit, whole_message};
 use crate::interrupt::Stop;
@@ -43,6 +45,7 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
         options.protocol.blend = weights.settings().blend;
     }
     calibration::settle(&mut options, &mut weights, set_aside)?;
+    settle_bits(&mut options, &plan);
     let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
     let run = Run::new(options, plan, place, &weights)?;
@@ -52,6 +55,20 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Interrupted);
     };
     run.finish(&reports)
+}
+
+/// Settles how many bits of 16-bit samples hold the brightness, for all images alike.
+fn settle_bits(options: &mut Options, plan: &Plan) {
+    let images: Vec<&Path> = plan
+        .categories
+        .iter()
+        .flat_map(|category| &category.samples)
+        .map(|sample| sample.image.as_path())
+        .collect();
+    let calibration = options.protocol.calibration.as_ref();
+    let mut decode = options.protocol.decode_options();
+    decoding::settle(&mut decode, calibration, &images, options.quiet);
+    options.protocol.bits = decode.bits;
 }
 
 /// An evaluation that is going on.

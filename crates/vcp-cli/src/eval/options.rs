@@ -85,6 +85,7 @@ impl Options {
             aupimo_bounds: [lower, upper],
             apply_orientation: arguments.orientation,
             max_pixels: arguments.data.max_pixels,
+            bits: arguments.data.bits.bits(),
             streaming: arguments.streaming,
             by_defect: arguments.by_defect,
             tiling: arguments.tiling.tiling()?,

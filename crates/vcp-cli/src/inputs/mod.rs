@@ -1,12 +1,15 @@
 //! The photos that the inputs on the command line stand for, in order.
 
 mod common;
+mod pages;
 mod scan;
 mod stdin;
 
 use std::path::{Path, PathBuf};
 
 use crate::exit::usage;
+pub(crate) use pages::every_page;
+
 use common::CommonFolder;
 use scan::Scanner;
 use stdin::Paths;
@@ -19,6 +22,8 @@ pub(crate) struct Input {
     /// Where its results go below the output folder: relative, without `..`, still with the
     /// photo's own ending.
     pub(crate) relative: PathBuf,
+    /// The page of the file that is this photo, counted from 1, if it was chosen.
+    pub(crate) page: Option<u32>,
 }
 
 /// One photo, or a place where photos were looked for in vain.
@@ -108,6 +113,19 @@ impl Inputs {
     /// How many there are, unless that depends on standard input.
     pub(crate) fn known_count(&self) -> Option<usize> {
         self.known
+    }
+
+    /// The photos that are known already, in order.
+    pub(crate) fn listed(&self) -> Vec<PathBuf> {
+        let listed = self.parts.as_slice().iter().flat_map(|part| match part {
+            Part::Listed(found) => found.as_slice(),
+            Part::Piped => &[],
+        });
+        let paths = listed.filter_map(|found| match found {
+            Found::Photo(input) => Some(input.path.clone()),
+            Found::Unreadable { .. } => None,
+        });
+        paths.collect()
     }
 }
 

@@ -26,7 +26,11 @@ impl Scanned {
             .map(|found| match found {
                 Ok(path) => {
                     let relative = common.place(&path);
-                    Found::Photo(Input { path, relative })
+                    Found::Photo(Input {
+                        path,
+                        relative,
+                        page: None,
+                    })
                 }
                 Err((path, error)) => Found::Unreadable { path, error },
             })

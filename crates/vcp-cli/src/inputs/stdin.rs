@@ -58,7 +58,11 @@ impl Iterator for Paths {
                     }
                     let path = path_of(end);
                     let relative = self.current_folder.place(&path);
-                    return Some(Found::Photo(Input { path, relative }));
+                    return Some(Found::Photo(Input {
+                        path,
+                        relative,
+                        page: None,
+                    }));
                 }
                 Err(error) => error.to_string(),
             };

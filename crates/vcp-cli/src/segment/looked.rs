@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vcp_image::{DecodeOptions, MapRows, Photo, PhotoFile, PhotoRows as _, ScaledMap, Warning};
+use vcp_image::{MapRows, Photo, PhotoFile, PhotoRows as _, ScaledMap, Warning};
 use vcp_predict::tiling::{MapKind, TiledPrediction, Tiling};
 use vcp_predict::{Error, Predictor};
 
 use super::options::Options;
+use crate::decoding::Decoding;
 use crate::exit::whole_message;
-use crate::inputs::Inputs;
+use crate::inputs::{Found, Inputs, every_page};
 use crate::interrupt::Stop;
 use crate::pipeline::{Item, Pipeline, Segmented, decode_found};
 use crate::progress::Windows;
@@ -106,11 +107,16 @@ impl Looking {
         windows: Windows,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
-        let decode = options.decode.clone();
+        let decoding = Decoding::new(options.decode.clone(), options.quiet);
+        let photos: Box<dyn Iterator<Item = Found> + Send> = if options.every_page {
+            Box::new(every_page(inputs))
+        } else {
+            Box::new(inputs)
+        };
         match options.tiling {
-            None => Pipeline::start(predictor, inputs, decode, stop).map(Self::Whole),
+            None => Pipeline::start(predictor, photos, decoding, stop).map(Self::Whole),
             Some(tiling) => {
-                tiled(predictor, inputs, decode, tiling, windows, stop).map(Self::Tiled)
+                tiled(predictor, photos, decoding, tiling, windows, stop).map(Self::Tiled)
             }
         }
     }
@@ -140,8 +146,8 @@ impl Looking {
 /// decoded whole.
 fn tiled(
     predictor: Predictor,
-    inputs: Inputs,
-    options: DecodeOptions,
+    photos: Box<dyn Iterator<Item = Found> + Send>,
+    decoding: Decoding,
     tiling: Tiling,
     windows: Windows,
     stop: &Stop,
@@ -149,7 +155,8 @@ fn tiled(
     let predictor = Arc::new(predictor);
     let open = move |found| {
         decode_found(found, |input| {
-            PhotoFile::open(&input.path, &options).map_err(|error| whole_message(&error.into()))
+            PhotoFile::open(&input.path, &decoding.of(input))
+                .map_err(|error| whole_message(&error.into()))
         })
     };
     let look = {
@@ -184,5 +191,5 @@ fn tiled(
             })
         }
     };
-    Pipeline::of(inputs, open, look, stop)
+    Pipeline::of(photos, open, look, stop)
 }

@@ -14,8 +14,9 @@ use vcp_checkpoint::{Calibration, Weights};
 use vcp_predict::PredictorOptions;
 
 use crate::args::{Format, SegmentArgs};
-use crate::calibration_file::{self, other_windows};
+use crate::calibration_file::{self, other_bits, other_windows};
 use crate::console;
+use crate::decoding;
 use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage, whole_message};
 use crate::inputs::Inputs;
@@ -31,12 +32,18 @@ pub(crate) use names::ResultNames;
 pub(crate) use save::PICTURE_SUFFIXES;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
-    let options = Options::new(arguments)?;
+    let mut options = Options::new(arguments)?;
     let inputs = Inputs::gather(&options.inputs, &options.scan)?;
     let place = Place::find(options.device, options.quiet)?;
     let (mut weights, set_aside) = options.choice.open_saying()?;
     let set_aside = settle_calibration(&options, &mut weights, set_aside)?;
     options.create_folder()?;
+    decoding::settle(
+        &mut options.decode,
+        weights.calibration(),
+        &inputs.listed(),
+        options.quiet,
+    );
     let scale = Scale::new(&options, weights.calibration(), set_aside.as_deref());
     let stop = Stop::on_signals();
     let predictor = place.predictor(
@@ -49,7 +56,8 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     // The model has what it needs; large files need not stay mapped.
     drop(weights);
 
-    let progress = Progress::new(inputs.known_count(), options.quiet);
+    let known = inputs.known_count().filter(|_| !options.every_page);
+    let progress = Progress::new(known, options.quiet);
     let mut printer = Printer::new(options.format, options.quiet);
     let mut tally = Tally::default();
     let mut names = ResultNames::default();
@@ -86,7 +94,9 @@ fn settle_calibration(
         return Ok(set_aside.map(str::to_owned));
     };
     let turns = options.decode.apply_orientation;
-    let other = match other_windows(calibration, options.tiling.as_ref()) {
+    let other = other_windows(calibration, options.tiling.as_ref())
+        .or_else(|| other_bits(calibration, options.decode.bits));
+    let other = match other {
         Some(other) => other,
         None if calibration.apply_orientation && !turns => "without --no-orientation".to_owned(),
         None if !calibration.apply_orientation && turns => "with --no-orientation".to_owned(),
@@ -159,21 +169,22 @@ fn finish(
     names: &mut ResultNames,
 ) -> Result<Report, Failure> {
     let path = item.input.path.display().to_string();
+    let page = item.input.page;
     let base = options
         .saving
         .as_ref()
         .map(|saving| saving.claim(names, &item.input.relative));
     let outcome = item.outcome.and_then(|looked| {
         let saving = options.saving.as_ref().zip(base.as_deref());
-        report(path.clone(), &looked, item.spent, scale, saving)
+        report((path.clone(), page), &looked, item.spent, scale, saving)
             .map_err(|error| whole_message(&error))
     });
-    outcome.map_err(|error| Failure { path, error })
+    outcome.map_err(|error| Failure { path, page, error })
 }
 
 /// `saving` also says under what name. `spent` is the time that the photo has taken so far.
 fn report(
-    path: String,
+    (path, page): (String, Option<u32>),
     looked: &Looked,
     spent: Duration,
     scale: Scale,
@@ -193,6 +204,7 @@ fn report(
     let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
     let report = Report {
         path,
+        page,
         score: looked.score(),
         score_threshold: scale.score,
         anomalous: looked.score() >= scale.score,
@@ -204,6 +216,12 @@ fn report(
         files,
         milliseconds: (milliseconds * 10.0).round() / 10.0,
         warnings: looked.warnings().iter().map(ToString::to_string).collect(),
+        notes: looked
+            .warnings()
+            .iter()
+            .filter(|warning| !warning.is_of_the_run())
+            .map(ToString::to_string)
+            .collect(),
     };
     if let Some((saving, base)) = saving {
         saving.save_json(base, &serde_json::to_string(&report)?)?;
@@ -232,9 +250,9 @@ impl Printer {
             (Format::Json, Ok(report)) => serde_json::to_string(report)?,
             (Format::Json, Err(failure)) => serde_json::to_string(failure)?,
             (Format::Table, Ok(report)) => {
-                let warnings = report.warnings.iter().filter(|_| !self.is_quiet);
-                for warning in warnings {
-                    console::note(&console::printable(&format!("{}: {warning}", report.path)));
+                let notes = report.notes.iter().filter(|_| !self.is_quiet);
+                for note in notes {
+                    console::note(&console::printable(&format!("{}: {note}", report.path)));
                 }
                 report.row()
             }

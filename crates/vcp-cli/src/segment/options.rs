@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use vcp_image::DecodeOptions;
+use vcp_image::{DecodeOptions, PageChoice};
 use vcp_predict::tiling::Tiling;
 
 use super::save::Saving;
-use crate::args::{DeviceName, Format, Save, SegmentArgs};
+use crate::args::{DeviceName, Format, PageName, Save, SegmentArgs};
 use crate::exit::{OrUsage, usage};
 use crate::inputs::ScanOptions;
 use crate::model::Choice;
@@ -26,6 +26,8 @@ pub(crate) struct Options {
     /// A file with what the three above are by default.
     pub(crate) calibration: Option<PathBuf>,
     pub(crate) decode: DecodeOptions,
+    /// Each page of a file is a photo of its own.
+    pub(crate) every_page: bool,
     /// How photos are cut into windows, if they are.
     pub(crate) tiling: Option<Tiling>,
     /// Where the model runs.
@@ -72,7 +74,13 @@ impl Options {
             decode: DecodeOptions {
                 apply_orientation: !arguments.no_orientation,
                 max_pixels: arguments.max_pixels,
+                bits: arguments.bits.bits(),
+                page: match arguments.page {
+                    Some(PageName::Number(number)) => PageChoice::Number(number),
+                    Some(PageName::All) | None => PageChoice::Photo,
+                },
             },
+            every_page: arguments.page == Some(PageName::All),
             tiling,
             device: arguments.device.device,
             threads: arguments.threads,

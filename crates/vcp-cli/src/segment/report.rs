@@ -23,6 +23,12 @@ pub(crate) struct Report {
     /// What should be known of how the photo was read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<String>,
+    /// Those of them that were not said of the whole run.
+    #[serde(skip)]
+    pub(crate) notes: Vec<String>,
+    /// With --page all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) page: Option<u32>,
 }
 
 /// A photo, or a place where photos were looked for, that gave no result.
@@ -30,6 +36,8 @@ pub(crate) struct Report {
 pub(crate) struct Failure {
     pub(crate) path: String,
     pub(crate) error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) page: Option<u32>,
 }
 
 /// A defect region in pixels of the photo.
@@ -89,7 +97,7 @@ impl Report {
             self.max,
             self.regions.len(),
             format!("{:.0} ms", self.milliseconds),
-            printable(&self.path)
+            printable(&titled(&self.path, self.page))
         )
     }
 }
@@ -97,7 +105,19 @@ impl Report {
 impl Failure {
     /// A row of the table.
     pub(crate) fn row(&self) -> String {
-        printable(&format!("failed: {}: {}", self.path, self.error))
+        printable(&format!(
+            "failed: {}: {}",
+            titled(&self.path, self.page),
+            self.error
+        ))
+    }
+}
+
+/// A path, and the page of it where there are several.
+fn titled(path: &str, page: Option<u32>) -> String {
+    match page {
+        Some(page) => format!("{path}, page {page}"),
+        None => path.to_owned(),
     }
 }
 
@@ -109,6 +129,7 @@ mod tests {
     fn rows_hold_no_control_characters() {
         let failure = Failure {
             path: "a\u{1b}[2J\n.png".to_owned(),
+            page: None,
             error: "bad".to_owned(),
         };
         assert_eq!(failure.row(), "failed: a\u{fffd}[2J\u{fffd}.png: bad");

@@ -32,8 +32,9 @@ struct Set {
 pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let split = split("--split", &arguments.split)?;
     let datasets = Datasets::new(arguments.data.clone(), arguments.orientation.orientation)?;
-    let decode = datasets.decode_options().clone();
     let mut sets = read(&datasets, split)?;
+    let all = sets.iter().flat_map(|set| &set.samples);
+    let decode = datasets.settled(all, arguments.quiet);
     let recipe = recipe(
         &arguments.recipe,
         sets.iter().all(|set| set.layout == "mvtec"),

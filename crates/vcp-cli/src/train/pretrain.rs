@@ -121,11 +121,12 @@ fn photos(arguments: &PretrainArgs) -> anyhow::Result<Option<Photos>> {
     let datasets = Datasets::new(arguments.data.clone(), true)?;
     let read = datasets.read()?;
     let samples = read.into_iter().flat_map(|read| read.dataset.samples);
+    let samples: Vec<Sample> = samples
+        .filter(|sample| sample.split.belongs_to(Split::Train))
+        .collect();
     Ok(Some(Photos {
-        samples: samples
-            .filter(|sample| sample.split.belongs_to(Split::Train))
-            .collect(),
-        decode: datasets.decode_options().clone(),
+        decode: datasets.settled(&samples, arguments.quiet),
+        samples,
     }))
 }
 

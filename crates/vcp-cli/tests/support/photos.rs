@@ -31,3 +31,38 @@ pub(crate) fn write(path: &Path, width: usize, height: usize, seed: usize) {
     }
     fs::write(path, file).unwrap();
 }
+
+/// Writes a grey TIFF of 16-bit samples, a page for each list of `width` times `height` of them.
+pub(crate) fn write_tiff16(path: &Path, width: usize, height: usize, pages: &[Vec<u16>]) {
+    let mut file = b"II\x2a\0\0\0\0\0".to_vec();
+    let mut link = 4;
+    for samples in pages {
+        let offset = file.len() as u32;
+        file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        let directory = (file.len() as u32).to_le_bytes();
+        file[link..link + 4].copy_from_slice(&directory);
+        let entries = [
+            (256_u16, width as u32),
+            (257, height as u32),
+            (258, 16),
+            (259, 1),
+            (262, 1),
+            (273, offset),
+            (277, 1),
+            (278, height as u32),
+            (279, 2 * (width * height) as u32),
+        ];
+        file.extend((entries.len() as u16).to_le_bytes());
+        for (tag, value) in entries {
+            file.extend(tag.to_le_bytes());
+            file.extend([4, 0, 1, 0, 0, 0]);
+            file.extend(value.to_le_bytes());
+        }
+        link = file.len();
+        file.extend([0; 4]);
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::write(path, file).unwrap();
+}

@@ -295,6 +295,7 @@ fn a_calibration_changes_no_official_figure() {
         date: "2026-01-01".to_owned(),
         images: 10,
         apply_orientation: true,
+        bits: None,
         windows: None,
     };
     let official = made.judge(&by_defect());

@@ -3,28 +3,33 @@
 //! How the many kinds of pixel become 8-bit grey or RGB:
 //! - alpha is dropped, not composited: the colour below it is what the camera or editor stored;
 //! - palettes and 1-, 2- and 4-bit grey are expanded;
-//! - 16 bits become the upper 8 (`value >> 8`), which is what Pillow does with 16-bit RGB;
+//! - 16 bits become the upper 8 (`value >> 8`), which is what Pillow does with 16-bit RGB, unless they
+//!   hold fewer (see [`Bits`]);
 //! - CMYK is converted to RGB by the decoder;
 //! - colour profiles are ignored, as Pillow and the official code ignore them;
-//! - of an animation or a many-page file the first picture is taken.
+//! - of an animation the first picture is taken, of a file with pages the first that is a photo.
 
 mod bits;
 mod jpeg;
+mod settle;
+mod tiff;
 mod webp;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::codecs::{
-    bmp::BmpDecoder, jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
-};
+use image::codecs::{bmp::BmpDecoder, jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::error::UnsupportedErrorKind;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, Limits, metadata::Orientation};
 
-use self::bits::{Narrowing, compact};
+pub use self::bits::{Bits, SampleDepth};
+pub use self::settle::{Settled, settle_bits};
+pub use self::tiff::{PageChoice, photo_pages};
+
+use self::bits::{Narrowing, compact, depth_warning, largest_sample};
 use self::jpeg::jpeg_is_complete;
+pub(crate) use self::tiff::{Fault, TiffPage, Wanted, tiff_orientation};
 use self::webp::sound_webp;
 use crate::orientation::upright;
 use crate::{Error, Photo, Warning, mask_from_photo};
@@ -44,6 +49,11 @@ pub struct DecodeOptions {
     /// Most pixels an image may have. Checked against the header before anything is decoded.
     /// Default: 200,000,000.
     pub max_pixels: u64,
+    /// How many bits of 16-bit samples hold the brightness. Masks are read without: any value above 0
+    /// is a defect. Default: guessed for each photo.
+    pub bits: Bits,
+    /// Which page of a TIFF file is read. Default: the first that is a photo.
+    pub page: PageChoice,
 }
 
 impl Default for DecodeOptions {
@@ -51,6 +61,8 @@ impl Default for DecodeOptions {
         Self {
             apply_orientation: true,
             max_pixels: 200_000_000,
+            bits: Bits::Auto,
+            page: PageChoice::Photo,
         }
     }
 }
@@ -60,7 +72,7 @@ impl Default for DecodeOptions {
 /// # Errors
 /// See [`Error`]; each names the path.
 pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
-    open(path, options, Narrowing::UpperByte)
+    open(path, options, Some(options.bits))
 }
 
 /// Decodes a ground-truth mask: grey, 255 where any colour channel of the file is above 0, also where
@@ -70,7 +82,7 @@ pub fn decode_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error>
 /// # Errors
 /// As [`decode_file`].
 pub fn decode_mask_file(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
-    open(path, options, Narrowing::AnyBit).map(|photo| mask_from_photo(&photo))
+    open(path, options, None).map(|photo| mask_from_photo(&photo))
 }
 
 /// Decodes a ground-truth mask without settling which of its values are defect: grey, the largest
@@ -84,7 +96,7 @@ pub fn decode_mask_file(path: &Path, options: &DecodeOptions) -> Result<Photo, E
 /// # Errors
 /// As [`decode_file`].
 pub fn decode_mask_levels(path: &Path, options: &DecodeOptions) -> Result<Photo, Error> {
-    let photo = open(path, options, Narrowing::AnyBit)?;
+    let photo = open(path, options, None)?;
     if photo.is_grey() {
         return Ok(photo);
     }
@@ -94,8 +106,14 @@ pub fn decode_mask_levels(path: &Path, options: &DecodeOptions) -> Result<Photo,
     Ok(Photo::from_parts(photo.width(), photo.height(), 1, pixels))
 }
 
-fn open(path: &Path, options: &DecodeOptions, narrowing: Narrowing) -> Result<Photo, Error> {
+fn open(path: &Path, options: &DecodeOptions, bits: Option<Bits>) -> Result<Photo, Error> {
     let label = path.display().to_string();
+    let file = regular_file(path, &label)?;
+    decode(BufReader::new(file), &label, options, bits)
+}
+
+/// Opens a file that can be read and sought in.
+fn regular_file(path: &Path, label: &str) -> Result<File, Error> {
     let file = std::fs::metadata(path).and_then(|metadata| {
         // A folder opens like a file on some systems and then has odd lengths. To open a pipe is to
         // wait until somebody writes to it.
@@ -107,11 +125,10 @@ fn open(path: &Path, options: &DecodeOptions, narrowing: Narrowing) -> Result<Ph
             Err(std::io::Error::other("it is not a regular file"))
         }
     });
-    let file = file.map_err(|source| Error::Read {
-        file: label.clone(),
+    file.map_err(|source| Error::Read {
+        file: label.to_owned(),
         source,
-    })?;
-    decode(BufReader::new(file), &label, options, narrowing)
+    })
 }
 
 /// Decodes an image held in memory; `label` stands for it in errors.
@@ -119,7 +136,7 @@ fn open(path: &Path, options: &DecodeOptions, narrowing: Narrowing) -> Result<Ph
 /// # Errors
 /// See [`Error`]; each names the label.
 pub fn decode_bytes(bytes: &[u8], label: &str, options: &DecodeOptions) -> Result<Photo, Error> {
-    decode(Cursor::new(bytes), label, options, Narrowing::UpperByte)
+    decode(Cursor::new(bytes), label, options, Some(options.bits))
 }
 
 /// How long a file may be: as long as its pixels could make it, and some more.
@@ -132,14 +149,15 @@ struct Source<'a> {
     label: &'a str,
     format: ImageFormat,
     options: &'a DecodeOptions,
-    narrowing: Narrowing,
+    /// None for masks.
+    bits: Option<Bits>,
 }
 
 fn decode<R: BufRead + Seek>(
     mut reader: R,
     label: &str,
     options: &DecodeOptions,
-    narrowing: Narrowing,
+    bits: Option<Bits>,
 ) -> Result<Photo, Error> {
     let read_error = |source| Error::Read {
         file: label.to_owned(),
@@ -167,16 +185,20 @@ fn decode<R: BufRead + Seek>(
     let unknown = || Error::UnknownFormat {
         file: label.to_owned(),
     };
-    let format = image::guess_format(&start).map_err(|_| unknown())?;
+    let format = if tiff::is_tiff(&start) {
+        ImageFormat::Tiff
+    } else {
+        image::guess_format(&start).map_err(|_| unknown())?
+    };
     let source = Source {
         label,
         format,
         options,
-        narrowing,
+        bits,
     };
     // The decoders are other people's code fed with strangers' bytes. Should one of them panic, that
     // is one bad image, not the end of a long run; nothing of ours is shared with them.
-    let decoded = catch_unwind(AssertUnwindSafe(|| match format {
+    let decoded = vcp_panics::caught(|| match format {
         ImageFormat::Png => {
             source.check_png_header(&start)?;
             let limits = limits(WORKING_MEMORY);
@@ -194,7 +216,7 @@ fn decode<R: BufRead + Seek>(
             source.pixels(JpegDecoder::new(Cursor::new(bytes)))
         }
         ImageFormat::Bmp => source.pixels(BmpDecoder::new(reader)),
-        ImageFormat::Tiff => source.pixels(TiffDecoder::new(reader)),
+        ImageFormat::Tiff => source.tiff(reader),
         ImageFormat::WebP => {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).map_err(read_error)?;
@@ -206,7 +228,7 @@ fn decode<R: BufRead + Seek>(
             source.first_picture(decoder, is_animated)
         }
         _ => Err(unknown()),
-    }));
+    });
     decoded.unwrap_or_else(|_| Err(source.invalid("the decoder gave up on it")))
 }
 
@@ -303,6 +325,26 @@ impl Source<'_> {
         Ok(self.pixels(decoder)?.with_warnings(warning))
     }
 
+    fn tiff<R: Read + Seek>(&self, reader: R) -> Result<Photo, Error> {
+        let wanted = Wanted {
+            page: self.options.page,
+            bits: self.bits,
+            max_bytes: longest_file(self.options.max_pixels),
+            check_size: &|width, height| self.check_size(width, height),
+        };
+        let read = || -> Result<_, Fault> {
+            let mut page = TiffPage::open(reader, &wanted)?;
+            let photo = page.whole()?;
+            Ok((photo, page.orientation()))
+        };
+        let (photo, orientation) = read().map_err(|fault| fault.about(self.label))?;
+        Ok(if self.options.apply_orientation {
+            upright(photo, orientation)
+        } else {
+            photo
+        })
+    }
+
     fn pixels<D: ImageDecoder>(&self, decoder: Result<D, ImageError>) -> Result<Photo, Error> {
         let mut decoder = decoder.map_err(|error| self.error(&error))?;
         let (width, height) = decoder.dimensions();
@@ -354,14 +396,23 @@ impl Source<'_> {
         decoder
             .read_image(&mut buffer)
             .map_err(|error| self.error(&error))?;
-        compact(
-            &mut buffer,
-            channels,
-            keep,
-            bytes_per_sample,
-            self.narrowing,
-        );
-        let photo = Photo::from_parts(width as usize, height as usize, keep, buffer);
+        let mut warning = None;
+        let narrowing = match self.bits {
+            None => Narrowing::AnyBit,
+            Some(_) if bytes_per_sample == 1 => Narrowing::Depth(SampleDepth::Sixteen),
+            Some(bits) => {
+                let largest = largest_sample(&buffer, channels, keep);
+                let depth = match bits {
+                    Bits::Auto => SampleDepth::guess(largest),
+                    Bits::Fixed(depth) | Bits::Settled(depth) => depth,
+                };
+                warning = depth_warning(bits, depth, largest);
+                Narrowing::Depth(depth)
+            }
+        };
+        compact(&mut buffer, channels, keep, bytes_per_sample, narrowing);
+        let photo =
+            Photo::from_parts(width as usize, height as usize, keep, buffer).with_warnings(warning);
         Ok(upright(photo, orientation))
     }
 }
