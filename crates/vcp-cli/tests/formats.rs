@@ -22,7 +22,7 @@ fn what_should_be_known_of_a_photo_stands_in_its_record() {
     const WORDS: &str = "It is an animated WebP, of which only the first picture is looked at.";
     let workplace = Workplace::with_photos(&["plain.png"]);
     workplace.write("moving.webp", fs::read(picture("animated.webp")).unwrap());
-    for tiling in [&[][..], &["--tile"]] {
+    for tiling in [&[][..], &["--tile", "28"]] {
         let photos = ["moving.webp", "plain.png"];
         let outcome = workplace.segment(&[&photos[..], tiling].concat());
         let lines = outcome.ends_with(0).lines();

@@ -325,18 +325,19 @@ fn pages_can_be_chosen() {
 #[test]
 fn other_kinds_say_what_they_are() {
     // (tag, value) of a grey file of 8 bits that are put in place of what is there.
-    let cases: [(u16, u16, &str); 9] = [
-        (258, 24, "whole numbers of 24 bits"),
-        (259, 6, "old kind of JPEG"),
-        (259, 50_000, "Zstandard"),
-        (259, 7_777, "compression 7777 is not known"),
-        (262, 8, "CIE L*a*b*"),
-        (262, 32_803, "raw data"),
-        (262, 777, "photometric interpretation 777"),
-        (339, 2, "signed numbers of 8 bits"),
-        (277, 20, "20 samples a pixel"),
+    let cases: [(&[(u16, u16)], &str); 10] = [
+        (&[(258, 24)], "whole numbers of 24 bits"),
+        (&[(259, 6)], "old kind of JPEG"),
+        (&[(259, 50_000)], "Zstandard"),
+        (&[(259, 7_777)], "compression 7777 is not known"),
+        (&[(262, 8)], "CIE L*a*b*"),
+        (&[(262, 32_803)], "raw data"),
+        (&[(262, 777)], "photometric interpretation 777"),
+        (&[(339, 2)], "signed numbers of 8 bits"),
+        (&[(277, 20)], "20 samples a pixel"),
+        (&[(259, 7), (277, 2)], "JPEG of 2 samples"),
     ];
-    for (tag, value, expected) in cases {
+    for (changes, expected) in cases {
         let mut file = b"II\x2a\0\x08\0\0\0".to_vec();
         let entries = [
             (256_u16, 4_u16),
@@ -351,7 +352,8 @@ fn other_kinds_say_what_they_are() {
         ];
         file.extend((entries.len() as u16).to_le_bytes());
         for (known, usual) in entries {
-            let value = if known == tag { value } else { usual };
+            let change = changes.iter().find(|(tag, _)| *tag == known);
+            let value = change.map_or(usual, |(_, value)| *value);
             file.extend(
                 [known, 3, 1, 0, value, 0]
                     .iter()

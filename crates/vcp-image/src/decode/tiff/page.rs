@@ -152,6 +152,9 @@ impl Page {
         if has_bytes_alone && (self.bits != 8 || self.predictor != 1) {
             return refuse(format!("its {name} samples have {} bits", self.bits));
         }
+        if self.compression == JPEG && !matches!(self.samples_together(), 1 | 3 | 4) {
+            return refuse(format!("JPEG of {} samples a pixel", self.samples));
+        }
         if self.is_float && !matches!(self.colour, Colour::Grey { .. } | Colour::Rgb) {
             return refuse(format!("its {name} samples are floating-point numbers"));
         }
