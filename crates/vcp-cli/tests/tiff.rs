@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use support::cli::{Workplace, bundle};
+use support::data::mvtec;
 use support::photos::write_tiff16;
 
 const SIDES: (usize, usize) = (40, 30);
@@ -205,4 +206,51 @@ fn no_panic_is_printed() {
     let outcome = workplace.segment(&["whole.tif", "cut.tif"]).ends_with(1);
     assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
     assert!(outcome.lines()[0]["score"].is_number());
+}
+
+/// A data set of 12-bit images gives the figures, and becomes the files, that it does in 16 bits.
+#[test]
+fn data_sets_are_settled_too() {
+    let results = [8, 4].map(|bits| {
+        let workplace = mvtec();
+        let mut seed = 0;
+        for place in workplace.files("set") {
+            if place.contains("/test/") {
+                seed += 1;
+                let place = format!("set/{place}");
+                write(&workplace, &place, &[shifted(&samples(seed), bits)]);
+            }
+        }
+        let set = ["--dataset", "mvtec", "--root", "set"];
+        let model = bundle().to_str().unwrap();
+        let out = [
+            "--out",
+            "out",
+            "--model",
+            model,
+            "--aupimo-bounds",
+            "1e-3,1e-1",
+        ];
+        let outcome = workplace
+            .run(&[&["eval"], &set[..], &out].concat())
+            .ends_with(0);
+        assert_eq!(
+            outcome.stderr.contains("12 of their bits"),
+            bits == 4,
+            "{outcome:?}"
+        );
+        let results = std::fs::read(workplace.path("out/results.json")).unwrap();
+        let results: Value = serde_json::from_slice(&results).unwrap();
+        assert_eq!(results["protocol"]["bits"], bits + 8);
+        let convert = ["data", "convert", "--out", "official"];
+        workplace.run(&[&convert, &set[..]].concat()).ends_with(0);
+        let converted: Vec<Vec<u8>> = workplace
+            .files("official")
+            .iter()
+            .map(|name| std::fs::read(workplace.path("official").join(name)).unwrap())
+            .collect();
+        (results["mean"].clone(), converted)
+    });
+    assert_eq!(results[0].0, results[1].0);
+    assert!(results[0].1 == results[1].1);
 }
