@@ -179,7 +179,7 @@ fn finish(
         report((path.clone(), page), &looked, item.spent, scale, saving)
             .map_err(|error| whole_message(&error))
     });
-    outcome.map_err(|error| Failure { path, page, error })
+    outcome.map_err(|error| Failure { path, error, page })
 }
 
 /// `saving` also says under what name. `spent` is the time that the photo has taken so far.

@@ -57,7 +57,6 @@ impl SampleDepth {
     #[must_use]
     pub fn guess(largest: u16) -> Self {
         match largest {
-            0 => Self::Sixteen,
             1..=255 => Self::Eight,
             256..=1023 => Self::Ten,
             1024..=4095 => Self::Twelve,

@@ -326,7 +326,7 @@ impl<R: Read + Seek> TiffPage<R> {
         let mut largest = 0;
         for number in 0..self.page.chunks_down() {
             self.for_each_row(number, |page, row| {
-                largest = largest_of(page, &row, largest)
+                largest = largest_of(page, &row, largest);
             })?;
             if largest > enough {
                 break;

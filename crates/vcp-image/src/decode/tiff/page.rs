@@ -27,6 +27,7 @@ pub(super) enum Colour {
 }
 
 /// One page. Strips and tiles are both called chunks: a strip is a tile as wide as the page.
+#[expect(clippy::struct_excessive_bools, reason = "each is what a tag says")]
 pub(super) struct Page {
     pub(super) width: u64,
     pub(super) height: u64,

@@ -122,7 +122,7 @@ pub(super) fn colours(page: &Page, planes: &[Vec<u8>], to: &mut [u8]) {
                 *to = [0, 1, 2].map(|index| {
                     // Rounded as Pillow rounds.
                     let ink = u32::from(sample(pixel, index)) * black + 128;
-                    (black - ((ink >> 8) + ink >> 8)) as u8
+                    (black - (((ink >> 8) + ink) >> 8)) as u8
                 });
             }
         }
