@@ -10,11 +10,13 @@ use tempfile::TempDir;
 use vcp_dataset::{
     Dataset, Error, MaskFinding, Mismatch, Options, Problem, Report, check_deeply, layout,
 };
-use vcp_image::DecodeOptions;
+use vcp_image::{Bits, DecodeOptions, PageChoice};
 
 const STORED: DecodeOptions = DecodeOptions {
     apply_orientation: false,
     max_pixels: 200_000_000,
+    bits: Bits::Auto,
+    page: PageChoice::Photo,
 };
 
 /// A set of one category with these masks of photos of 20 × 10 pixels.
