@@ -86,9 +86,10 @@ fn transparent_pixels_are_no_defect_whatever_their_colour() {
         ("png", opaque.into()),
         ("png", transparent.into()),
         ("webp", rgba([255, 0, 0]).into()),
+        ("tif", rgba([255; 3]).into()),
     ]);
     let dataset = read(folder.path());
-    for at in 0..6 {
+    for at in 0..7 {
         assert_eq!(defect(&dataset, at), 16, "mask {at}");
     }
     assert_eq!(checked(&dataset).problems, []);
