@@ -45,7 +45,11 @@ impl Archive {
             (!root.is_empty() && !root.contains('/')).then(|| root.to_owned())
         });
         let root = roots.next().ok_or_else(|| {
-            problem("it holds no FOLDER/data.pkl, so PyTorch did not write it".to_owned())
+            let hint = crate::foreign::describe_zip(all.keys().map(String::as_str));
+            problem(match hint {
+                Some(hint) => format!("it holds no FOLDER/data.pkl; {hint}"),
+                None => "it holds no FOLDER/data.pkl, so PyTorch did not write it".to_owned(),
+            })
         })?;
         if roots.next().is_some() {
             return Err(problem(
@@ -89,8 +93,11 @@ impl Archive {
 
 /// All entries, with their bytes known to lie inside the file and not to overlap.
 fn directory(bytes: &[u8]) -> Result<HashMap<String, Entry>, ErrorKind> {
-    let damaged =
-        |error: zip::result::ZipError| problem(format!("its directory is damaged ({error})"));
+    let damaged = |error: zip::result::ZipError| {
+        problem(format!(
+            "its directory is damaged ({error}), as in a file of which the end is missing; get it again"
+        ))
+    };
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),
     };

@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Error, ErrorKind, Problem, ProblemKind};
+use crate::error::{Error, ErrorKind, Problem, ProblemKind, shorten};
 use crate::geometry::CLIP_VOCABULARY;
 use crate::names::{TOKEN_EMBEDDING, TensorSpec, VCP, clip_specs, vcp_specs};
-use crate::naming::{Naming, Piece};
+use crate::naming::{Clip, Naming, Piece};
 use crate::tensor::{Block, Content, Layout};
-use crate::{Geometry, LearnedGeometry, TensorFile, TowerGeometry};
+use crate::wrapping::{Telling, Unwrapped};
+use crate::{Geometry, Kind, LearnedGeometry, LoadOptions, TensorFile, TowerGeometry, shard};
 
 /// Blocks looked for; far beyond any CLIP, and keeps a hostile index from making a list without end.
 const MAX_BLOCKS: usize = 512;
@@ -16,72 +17,126 @@ const MAX_BLOCKS: usize = 512;
 /// A model's tensors in canonical order.
 pub(crate) type Tensors = Vec<(String, Layout)>;
 
-/// Joins CLIP and checkpoint. Storage 0 of the layouts is CLIP's file, storage 1 the checkpoint's.
+/// Joins CLIP and checkpoint. In the layouts, CLIP's storages come first.
 pub(crate) fn from_parts(
     clip: &TensorFile,
     checkpoint: &TensorFile,
-) -> Result<(Geometry, Tensors), Error> {
-    let naming = Naming::of(clip);
-    let vcp = VcpNaming::of(checkpoint);
-    let mut geometry = clip_geometry(clip, &naming);
-    vcp.complete(checkpoint, &mut geometry);
+    options: LoadOptions,
+) -> Result<(Geometry, Collected), Error> {
+    let (naming, clip) = clip_within(clip)?;
+    let vcp = vcp_within(checkpoint)?;
+    let mut geometry = clip_geometry(&clip, &naming);
+    complete(&vcp, &mut geometry);
 
-    let mut collector = Collector::default();
-    let mut tensors = collect_clip(&mut collector, clip, &naming, &geometry);
+    let mut collector = Collector::new(options);
+    let mut tensors = collect_clip(&mut collector, &clip, &naming, &geometry);
+    let first_storage = clip.file.storages().len();
     tensors.extend(collector.collect(
-        checkpoint,
-        1,
+        &vcp,
+        first_storage,
         &vcp_specs(&geometry),
-        |spec| vcp.pieces(spec),
+        vcp_pieces,
         |_| false,
     ));
-    collector.finish()?;
+    let collected = collector
+        .finish(tensors)
+        .map_err(|error| or_part(clip.file, error))
+        .map_err(|error| or_part(vcp.file, error))?;
     geometry
         .validate()
-        .map_err(|kind| Error::in_file(clip.label(), kind))?;
-    Ok((geometry, tensors))
+        .map_err(|kind| Error::in_file(clip.file.label(), kind))?;
+    Ok((geometry, collected))
 }
 
 /// CLIP alone. What the learned parts' number says about the geometry comes from `learned`.
 pub(crate) fn from_clip(
     clip: &TensorFile,
     learned: LearnedGeometry,
-) -> Result<(Geometry, Tensors), Error> {
-    let naming = Naming::of(clip);
+    options: LoadOptions,
+) -> Result<(Geometry, Collected), Error> {
+    let (naming, clip) = clip_within(clip)?;
     let geometry = Geometry {
         context_vectors: learned.context_vectors,
         deep_prompts: learned.deep_prompts,
         deep_prompting: learned.deep_prompting,
         tap_count: learned.tap_count,
-        ..clip_geometry(clip, &naming)
+        ..clip_geometry(&clip, &naming)
     };
-    let mut collector = Collector::default();
-    let tensors = collect_clip(&mut collector, clip, &naming, &geometry);
-    collector.finish()?;
+    let mut collector = Collector::new(options);
+    let tensors = collect_clip(&mut collector, &clip, &naming, &geometry);
+    let collected = collector
+        .finish(tensors)
+        .map_err(|error| or_part(clip.file, error))?;
     geometry
         .validate()
-        .map_err(|kind| Error::in_file(clip.label(), kind))?;
-    Ok((geometry, tensors))
+        .map_err(|kind| Error::in_file(clip.file.label(), kind))?;
+    Ok((geometry, collected))
 }
 
 /// The learned part of a model of this geometry alone.
 pub(crate) fn from_checkpoint(file: &TensorFile, geometry: &Geometry) -> Result<Tensors, Error> {
-    let naming = VcpNaming::of(file);
-    let mut collector = Collector::default();
-    let tensors = collector.collect(
-        file,
-        0,
-        &vcp_specs(geometry),
-        |spec| naming.pieces(spec),
-        |_| false,
-    );
-    collector.finish()?;
-    Ok(tensors)
+    let vcp = vcp_within(file)?;
+    let mut collector = Collector::new(LoadOptions::default());
+    let tensors = collector.collect(&vcp, 0, &vcp_specs(geometry), vcp_pieces, |_| false);
+    Ok(collector.finish(tensors)?.tensors)
+}
+
+/// CLIP within a file.
+///
+/// # Errors
+/// If there is none, or more than one.
+fn clip_within(file: &TensorFile) -> Result<(Naming, Clip<'_>), Error> {
+    let (naming, clip) = Naming::of(file)?;
+    if clip.found == 0 {
+        return Err(none_of_it(file, "CLIP's weights"));
+    }
+    Ok((naming, clip))
+}
+
+/// The learned part within a file.
+///
+/// # Errors
+/// As [`clip_within`].
+fn vcp_within(file: &TensorFile) -> Result<Vcp<'_>, Error> {
+    let vcp = Unwrapped::of(file, &VCP_TELLING)?;
+    if vcp.found == 0 {
+        return Err(none_of_it(file, "a VCP-CLIP checkpoint"));
+    }
+    Ok(vcp)
+}
+
+/// If the error is that tensors are missing in a file that is a part of a larger one, that instead.
+fn or_part(file: &TensorFile, error: Error) -> Error {
+    let is_missing_here = |problem: &Problem| {
+        matches!(problem.kind, ProblemKind::Missing { .. }) && problem.file == file.label()
+    };
+    match (error.kind(), shard::error(file)) {
+        (ErrorKind::Mismatch { problems }, Some(part)) if problems.iter().any(is_missing_here) => {
+            Error::in_file(file.label(), part)
+        }
+        _ => error,
+    }
+}
+
+fn none_of_it(file: &TensorFile, expected: &'static str) -> Error {
+    if let Some(kind) = shard::error(file) {
+        return Error::in_file(file.label(), kind);
+    }
+    let names: Vec<String> = file.names().take(3).map(shorten).collect();
+    let found = match (file.kind(), file.names().count()) {
+        (Kind::Tensors, 0) => "it holds no tensors".to_owned(),
+        (Kind::Tensors, count) => format!(
+            "its {count} tensors have other names, such as {}",
+            names.join(", ")
+        ),
+        (kind, _) => format!("it is {kind}"),
+    };
+    Error::in_file(file.label(), ErrorKind::OtherWeights { expected, found })
 }
 
 fn collect_clip(
     collector: &mut Collector,
-    clip: &TensorFile,
+    clip: &Clip<'_>,
     naming: &Naming,
     geometry: &Geometry,
 ) -> Tensors {
@@ -90,16 +145,20 @@ fn collect_clip(
         0,
         &clip_specs(geometry),
         |spec| naming.pieces(&spec.name),
-        |name| naming.is_ignored(name),
+        Naming::is_ignored,
     )
 }
 
 /// The tensors of a file that has them under canonical names and whose geometry is known.
-pub(crate) fn from_bundle(file: &TensorFile, geometry: &Geometry) -> Result<Tensors, Error> {
+pub(crate) fn from_bundle(
+    file: &TensorFile,
+    geometry: &Geometry,
+    options: LoadOptions,
+) -> Result<Collected, Error> {
     geometry
         .validate()
         .map_err(|kind| Error::in_file(file.label(), kind))?;
-    let mut collector = Collector::default();
+    let mut collector = Collector::new(options);
     let specs = crate::names::tensor_specs(geometry);
     let same = |spec: &TensorSpec| {
         vec![Piece {
@@ -107,20 +166,37 @@ pub(crate) fn from_bundle(file: &TensorFile, geometry: &Geometry) -> Result<Tens
             transposed: false,
         }]
     };
-    let tensors = collector.collect(file, 0, &specs, same, |_| false);
-    collector.finish()?;
-    Ok(tensors)
+    let tensors = collector.collect(&Unwrapped::plain(file), 0, &specs, same, |_| false);
+    collector.finish(tensors)
 }
 
-#[derive(Default)]
+/// A model's tensors, and those that its files hold beside them.
+pub(crate) struct Collected {
+    pub(crate) tensors: Tensors,
+    pub(crate) ignored: Vec<Problem>,
+}
+
 struct Collector {
+    options: LoadOptions,
     problems: Vec<Problem>,
+    ignored: Vec<Problem>,
 }
 
 impl Collector {
-    fn finish(self) -> Result<(), Error> {
+    fn new(options: LoadOptions) -> Self {
+        Self {
+            options,
+            problems: Vec::new(),
+            ignored: Vec::new(),
+        }
+    }
+
+    fn finish(self, tensors: Tensors) -> Result<Collected, Error> {
         if self.problems.is_empty() {
-            Ok(())
+            Ok(Collected {
+                tensors,
+                ignored: self.ignored,
+            })
         } else {
             Err(Error::new(ErrorKind::Mismatch {
                 problems: self.problems,
@@ -129,10 +205,11 @@ impl Collector {
     }
 
     /// Finds every tensor of `specs` in the file, and notes what is missing, wrong, or left over.
-    fn collect(
+    /// `first_storage` is the number of the file's first storage among the model's.
+    fn collect<C: Copy>(
         &mut self,
-        file: &TensorFile,
-        storage: usize,
+        file: &Unwrapped<'_, C>,
+        first_storage: usize,
         specs: &[TensorSpec],
         pieces: impl Fn(&TensorSpec) -> Vec<Piece>,
         is_ignored: impl Fn(&str) -> bool,
@@ -142,31 +219,39 @@ impl Collector {
         for spec in specs {
             let pieces = pieces(spec);
             used.extend(pieces.iter().map(|piece| piece.name.clone()));
-            if let Some(layout) = self.assemble(file, storage, spec, &pieces) {
+            if let Some(layout) = self.assemble(file, first_storage, spec, &pieces) {
                 tensors.push((spec.name.clone(), layout));
             }
         }
-        for name in file
+        let left_over = file
             .names()
             .filter(|name| !used.contains(*name) && !is_ignored(name))
-        {
-            if let Some(layout) = file.layout(name) {
-                self.note(
-                    file,
-                    name,
-                    ProblemKind::Unknown {
-                        found: layout.shape.clone(),
-                    },
-                );
+            .map(|name| file.stored_name(name));
+        let beside = file.beside().iter().map(|name| (*name).to_owned());
+        for name in left_over.chain(beside) {
+            let Some(layout) = file.file.layout(&name) else {
+                continue;
+            };
+            let problem = Problem {
+                file: file.file.label().to_owned(),
+                tensor: name,
+                kind: ProblemKind::Unknown {
+                    found: layout.shape.clone(),
+                },
+            };
+            if self.options.ignore_unknown_tensors {
+                self.ignored.push(problem);
+            } else {
+                self.problems.push(problem);
             }
         }
         tensors
     }
 
-    fn assemble(
+    fn assemble<C: Copy>(
         &mut self,
-        file: &TensorFile,
-        storage: usize,
+        file: &Unwrapped<'_, C>,
+        first_storage: usize,
         spec: &TensorSpec,
         pieces: &[Piece],
     ) -> Option<Layout> {
@@ -189,7 +274,7 @@ impl Collector {
         let mut blocks: Vec<Block> = parts.into_iter().flat_map(|part| part.blocks).collect();
         for block in &mut blocks {
             if let Content::View(view) = &mut block.content {
-                view.storage = storage;
+                view.storage += first_storage;
             }
         }
         let rows: usize = blocks.iter().map(|block| block.rows).sum();
@@ -208,9 +293,9 @@ impl Collector {
     }
 
     /// One stored tensor, turned the canonical way round, if it is as it should be.
-    fn part(
+    fn part<C: Copy>(
         &mut self,
-        file: &TensorFile,
+        file: &Unwrapped<'_, C>,
         spec: &TensorSpec,
         piece: &Piece,
         canonical: &[usize],
@@ -267,10 +352,11 @@ impl Collector {
         Some(layout)
     }
 
-    fn note(&mut self, file: &TensorFile, tensor: &str, kind: ProblemKind) {
+    /// `tensor` is its name within the weights.
+    fn note<C: Copy>(&mut self, file: &Unwrapped<'_, C>, tensor: &str, kind: ProblemKind) {
         self.problems.push(Problem {
-            file: file.label().to_owned(),
-            tensor: tensor.to_owned(),
+            file: file.file.label().to_owned(),
+            tensor: file.stored_name(tensor),
             kind,
         });
     }
@@ -288,7 +374,7 @@ fn transpose(layout: &mut Layout) {
 }
 
 /// The geometry as far as CLIP's shapes tell it; lengths that they do not tell are 0.
-fn clip_geometry(file: &TensorFile, naming: &Naming) -> Geometry {
+pub(crate) fn clip_geometry(file: &Clip<'_>, naming: &Naming) -> Geometry {
     // The length of the first of these tensors that is there with that number of dimensions.
     let length = |candidates: &[(&str, usize, usize)]| {
         candidates
@@ -322,10 +408,10 @@ fn clip_geometry(file: &TensorFile, naming: &Naming) -> Geometry {
     let rows = length(&[("visual.positional_embedding", 2, 0)]);
     Geometry {
         embedding_width: length(&[("text_projection", 2, 1), ("visual.proj", 2, 1)]),
-        vision: TowerGeometry::new(count(file, &naming.block_prefix(true)), vision_width),
+        vision: TowerGeometry::new(count(file, naming.block_prefix(true)), vision_width),
         patch_size: length(&[("visual.conv1.weight", 4, 3), ("visual.conv1.weight", 4, 2)]),
         native_grid: rows.saturating_sub(1).isqrt(),
-        text: TowerGeometry::new(count(file, &naming.block_prefix(false)), text_width),
+        text: TowerGeometry::new(count(file, naming.block_prefix(false)), text_width),
         context_length: length(&[("positional_embedding", 2, 0)]),
         vocabulary: CLIP_VOCABULARY + 1,
         context_vectors: 0,
@@ -336,7 +422,7 @@ fn clip_geometry(file: &TensorFile, naming: &Naming) -> Geometry {
 }
 
 /// One more than the largest number that follows `prefix` in a name.
-fn count(file: &TensorFile, prefix: &str) -> usize {
+fn count<C: Copy>(file: &Unwrapped<'_, C>, prefix: &str) -> usize {
     file.names()
         .filter_map(|name| {
             name.strip_prefix(prefix)?
@@ -350,45 +436,41 @@ fn count(file: &TensorFile, prefix: &str) -> usize {
         .map_or(0, |index| index + 1)
 }
 
-/// The names of a checkpoint: the official ones, after a prefix that all of them share.
-struct VcpNaming {
-    prefix: &'static str,
+/// The learned part within a file, under the official names.
+pub(crate) type Vcp<'a> = Unwrapped<'a, ()>;
+
+/// The tensors that tell a checkpoint.
+pub(crate) const VCP_TELLING: [Telling<()>; 1] = [Telling {
+    convention: (),
+    names: [
+        "Zero_try.q_proj_pre.weight",
+        "prompt_proj.weight",
+        "New_Lan_Embed.prompt_query",
+        "trainable_linearlayer.fc.0.weight",
+    ],
+}];
+
+fn vcp_pieces(spec: &TensorSpec) -> Vec<Piece> {
+    let name = spec.name.strip_prefix(VCP).unwrap_or(&spec.name);
+    vec![Piece {
+        name: name.to_owned(),
+        transposed: false,
+    }]
 }
 
-impl VcpNaming {
-    fn of(file: &TensorFile) -> Self {
-        let prefix = ["module.", VCP].into_iter().find(|prefix| {
-            file.names().next().is_some() && file.names().all(|name| name.starts_with(prefix))
-        });
-        Self {
-            prefix: prefix.unwrap_or_default(),
-        }
-    }
-
-    fn pieces(&self, spec: &TensorSpec) -> Vec<Piece> {
-        let name = spec.name.strip_prefix(VCP).unwrap_or(&spec.name);
-        vec![Piece {
-            name: format!("{}{name}", self.prefix),
-            transposed: false,
-        }]
-    }
-
-    /// Adds what only the checkpoint tells.
-    fn complete(&self, file: &TensorFile, geometry: &mut Geometry) {
-        let length = |name: &str, rank: usize, axis: usize| {
-            file.layout(&format!("{}{name}", self.prefix))
-                .filter(|layout| layout.shape.len() == rank)
-                .map(|layout| layout.shape[axis])
-        };
-        geometry.context_vectors = length("New_Lan_Embed.prompt_query", 3, 1)
-            .or_else(|| length("New_Lan_Embed.prompt_linear1.fc.bias", 1, 0))
-            .unwrap_or(0);
-        geometry.deep_prompts = length("prompt_embeddings", 3, 1)
-            .or_else(|| length("deep_prompt_embeddings", 3, 1))
-            .unwrap_or(0);
-        geometry.deep_prompting = file
-            .layout(&format!("{}deep_prompt_embeddings", self.prefix))
-            .is_some();
-        geometry.tap_count = count(file, &format!("{}trainable_linearlayer.fc.", self.prefix));
-    }
+/// Adds what only the checkpoint tells.
+pub(crate) fn complete(vcp: &Vcp<'_>, geometry: &mut Geometry) {
+    let length = |name: &str, rank: usize, axis: usize| {
+        vcp.layout(name)
+            .filter(|layout| layout.shape.len() == rank)
+            .map(|layout| layout.shape[axis])
+    };
+    geometry.context_vectors = length("New_Lan_Embed.prompt_query", 3, 1)
+        .or_else(|| length("New_Lan_Embed.prompt_linear1.fc.bias", 1, 0))
+        .unwrap_or(0);
+    geometry.deep_prompts = length("prompt_embeddings", 3, 1)
+        .or_else(|| length("deep_prompt_embeddings", 3, 1))
+        .unwrap_or(0);
+    geometry.deep_prompting = vcp.layout("deep_prompt_embeddings").is_some();
+    geometry.tap_count = count(vcp, "trainable_linearlayer.fc.");
 }

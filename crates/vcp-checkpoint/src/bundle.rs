@@ -1,10 +1,11 @@
 //! Bundles: one safetensors file with everything a model needs.
 //!
-//! The tensors stand under their canonical names. `__metadata__` has one entry, `vcp_clip`, a JSON
-//! text with the version of the format, geometry, settings, calibration and sources.
+//! The tensors stand under their canonical names. `__metadata__` has two entries: `vcp_clip`, a JSON
+//! text with the version of the format, geometry, settings, calibration and sources, and the digest of
+//! [`seal`].
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorKind;
 use crate::output::WriteError;
+use crate::seal::{self, Sealer};
 use crate::source::SourceRecord;
 use crate::{Calibration, ElementType, Geometry, Settings, Tensor, Weights};
 
@@ -98,7 +100,7 @@ impl Description {
 pub(crate) fn write(
     weights: &Weights,
     precision: Precision,
-    out: &mut impl Write,
+    out: &mut (impl Write + Seek),
 ) -> Result<(), WriteError> {
     let internal = |error: String| ErrorKind::Bundle { problem: error };
     let description = Description {
@@ -141,15 +143,42 @@ pub(crate) fn write(
     let metadata = HashMap::from([(KEY.to_owned(), json)]);
     let metadata =
         Metadata::new(Some(metadata), infos).map_err(|error| internal(error.to_string()))?;
-    let mut header = serde_json::to_vec(&metadata).map_err(|error| internal(error.to_string()))?;
-    header.resize(header.len().next_multiple_of(8), b' ');
-
-    out.write_all(&(header.len() as u64).to_le_bytes())?;
-    out.write_all(&header)?;
+    let header = serde_json::to_vec(&metadata).map_err(|error| internal(error.to_string()))?;
+    let no_place = || internal("its header has no place for the digest".to_owned());
+    let header = seal::with_blank(&header).ok_or_else(no_place)?;
+    let length = (header.len() as u64).to_le_bytes();
+    let digest_at = length.len() + seal::place_in_header(&header).ok_or_else(no_place)?.start;
+    let mut sealing = Sealing {
+        out: &mut *out,
+        sealer: Sealer::new(),
+    };
+    sealing.write_all(&length)?;
+    sealing.write_all(&header)?;
     for (element_type, tensor) in tensors {
-        write_elements(&tensor, element_type, out)?;
+        write_elements(&tensor, element_type, &mut sealing)?;
     }
+    let digest = sealing.sealer.finish();
+    out.seek(SeekFrom::Start(digest_at as u64))?;
+    out.write_all(digest.as_bytes())?;
     Ok(())
+}
+
+/// Passes on what is written, and makes the digest of it.
+struct Sealing<W> {
+    out: W,
+    sealer: Sealer,
+}
+
+impl<W: Write> Write for Sealing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.sealer.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Writes a tensor's elements little-endian in the type asked for, a block of rows at a time.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::error::ErrorKind;
 
 /// Thresholds and the colour scale that were found for a model on some data.
@@ -75,8 +76,14 @@ impl Calibration {
         }
         let (low, high) = self.range;
         for value in [self.pixel_threshold, self.score_threshold, low, high] {
-            if !value.is_finite() {
-                return refuse(format!("{value} is not a finite number"));
+            // Not a number is in no range.
+            if !bounds::VALUE.contains(&value) {
+                return refuse(format!(
+                    "{value} is not a number from {} to {}, but thresholds and colours are values of \
+                     maps and scores, which are from 0 to 1",
+                    bounds::VALUE.start(),
+                    bounds::VALUE.end()
+                ));
             }
         }
         if low >= high {
@@ -85,14 +92,26 @@ impl Calibration {
             ));
         }
         if let Some(bits) = self.bits
-            && !(8..=16).contains(&bits)
+            && !bounds::BITS.contains(&bits)
         {
             return refuse(format!("its samples have {bits} bits, which cannot be"));
         }
+        for (what, words) in [("data", &self.data), ("date", &self.date)] {
+            if !bounds::WORDS.contains(&words.len()) {
+                return refuse(format!(
+                    "its {what} has {} bytes, more than the {} supported",
+                    words.len(),
+                    bounds::WORDS.end()
+                ));
+            }
+        }
+        if !bounds::IMAGES.contains(&self.images) {
+            return refuse(format!("it claims {} images", self.images));
+        }
         if let Some(windows) = self.windows {
-            let is_sound = windows.tile > 0
-                && (0.0..1.0).contains(&windows.overlap)
-                && (0.0..=1.0).contains(&windows.global_weight);
+            let is_sound = bounds::TILE.contains(&windows.tile)
+                && bounds::OVERLAP.contains(&windows.overlap)
+                && bounds::GLOBAL_WEIGHT.contains(&windows.global_weight);
             if !is_sound {
                 return refuse(format!(
                     "its windows have {} pixels a side, an overlap of {} and a global weight of {}, \

@@ -92,7 +92,8 @@ pub enum ErrorKind {
     /// The pickle names a function or class that is not on the short list of permitted ones.
     #[error(
         "The pickle at byte {position} asks for {global}, which is not permitted: only tensors, \
-         parameters, ordered dictionaries and TorchScript modules are read, and nothing is executed."
+         parameters, ordered dictionaries and TorchScript modules are read, and nothing is executed. \
+         {}", advice_for(.global)
     )]
     ForbiddenGlobal {
         /// Byte offset within the pickle.
@@ -119,6 +120,50 @@ pub enum ErrorKind {
     Tensor {
         /// The tensor's name, escaped and cut.
         tensor: String,
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// The file holds other weights than were looked for, or none.
+    #[error(
+        "This file does not hold {expected}: {found}. Expected the names that OpenAI, open_clip, \
+         Hugging Face or the official VCP-CLIP code give tensors, also within dictionaries such as \
+         state_dict."
+    )]
+    OtherWeights {
+        /// What was looked for.
+        expected: &'static str,
+        /// What was found, a clause.
+        found: String,
+    },
+    /// The weights looked for are there more than once.
+    #[error(
+        "The file holds the weights looked for more than once, {} and {}; save those that are meant \
+         in a file of their own.", .places[0], .places[1]
+    )]
+    Ambiguous {
+        /// Where, such as "under state_dict".
+        places: [String; 2],
+    },
+    /// The file is one of the parts of a larger file.
+    #[error(
+        "The file is part {part} of {parts} of a larger one; {}.",
+        match .index {
+            Some(index) => format!("name the parts' index instead, {index}"),
+            None => "fetch the index of the parts as well, a file that ends in .index.json, and name \
+                     that instead".to_owned(),
+        }
+    )]
+    Part {
+        /// Which part, counted from 1.
+        part: u32,
+        /// How many parts there are.
+        parts: u32,
+        /// The index beside it, if there is one.
+        index: Option<String>,
+    },
+    /// The index of parts is damaged or names what it must not.
+    #[error("The index of parts cannot be used: {problem}.")]
+    Index {
         /// What is wrong, without the closing full stop.
         problem: String,
     },
@@ -185,6 +230,19 @@ pub enum ErrorKind {
     },
 }
 
+/// What to do with a file that holds more than tensors.
+fn advice_for(global: &str) -> &'static str {
+    if global.starts_with("numpy.") {
+        "The file holds NumPy numbers or arrays beside or instead of PyTorch's tensors; if you trust \
+         it, load it in Python and save its tensors alone: torch.save(torch.load(FILE, \
+         weights_only=False)[\"state_dict\"], NEW), or whatever its key is."
+    } else {
+        "The file holds other objects beside or instead of tensors, such as a whole module; if you \
+         trust it, load it in Python and save its tensors alone, with torch.save(MODEL.state_dict(), \
+         NEW) or safetensors."
+    }
+}
+
 /// One tensor that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -248,6 +306,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Tensors that a message lists; the error holds all of them.
+const MOST_LISTED: usize = 12;
+
 fn list(problems: &[Problem]) -> String {
     use fmt::Write as _;
     let mut text = match problems.len() {
@@ -255,12 +316,15 @@ fn list(problems: &[Problem]) -> String {
         n => format!("{n} tensors do not fit the model:"),
     };
     let mut file = None;
-    for problem in problems {
+    for problem in problems.iter().take(MOST_LISTED) {
         if file != Some(&problem.file) {
             file = Some(&problem.file);
             let _ = write!(text, "\n in {}:", problem.file);
         }
         let _ = write!(text, "\n  {problem}");
+    }
+    if problems.len() > MOST_LISTED {
+        let _ = write!(text, "\n  … and {} more", problems.len() - MOST_LISTED);
     }
     text
 }

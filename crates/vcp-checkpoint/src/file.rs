@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, shorten};
+use crate::error::{Error, ErrorKind};
+use crate::seal::{self, Seal};
 use crate::storage::Storage;
-use crate::tensor::{Layout, Tensor};
-use crate::{safetensors_file, torch};
+use crate::tensor::{Content, Layout, Tensor};
+use crate::{foreign, safetensors_file, shard, torch};
 
 /// More tensors than any model has (a ViT-L/14 CLIP has about 600).
 pub(crate) const MAX_TENSORS: usize = 20_000;
@@ -26,6 +27,9 @@ pub enum Format {
     TorchSave,
     /// A safetensors file; this project's bundles are such files.
     Safetensors,
+    /// Several files with an index in JSON that says which holds which tensor, as Hugging Face stores
+    /// large models.
+    Parts,
 }
 
 impl std::fmt::Display for Format {
@@ -34,6 +38,7 @@ impl std::fmt::Display for Format {
             Self::TorchScript => "TorchScript archive",
             Self::TorchSave => "torch.save file",
             Self::Safetensors => "safetensors file",
+            Self::Parts => "index of files in parts",
         })
     }
 }
@@ -45,18 +50,62 @@ impl std::fmt::Display for Format {
 pub struct TensorFile {
     label: String,
     format: Format,
-    storage: [Arc<Storage>; 1],
+    /// One, or one for each part.
+    storages: Vec<Arc<Storage>>,
+    /// The labels of the parts, if there are any.
+    parts: Vec<String>,
     tensors: BTreeMap<String, Layout>,
     metadata: HashMap<String, String>,
 }
 
 impl TensorFile {
-    /// Opens a file. The format is found from the content, not from the file name.
+    /// Opens a file, or all parts that an index names. The format is found from the content, not from
+    /// the file name.
     ///
     /// # Errors
     /// If the file cannot be opened, is of no supported format, or contradicts itself.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let label = path.display().to_string();
+        let storage = Storage::open(path)?;
+        if shard::looks_like(storage.bytes()) {
+            let parts = shard::open(path, storage.bytes())?;
+            return Ok(Self::of_parts(label, parts));
+        }
+        Self::from_storage(storage, label)
+    }
+
+    /// Opens a file that is no index.
+    ///
+    /// # Errors
+    /// As [`TensorFile::open`], and if it is an index.
+    pub(crate) fn open_whole(path: &Path) -> Result<Self, Error> {
         Self::from_storage(Storage::open(path)?, path.display().to_string())
+    }
+
+    fn of_parts(label: String, parts: Vec<Self>) -> Self {
+        let mut whole = Self {
+            label,
+            format: Format::Parts,
+            storages: Vec::new(),
+            parts: Vec::new(),
+            tensors: BTreeMap::new(),
+            metadata: HashMap::new(),
+        };
+        for part in parts {
+            let number = whole.storages.len();
+            let tensors = part.tensors.into_iter().map(|(name, mut layout)| {
+                for block in &mut layout.blocks {
+                    if let Content::View(view) = &mut block.content {
+                        view.storage += number;
+                    }
+                }
+                (name, layout)
+            });
+            whole.tensors.extend(tensors);
+            whole.storages.extend(part.storages);
+            whole.parts.push(part.label);
+        }
+        whole
     }
 
     /// Reads a file that is already in memory. `label` takes the place of the path in errors.
@@ -76,14 +125,15 @@ impl TensorFile {
                 .map(|(tensors, metadata)| (Format::Safetensors, tensors, metadata))
         } else {
             Err(ErrorKind::UnknownFormat {
-                found: describe(bytes),
+                found: foreign::describe(bytes, &label),
             })
         };
         let (format, tensors, metadata) = content.map_err(|kind| Error::in_file(&label, kind))?;
         Ok(Self {
             label,
             format,
-            storage: [Arc::new(storage)],
+            storages: vec![Arc::new(storage)],
+            parts: Vec::new(),
             tensors,
             metadata,
         })
@@ -101,10 +151,11 @@ impl TensorFile {
         &self.label
     }
 
-    /// Length of the file in bytes.
+    /// Length of the file in bytes; of all parts together, if there are any.
     #[must_use]
     pub fn file_length(&self) -> u64 {
-        self.storage[0].bytes().len() as u64
+        let lengths = self.storages.iter().map(|storage| storage.bytes().len());
+        lengths.map(|length| length as u64).sum()
     }
 
     /// The names of all tensors, in alphabetical order.
@@ -119,7 +170,7 @@ impl TensorFile {
         Some(Tensor {
             name,
             layout,
-            storages: &self.storage,
+            storages: &self.storages,
         })
     }
 
@@ -137,31 +188,35 @@ impl TensorFile {
         self.metadata.contains_key(crate::bundle::KEY)
     }
 
+    /// Compares the file with the digest in its metadata, if it has one.
+    ///
+    /// # Errors
+    /// If it is not that of the file.
+    pub(crate) fn check_seal(&self) -> Result<Seal, Error> {
+        let [storage] = &self.storages[..] else {
+            return Ok(Seal::Absent);
+        };
+        let release = |range| storage.release(range);
+        seal::check_releasing(storage.bytes(), &self.metadata, release).map_err(|broken| {
+            let problem = broken.to_string();
+            Error::in_file(&self.label, ErrorKind::Bundle { problem })
+        })
+    }
+
     pub(crate) fn layout(&self, name: &str) -> Option<&Layout> {
         self.tensors.get(name)
     }
 
-    pub(crate) fn storage(&self) -> &Arc<Storage> {
-        &self.storage[0]
+    pub(crate) fn storages(&self) -> &[Arc<Storage>] {
+        &self.storages
     }
-}
 
-/// What a file that is none of ours looks like, with advice.
-fn describe(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(512)];
-    let text = String::from_utf8_lossy(start);
-    let text = text.trim_start().to_ascii_lowercase();
-    if bytes.is_empty() {
-        "the file is empty".to_owned()
-    } else if text.starts_with("<!doctype") || text.starts_with("<html") {
-        "it is a web page, so the download went wrong".to_owned()
-    } else if text.starts_with("version https://git-lfs") {
-        "it is a Git LFS pointer, so the file itself has not been fetched (git lfs pull)".to_owned()
-    } else if bytes.starts_with(b"\x80\x02") {
-        "it is a torch.save file of the kind before PyTorch 1.6; load it in PyTorch and save it again"
-            .to_owned()
-    } else {
-        let first: Vec<u8> = bytes.iter().copied().take(8).collect();
-        format!("it begins with {}", shorten(&format!("{first:02x?}")))
+    /// The files that this is made of, with their labels: itself, or its parts.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &Arc<Storage>)> {
+        let labels = match &self.parts[..] {
+            [] => std::slice::from_ref(&self.label),
+            parts => parts,
+        };
+        labels.iter().map(String::as_str).zip(&self.storages)
     }
 }

@@ -2,11 +2,16 @@
 //! and Hugging Face's.
 
 use crate::TensorFile;
+use crate::error::Error;
 use crate::names::CLIP;
+use crate::wrapping::{Telling, Unwrapped};
+
+/// CLIP within a file.
+pub(crate) type Clip<'a> = Unwrapped<'a, Convention>;
 
 /// The conventions known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Convention {
+pub(crate) enum Convention {
     /// `visual.conv1.weight`, `transformer.resblocks.0…`; `open_clip`'s `CLIP` has the same.
     OpenAi,
     /// `open_clip`'s `CustomTextCLIP`: the text tower's names begin with `text.`.
@@ -15,11 +20,10 @@ enum Convention {
     HuggingFace,
 }
 
-/// A convention with the prefix all names of a file share, such as `module.`.
+/// A convention as one file follows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Naming {
     convention: Convention,
-    prefix: String,
     /// The text projection is a linear layer's weight, transposed against OpenAI's matrix.
     linear_text_projection: bool,
 }
@@ -32,73 +36,61 @@ pub(crate) struct Piece {
     pub(crate) transposed: bool,
 }
 
-/// Prefixes seen in the wild: wrappers for training on several devices, and models within models.
-const PREFIXES: [&str; 6] = [
-    "",
-    "module.",
-    "clip.",
-    "model.",
-    "clip_model.",
-    "_orig_mod.",
+/// The tensors that tell which convention a file follows.
+const TELLING: [Telling<Convention>; 3] = [
+    Telling {
+        convention: Convention::OpenAi,
+        names: [
+            "visual.conv1.weight",
+            "visual.class_embedding",
+            "token_embedding.weight",
+            "ln_final.weight",
+        ],
+    },
+    Telling {
+        convention: Convention::OpenClipTextTower,
+        names: [
+            "visual.conv1.weight",
+            "visual.class_embedding",
+            "text.token_embedding.weight",
+            "text.ln_final.weight",
+        ],
+    },
+    Telling {
+        convention: Convention::HuggingFace,
+        names: [
+            "vision_model.embeddings.patch_embedding.weight",
+            "vision_model.embeddings.class_embedding",
+            "text_model.embeddings.token_embedding.weight",
+            "text_model.final_layer_norm.weight",
+        ],
+    },
 ];
 
 impl Naming {
-    /// Finds out which convention a file follows, by the name under which more of a few telling
-    /// tensors are found; OpenAI's if there are none.
-    pub(crate) fn of(file: &TensorFile) -> Self {
-        const TELLING: [(Convention, [&str; 4]); 3] = [
-            (
-                Convention::OpenAi,
-                [
-                    "visual.conv1.weight",
-                    "visual.class_embedding",
-                    "token_embedding.weight",
-                    "ln_final.weight",
-                ],
-            ),
-            (
-                Convention::OpenClipTextTower,
-                [
-                    "visual.conv1.weight",
-                    "visual.class_embedding",
-                    "text.token_embedding.weight",
-                    "text.ln_final.weight",
-                ],
-            ),
-            (
-                Convention::HuggingFace,
-                [
-                    "vision_model.embeddings.patch_embedding.weight",
-                    "vision_model.embeddings.class_embedding",
-                    "text_model.embeddings.token_embedding.weight",
-                    "text_model.final_layer_norm.weight",
-                ],
-            ),
-        ];
-        let mut best = (0, Convention::OpenAi, "");
-        for (convention, names) in TELLING {
-            for prefix in PREFIXES {
-                let found = names
-                    .iter()
-                    .filter(|name| file.layout(&format!("{prefix}{name}")).is_some())
-                    .count();
-                if found > best.0 {
-                    best = (found, convention, prefix);
-                }
-            }
-        }
-        let (_, convention, prefix) = best;
-        let linear = match convention {
+    /// Finds CLIP in a file and which convention it follows there; OpenAI's if it is not found.
+    ///
+    /// # Errors
+    /// If there is more than one CLIP.
+    pub(crate) fn of(file: &TensorFile) -> Result<(Self, Clip<'_>), Error> {
+        let clip = Unwrapped::of(file, &TELLING)?;
+        let linear = match clip.convention {
             Convention::OpenAi => "text_projection.weight",
             Convention::OpenClipTextTower => "text.text_projection.weight",
             Convention::HuggingFace => "",
         };
-        Self {
-            convention,
-            prefix: prefix.to_owned(),
-            linear_text_projection: convention == Convention::HuggingFace
-                || file.layout(&format!("{prefix}{linear}")).is_some(),
-        }
+        let naming = Self {
+            convention: clip.convention,
+            linear_text_projection: clip.convention == Convention::HuggingFace
+                || clip.layout(linear).is_some(),
+        };
+        Ok((naming, clip))
+    }
+
+    /// The tensors that tell of the vision tower.
+    pub(crate) fn has_vision_tower(clip: &Clip<'_>) -> bool {
+        let mut telling = TELLING.iter().map(|telling| telling.names[0]);
+        telling.any(|name| clip.layout(name).is_some())
     }
 
     /// The tensors in the file that make up the canonical tensor `name` (with its `clip.`), one
@@ -119,28 +111,23 @@ impl Naming {
         };
         names
             .into_iter()
-            .map(|name| Piece {
-                name: format!("{}{name}", self.prefix),
-                transposed,
-            })
+            .map(|name| Piece { name, transposed })
             .collect()
     }
 
     /// What stands in front of the number of a block, for the vision or the text tower.
-    pub(crate) fn block_prefix(&self, vision: bool) -> String {
-        let tower = match (self.convention, vision) {
+    pub(crate) fn block_prefix(&self, vision: bool) -> &'static str {
+        match (self.convention, vision) {
             (Convention::HuggingFace, true) => "vision_model.encoder.layers.",
             (Convention::HuggingFace, false) => "text_model.encoder.layers.",
             (_, true) => "visual.transformer.resblocks.",
             (Convention::OpenClipTextTower, false) => "text.transformer.resblocks.",
             (Convention::OpenAi, false) => "transformer.resblocks.",
-        };
-        format!("{}{tower}", self.prefix)
+        }
     }
 
-    /// Whether a tensor in the file is no weight: constants and buffers that some programs save.
-    pub(crate) fn is_ignored(&self, name: &str) -> bool {
-        let name = name.strip_prefix(&self.prefix).unwrap_or(name);
+    /// Whether a tensor of CLIP is no weight: constants and buffers that some programs save.
+    pub(crate) fn is_ignored(name: &str) -> bool {
         matches!(
             name,
             // Integer buffers of OpenAI's archives.

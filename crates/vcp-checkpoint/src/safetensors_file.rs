@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
+use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::ElementType;
 use crate::error::{ErrorKind, shorten};
@@ -40,8 +40,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Content, ErrorKind> {
         )));
     }
     // The crate checks that header and tensors cover the file exactly, without gap or overlap.
-    let (header, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|error| refuse(shorten(&error.to_string())))?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| match error {
+        SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
+            refuse(format!(
+                "its header speaks of more or fewer bytes than the file's {} ({error}), as in one \
+                     of which the end is missing; get it again",
+                bytes.len()
+            ))
+        }
+        error => refuse(shorten(&error.to_string())),
+    })?;
     let start = LENGTH_BYTES + header;
     let infos = metadata.tensors();
     if infos.len() > MAX_TENSORS {

@@ -2,17 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Geometry;
 use crate::error::{ErrorKind, shorten};
 use crate::geometry::{is_yes, yes};
+use crate::{Geometry, bounds};
 
 /// The text that the context vectors take the place of.
 const CLASS_PLACEHOLDER: &str = "<|class|>";
-/// The model needs gigabytes for images larger than this, whatever file asks for them.
-const MAX_IMAGE_SIZE: usize = 1 << 12;
 /// The official code's default for every CLIP.
 const OFFICIAL_IMAGE_SIZE: usize = 518;
-const MAX_TEMPLATES: usize = 1 << 10;
 
 /// The activation within the towers' blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,13 +60,6 @@ fn is_official(blend: &[f32; 2]) -> bool {
     blend.map(f32::to_bits) == official_blend().map(f32::to_bits)
 }
 
-/// Whether maps can be made with these shares of the branches: numbers from 0 to
-/// [`MOST_SHARE`](Settings::MOST_SHARE) that are not both 0.
-fn is_blend(blend: [f32; 2]) -> bool {
-    let is_share = |share: f32| (0.0..=Settings::MOST_SHARE).contains(&share);
-    blend.into_iter().all(is_share) && blend[0] + blend[1] > 0.0
-}
-
 impl Default for Settings {
     /// The settings of the published checkpoints (ViT-L-14-336 at 518 pixels).
     fn default() -> Self {
@@ -86,10 +76,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The largest share of a branch in the map. Only the proportion of the two matters to figures, and
-    /// with large ones maps would hold no numbers any more.
-    pub const MOST_SHARE: f32 = 1000.0;
-
     /// The default texts and activation with taps spread evenly over the vision tower, the last one
     /// on its last block, and an image size of 518 pixels, or 37 patches where these are fewer, for any
     /// geometry. For ViT-L-14-336 this is [`Settings::default`].
@@ -125,31 +111,40 @@ impl Settings {
                 "tap {tap} is not one of the vision blocks 1 to {layers}"
             ));
         }
-        if !is_blend(self.blend) {
+        if !bounds::is_blend(self.blend) {
             return refuse(format!(
-                "the branches' shares in the map are {:?}, expected two numbers from 0 to {} that are \
-                 not both 0",
-                self.blend,
-                Self::MOST_SHARE
+                "the branches' shares in the map are {:?}, expected two numbers from 0 to 1 whose sum \
+                 is more than 0 and at most 1",
+                self.blend
             ));
         }
         let (size, patch) = (self.image_size, geometry.patch_size);
-        if !(patch..=MAX_IMAGE_SIZE).contains(&size) {
+        if size < patch || !bounds::IMAGE_SIZE.contains(&size) {
             return refuse(format!(
-                "the image size is {size}, expected {patch}, the size of a patch, to {MAX_IMAGE_SIZE}"
+                "the image size is {size}, expected {patch}, the size of a patch, to {}",
+                bounds::IMAGE_SIZE.end()
             ));
         }
         for (side, templates) in [
             ("normal", &self.normal_templates),
             ("anomalous", &self.anomalous_templates),
         ] {
-            if templates.is_empty() || templates.len() > MAX_TEMPLATES {
+            if !bounds::TEMPLATES.contains(&templates.len()) {
                 return refuse(format!(
-                    "there are {} {side} templates, expected 1 to {MAX_TEMPLATES}",
-                    templates.len()
+                    "there are {} {side} templates, expected 1 to {}",
+                    templates.len(),
+                    bounds::TEMPLATES.end()
                 ));
             }
             for template in templates {
+                if !bounds::TEMPLATE_BYTES.contains(&template.len()) {
+                    return refuse(format!(
+                        "the {side} template \"{}\" has {} bytes, expected 1 to {}",
+                        shorten(template),
+                        template.len(),
+                        bounds::TEMPLATE_BYTES.end()
+                    ));
+                }
                 let count = template.matches(CLASS_PLACEHOLDER).count();
                 if count != 1 {
                     return refuse(format!(

@@ -52,14 +52,19 @@ impl Source {
         })
     }
 
-    pub(crate) fn of_file(file: &TensorFile) -> Self {
-        let name = file.label().rsplit(['/', '\\']).next().unwrap_or_default();
-        Self {
-            file_name: name.to_owned(),
-            bytes: file.file_length(),
+    /// A file, or its parts if it has any.
+    pub(crate) fn of_file(file: &TensorFile) -> Vec<Self> {
+        let source = |(label, storage): (&str, &Arc<Storage>)| Self {
+            file_name: label
+                .rsplit(['/', '\\'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            bytes: storage.bytes().len() as u64,
             sha256: OnceLock::new(),
-            storage: Some(Arc::clone(file.storage())),
-        }
+            storage: Some(Arc::clone(storage)),
+        };
+        file.files().map(source).collect()
     }
 
     pub(crate) fn record(&self) -> SourceRecord {

@@ -7,6 +7,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::{Error, ErrorKind};
+use crate::foreign;
 
 /// A file's bytes: mapped, or held in memory for tests and fuzzing.
 #[derive(Debug)]
@@ -21,12 +22,12 @@ impl Storage {
         // Looked up before opening, because opening a pipe would wait for somebody to write to it.
         let metadata = std::fs::metadata(path).map_err(io("open the file"))?;
         if !metadata.is_file() {
-            return Err(Error::at_path(
-                path,
-                ErrorKind::UnknownFormat {
-                    found: "it is not a regular file".to_owned(),
-                },
-            ));
+            let found = if metadata.is_dir() {
+                foreign::describe_folder(path)
+            } else {
+                "it is not a regular file".to_owned()
+            };
+            return Err(Error::at_path(path, ErrorKind::UnknownFormat { found }));
         }
         let file = File::open(path).map_err(io("open the file"))?;
         // An empty file cannot be mapped everywhere.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::assemble::{self, Tensors};
-use crate::error::{Error, ErrorKind, shorten};
+use crate::error::{Error, ErrorKind, Problem, shorten};
 use crate::generated::Generator;
 use crate::names::{TensorSpec, tensor_specs, vcp_specs};
 use crate::storage::Storage;
@@ -23,6 +23,15 @@ pub struct Weights {
     index: HashMap<String, usize>,
     calibration: Option<Calibration>,
     sources: Vec<Source>,
+    ignored: Vec<Problem>,
+}
+
+/// How strictly files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadOptions {
+    /// Passes over tensors that the model has no use for, which otherwise are an error, because they
+    /// may mean that the file is of another model. [`Weights::ignored_tensors`] tells which.
+    pub ignore_unknown_tensors: bool,
 }
 
 impl Weights {
@@ -48,11 +57,11 @@ impl Weights {
         checkpoint: &TensorFile,
         settings: Settings,
     ) -> Result<Self, Error> {
-        Self::from_parts_with(clip, checkpoint, |_| settings)
+        Self::from_parts_with(clip, checkpoint, |_| settings, LoadOptions::default())
     }
 
-    /// As [`Weights::open_parts`], with settings that depend on the geometry, which is known only
-    /// once the files are read; see [`Settings::for_geometry`].
+    /// As [`Weights::open_parts`], as strictly as `options` say, and with settings that depend on the
+    /// geometry, which is known only once the files are read; see [`Settings::for_geometry`].
     ///
     /// # Errors
     /// As [`Weights::open_parts`].
@@ -60,11 +69,13 @@ impl Weights {
         clip: &Path,
         checkpoint: &Path,
         settings: impl FnOnce(&Geometry) -> Settings,
+        options: LoadOptions,
     ) -> Result<Self, Error> {
         Self::from_parts_with(
             &TensorFile::open(clip)?,
             &TensorFile::open(checkpoint)?,
             settings,
+            options,
         )
     }
 
@@ -72,13 +83,16 @@ impl Weights {
         clip: &TensorFile,
         checkpoint: &TensorFile,
         settings: impl FnOnce(&Geometry) -> Settings,
+        options: LoadOptions,
     ) -> Result<Self, Error> {
-        let (geometry, tensors) = assemble::from_parts(clip, checkpoint)?;
+        let (geometry, collected) = assemble::from_parts(clip, checkpoint, options)?;
         let settings = settings(&geometry);
         settings.validate(&geometry).map_err(Error::new)?;
-        let storages = vec![Arc::clone(clip.storage()), Arc::clone(checkpoint.storage())];
-        let mut weights = Self::new(geometry, settings, storages, tensors);
-        weights.sources = vec![Source::of_file(clip), Source::of_file(checkpoint)];
+        let storages = [clip.storages(), checkpoint.storages()].concat();
+        let mut weights = Self::new(geometry, settings, storages, collected.tensors);
+        weights.ignored = collected.ignored;
+        weights.sources = Source::of_file(clip);
+        weights.sources.extend(Source::of_file(checkpoint));
         Ok(weights)
     }
 
@@ -92,27 +106,37 @@ impl Weights {
         learned: LearnedGeometry,
         settings: impl FnOnce(&Geometry) -> Settings,
         seed: u64,
+        options: LoadOptions,
     ) -> Result<Self, Error> {
         let clip = TensorFile::open(clip)?;
-        let (geometry, mut tensors) = assemble::from_clip(&clip, learned)?;
+        let (geometry, collected) = assemble::from_clip(&clip, learned, options)?;
+        let mut tensors = collected.tensors;
         tensors.extend(generated(&vcp_specs(&geometry), &geometry, seed, |_| {
             ElementType::F32
         }));
         let settings = settings(&geometry);
         settings.validate(&geometry).map_err(Error::new)?;
-        let storages = vec![Arc::clone(clip.storage())];
-        let mut weights = Self::new(geometry, settings, storages, tensors);
-        weights.sources = vec![Source::of_file(&clip)];
+        let mut weights = Self::new(geometry, settings, clip.storages().to_vec(), tensors);
+        weights.ignored = collected.ignored;
+        weights.sources = Source::of_file(&clip);
         Ok(weights)
     }
 
     /// Opens a bundle, as [`Weights::write_bundle`] writes it.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a bundle, or if its tensors are not those of the geometry
-    /// it claims.
+    /// If the file cannot be read, is not a bundle, has changed since it was written (bundles of older
+    /// versions do not tell), or if its tensors are not those of the geometry it claims.
     pub fn open_bundle(path: &Path) -> Result<Self, Error> {
-        Self::from_bundle(&TensorFile::open(path)?)
+        Self::open_bundle_with(path, LoadOptions::default())
+    }
+
+    /// As [`Weights::open_bundle`], as strictly as `options` say.
+    ///
+    /// # Errors
+    /// As [`Weights::open_bundle`].
+    pub fn open_bundle_with(path: &Path, options: LoadOptions) -> Result<Self, Error> {
+        Self::from_bundle_with(&TensorFile::open(path)?, options)
     }
 
     /// As [`Weights::open_bundle`], from a file that is already open.
@@ -120,24 +144,30 @@ impl Weights {
     /// # Errors
     /// As [`Weights::open_bundle`].
     pub fn from_bundle(file: &TensorFile) -> Result<Self, Error> {
+        Self::from_bundle_with(file, LoadOptions::default())
+    }
+
+    fn from_bundle_with(file: &TensorFile, options: LoadOptions) -> Result<Self, Error> {
         let json = file.metadata(bundle::KEY).ok_or_else(|| {
             let problem = format!(
-                "it is a {} without a bundle's description; a bundle is made from CLIP's weights and \
-                 a checkpoint",
-                file.format()
+                "it is a {} of {} without a bundle's description; a bundle is made from CLIP's \
+                 weights and a checkpoint",
+                file.format(),
+                file.kind()
             );
             Error::in_file(file.label(), ErrorKind::Bundle { problem })
         })?;
+        file.check_seal()?;
         let description =
             bundle::Description::parse(json).map_err(|kind| Error::in_file(file.label(), kind))?;
-        let tensors = assemble::from_bundle(file, &description.geometry)?;
-        let storages = vec![Arc::clone(file.storage())];
+        let collected = assemble::from_bundle(file, &description.geometry, options)?;
         let mut weights = Self::new(
             description.geometry,
             description.settings,
-            storages,
-            tensors,
+            file.storages().to_vec(),
+            collected.tensors,
         );
+        weights.ignored = collected.ignored;
         weights.calibration = description.calibration;
         weights.sources = description.sources.into_iter().map(Source::from).collect();
         Ok(weights)
@@ -183,6 +213,7 @@ impl Weights {
             index,
             calibration: None,
             sources: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 
@@ -201,7 +232,7 @@ impl Weights {
     /// Sets the shares of the branches in the map.
     ///
     /// # Errors
-    /// If they are not numbers from 0 to [`Settings::MOST_SHARE`], or both 0.
+    /// If they are not what [`bounds::is_blend`](crate::bounds::is_blend) asks for.
     pub fn set_blend(&mut self, blend: [f32; 2]) -> Result<(), Error> {
         let settings = Settings {
             blend,
@@ -290,7 +321,7 @@ impl Weights {
         checkpoint: &TensorFile,
     ) -> Result<BTreeMap<String, Vec<f32>>, Error> {
         let tensors = assemble::from_checkpoint(checkpoint, &self.geometry)?;
-        let storages = vec![Arc::clone(checkpoint.storage())];
+        let storages = checkpoint.storages().to_vec();
         let learned = Self::new(self.geometry, self.settings.clone(), storages, tensors);
         let values = learned
             .tensors()
@@ -321,6 +352,13 @@ impl Weights {
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// The tensors of the files that were passed over because the model has no use for them; none
+    /// unless [`LoadOptions::ignore_unknown_tensors`] is set.
+    #[must_use]
+    pub fn ignored_tensors(&self) -> &[Problem] {
+        &self.ignored
     }
 
     /// Writes everything into one file that [`Weights::open_bundle`] reads. Reads the sources once

@@ -5,7 +5,7 @@
 mod support;
 
 use support::{Stored, Tensors, assert_equal, file, openai, part, small_settings, small_weights};
-use vcp_checkpoint::{TensorFile, Weights};
+use vcp_checkpoint::{Kind, TensorFile, Weights};
 
 fn transposed(stored: &Stored) -> Stored {
     let (rows, columns) = (stored.shape[0], stored.shape[1]);
@@ -133,6 +133,25 @@ fn custom_text(openai: &Tensors, linear: bool) -> Tensors {
         .collect()
 }
 
+fn beside(mut tensors: Tensors, name: &str) -> Tensors {
+    tensors.insert(name.to_owned(), Stored::zeros(&[3, 3]));
+    tensors
+}
+
+/// With `module` after the first part of each name, and a compiled module somewhere within.
+fn wrapped_inside(tensors: &Tensors) -> Tensors {
+    let wrapped = |name: &str| match name.split_once('.') {
+        Some((first, rest)) => {
+            format!("{first}.module.{}", rest.replace("mlp.", "mlp._orig_mod."))
+        }
+        None => name.to_owned(),
+    };
+    let tensors = tensors.iter();
+    tensors
+        .map(|(name, stored)| (wrapped(name), stored.clone()))
+        .collect()
+}
+
 #[test]
 fn all_conventions_give_the_same_model() {
     let expected = small_weights(1);
@@ -165,6 +184,31 @@ fn all_conventions_give_the_same_model() {
             with_prefix(&hugging_face(&original), "clip."),
         ),
         ("custom text tower", masked),
+        (
+            "open_clip's training checkpoint, distributed",
+            beside(
+                with_prefix(&original, "state_dict.module."),
+                "optimizer.state.0.exp_avg",
+            ),
+        ),
+        (
+            "Lightning",
+            beside(
+                with_prefix(&hugging_face(&original), "state_dict.model.clip."),
+                "optimizer_states.0.state.3.exp_avg",
+            ),
+        ),
+        ("under model", with_prefix(&original, "model.")),
+        (
+            "under model_state_dict",
+            with_prefix(&original, "model_state_dict."),
+        ),
+        ("compiled", with_prefix(&original, "_orig_mod.")),
+        (
+            "compiled and distributed, in a custom text tower",
+            with_prefix(&custom_text(&original, true), "module._orig_mod."),
+        ),
+        ("its towers wrapped one by one", wrapped_inside(&original)),
         (
             "custom text tower with a linear projection",
             custom_text(&original, true),
@@ -199,11 +243,143 @@ fn all_conventions_give_the_same_model() {
 fn checkpoints_may_have_a_common_prefix() {
     let expected = small_weights(2);
     let clip = file(&openai(&expected), "clip");
-    for prefix in ["", "module.", "vcp."] {
-        let checkpoint = file(&with_prefix(&part(&expected, "vcp."), prefix), "checkpoint");
+    let learned = part(&expected, "vcp.");
+    let mut checkpoints: Vec<(&str, Tensors)> = [
+        "",
+        "module.",
+        "vcp.",
+        "state_dict.",
+        "model.",
+        "model_state_dict.module.",
+        "_orig_mod.",
+    ]
+    .map(|prefix| (prefix, with_prefix(&learned, prefix)))
+    .into();
+    checkpoints.push(("wrapped inside", wrapped_inside(&learned)));
+    for (prefix, tensors) in checkpoints {
+        let checkpoint = file(&tensors, "checkpoint");
+        assert_eq!(checkpoint.kind(), Kind::Checkpoint, "{prefix}");
         let found = Weights::from_parts(&clip, &checkpoint, small_settings())
             .unwrap_or_else(|error| panic!("{prefix}: {error}"));
         assert_equal(&found, &expected);
+    }
+}
+
+#[test]
+fn what_is_not_told_apart_is_said_in_a_sentence() {
+    let expected = small_weights(2);
+    let (mut clip, learned) = (openai(&expected), part(&expected, "vcp."));
+    let mut twice = with_prefix(&clip, "state_dict.");
+    twice.extend(with_prefix(&clip, "state_dict_ema."));
+    let mut both = clip.clone();
+    both.insert(
+        "module.ln_final.bias".to_owned(),
+        clip["ln_final.bias"].clone(),
+    );
+    let others = Tensors::from([
+        ("layer1.0.conv1.weight".to_owned(), Stored::zeros(&[3, 3])),
+        ("fc.bias".to_owned(), Stored::zeros(&[3])),
+    ]);
+    for (name, clip, checkpoint, says) in [
+        (
+            "two copies of CLIP",
+            &twice,
+            &learned,
+            &[
+                "more than once",
+                "under state_dict and under state_dict_ema",
+            ][..],
+        ),
+        (
+            "one tensor twice",
+            &both,
+            &learned,
+            &["holds it twice", "ln_final.bias"],
+        ),
+        (
+            "other weights for CLIP's",
+            &others,
+            &learned,
+            &[
+                "does not hold CLIP's weights",
+                "its 2 tensors have other names, such as fc.bias",
+            ],
+        ),
+        (
+            "other weights for the checkpoint",
+            &clip,
+            &others,
+            &[
+                "does not hold a VCP-CLIP checkpoint",
+                "its 2 tensors have other names",
+            ],
+        ),
+        (
+            "the files exchanged",
+            &learned,
+            &clip,
+            &["does not hold CLIP's weights: it is a VCP-CLIP checkpoint"],
+        ),
+        (
+            "no tensors",
+            &Tensors::new(),
+            &learned,
+            &["does not hold CLIP's weights: it holds no tensors"],
+        ),
+    ] {
+        let error = Weights::from_parts(
+            &file(clip, "clip"),
+            &file(checkpoint, "vcp"),
+            small_settings(),
+        );
+        let message = error.unwrap_err().to_string();
+        assert!(!message.contains('\n'), "{name}: {message}");
+        for says in says {
+            assert!(message.contains(says), "{name}: {message}\nlacks: {says}");
+        }
+    }
+    // Much that is missing makes no long message either.
+    clip.retain(|name, _| !name.contains("resblocks.0."));
+    let error = Weights::from_parts(
+        &file(&clip, "clip"),
+        &file(&learned, "vcp"),
+        small_settings(),
+    );
+    let message = error.unwrap_err().to_string();
+    assert!(message.lines().count() < 20, "{message}");
+    assert!(message.contains("\n  … and 12 more"), "{message}");
+}
+
+#[test]
+fn kinds_are_told_by_the_names_that_loading_takes() {
+    let expected = small_weights(2);
+    let original = openai(&expected);
+    for (tensors, kind) in [
+        (original.clone(), Kind::Clip),
+        (with_prefix(&original, "state_dict.module."), Kind::Clip),
+        (hugging_face(&original), Kind::Clip),
+        (custom_text(&original, true), Kind::Clip),
+        (part(&expected, "vcp."), Kind::Checkpoint),
+        (
+            Tensors::from([("a".to_owned(), Stored::zeros(&[1]))]),
+            Kind::Tensors,
+        ),
+    ] {
+        let file = file(&tensors, "file");
+        assert_eq!(file.kind(), kind);
+        let lengths = file.lengths();
+        let length = |name: &str| lengths.iter().find(|(n, _)| *n == name).map(|(_, l)| *l);
+        match kind {
+            Kind::Clip => {
+                assert_eq!(length("vision_width"), Some(128));
+                assert_eq!(length("vision_layers"), Some(3));
+                assert_eq!(length("text_layers"), Some(2));
+                assert_eq!(length("patch_size"), Some(4));
+                assert_eq!(length("vocabulary"), Some(49408));
+            }
+            Kind::Checkpoint => assert_eq!(length("tap_count"), Some(2)),
+            _ => assert_eq!(lengths, []),
+        }
     }
 }
 

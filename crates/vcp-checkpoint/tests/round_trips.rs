@@ -232,7 +232,7 @@ fn files_that_are_not_bundles_say_so() {
         "{message}"
     );
     let message = TensorFile::open(folder.path()).unwrap_err().to_string();
-    assert!(message.contains("not a regular file"), "{message}");
+    assert!(message.contains("it is a folder"), "{message}");
     let missing = folder.path().join("no such folder").join("bundle");
     let message = original
         .write_bundle(&missing, Precision::F16)

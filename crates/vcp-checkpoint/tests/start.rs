@@ -6,7 +6,7 @@
 mod support;
 
 use support::{openai, safetensors, small_settings, small_weights};
-use vcp_checkpoint::{LearnedGeometry, Weights};
+use vcp_checkpoint::{LearnedGeometry, LoadOptions, Weights};
 
 fn start(seed: u64) -> (Weights, Weights) {
     let folder = tempfile::tempdir().unwrap();
@@ -20,7 +20,14 @@ fn start(seed: u64) -> (Weights, Weights) {
         tap_count: geometry.tap_count,
         ..LearnedGeometry::default()
     };
-    let weights = Weights::start(&clip, learned, |_| small_settings(), seed).unwrap();
+    let weights = Weights::start(
+        &clip,
+        learned,
+        |_| small_settings(),
+        seed,
+        LoadOptions::default(),
+    )
+    .unwrap();
     (original, weights)
 }
 

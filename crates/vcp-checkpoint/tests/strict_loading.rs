@@ -5,7 +5,7 @@
 mod support;
 
 use support::{Stored, Tensors, file, openai, part, small_settings, small_weights};
-use vcp_checkpoint::{ErrorKind, Settings, Weights};
+use vcp_checkpoint::{ErrorKind, LoadOptions, Settings, Weights};
 
 struct Case {
     name: &'static str,
@@ -176,25 +176,24 @@ fn every_mismatch_is_listed() {
 }
 
 #[test]
-fn files_of_the_wrong_kind_list_everything() {
+fn files_of_the_wrong_kind_are_named() {
     let weights = small_weights(5);
     let (clip, checkpoint) = (openai(&weights), part(&weights, "vcp."));
-    // The two files exchanged: nothing fits, and nothing is left out of the list.
-    let error = Weights::from_parts(&file(&checkpoint, "a"), &file(&clip, "b"), small_settings())
-        .unwrap_err();
-    let message = error.to_string();
-    for name in clip.keys().chain(checkpoint.keys()) {
-        assert!(
-            message.contains(&format!("\n  {name} is unknown")),
-            "{name}: {message}"
-        );
-    }
+    let error = |first: &Tensors, second: &Tensors| {
+        let (first, second) = (file(first, "a"), file(second, "b"));
+        let error = Weights::from_parts(&first, &second, small_settings());
+        error.unwrap_err().to_string()
+    };
+    let message = error(&checkpoint, &clip);
     assert!(
-        message.contains("visual.proj is missing, expected [?, ?]"),
+        message
+            .starts_with("a: This file does not hold CLIP's weights: it is a VCP-CLIP checkpoint."),
         "{message}"
     );
+    let message = error(&clip, &clip);
     assert!(
-        message.contains(" in a:") && message.contains(" in b:"),
+        message
+            .starts_with("b: This file does not hold a VCP-CLIP checkpoint: it is CLIP's weights."),
         "{message}"
     );
 }
@@ -317,4 +316,45 @@ fn default_settings_fit_the_published_geometries() {
     assert_eq!(count("clip."), 427_944_193 + 768);
     // The paper counts 7.69 million trained parameters; the unused projection is not among them.
     assert_eq!(count("vcp.") - 768 * 768, 7_687_946);
+}
+
+#[test]
+fn unknown_tensors_are_passed_over_when_asked_to() {
+    let expected = small_weights(4);
+    let (mut clip, mut learned) = (openai(&expected), part(&expected, "vcp."));
+    clip.insert("visual.extra".to_owned(), Stored::zeros(&[3, 7]));
+    learned.insert("epoch".to_owned(), Stored::zeros(&[]));
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, tensors: &Tensors| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, support::safetensors(tensors, None)).unwrap();
+        path
+    };
+    let (clip, checkpoint) = (write("clip", &clip), write("vcp", &learned));
+    let open = |ignore_unknown_tensors| {
+        let options = LoadOptions {
+            ignore_unknown_tensors,
+        };
+        Weights::open_parts_with(&clip, &checkpoint, |_| small_settings(), options)
+    };
+    assert!(
+        open(false)
+            .unwrap_err()
+            .to_string()
+            .contains("epoch is unknown")
+    );
+    let found = open(true).unwrap();
+    support::assert_equal(&found, &expected);
+    let ignored: Vec<&str> = found
+        .ignored_tensors()
+        .iter()
+        .map(|it| it.tensor.as_str())
+        .collect();
+    assert_eq!(ignored, ["visual.extra", "epoch"]);
+
+    // What is missing stays an error.
+    learned.remove("prompt_norm.bias");
+    write("vcp", &learned);
+    let message = open(true).unwrap_err().to_string();
+    assert!(message.starts_with("1 tensor does not fit"), "{message}");
 }

@@ -71,7 +71,9 @@ pub(crate) fn run(arguments: BenchArgs) -> anyhow::Result<Exit> {
         GeometryName::VitL14 => Geometry::vit_l_14(),
         GeometryName::VitB16 => Geometry::vit_b_16(),
     };
-    let weights = Choice::or_random(arguments.choice, geometry)?.open()?;
+    let choice = Choice::or_random(arguments.choice, geometry)?;
+    let weights = choice.open(false)?;
+    choice.settle_cost(&weights, arguments.threads, false)?;
     let options = PredictorOptions {
         threads: arguments.threads,
         ..PredictorOptions::default()

@@ -1,10 +1,13 @@
 //! Where the model runs.
 
+use std::num::NonZeroUsize;
+
 use vcp_checkpoint::Weights;
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::DeviceName;
 use crate::exit::OrUsage;
+use crate::model::Choice;
 
 #[cfg(not(feature = "wgpu"))]
 mod without_gpu;
@@ -42,6 +45,23 @@ impl Place {
         match self {
             Self::Cpu => "CPU",
             Self::Gpu(gpu) => gpu.name(),
+        }
+    }
+
+    /// Says what a photo will cost, if that is much and known: of GPUs it is not.
+    ///
+    /// # Errors
+    /// As [`Choice::settle_cost`].
+    pub(crate) fn settle_cost(
+        &self,
+        choice: &Choice,
+        weights: &Weights,
+        threads: Option<NonZeroUsize>,
+        quiet: bool,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Cpu => choice.settle_cost(weights, threads, quiet),
+            Self::Gpu(_) => Ok(()),
         }
     }
 

@@ -11,6 +11,7 @@ mod calibration_file;
 mod completions;
 mod config;
 mod console;
+mod cost;
 mod data;
 mod decoding;
 mod device;

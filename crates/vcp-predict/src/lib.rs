@@ -5,12 +5,14 @@
 //! numbers wherever it is looked at.
 
 pub mod calibration;
+mod cost;
 mod error;
 mod network;
 mod predictor;
 mod score;
 pub mod tiling;
 
+pub use cost::Cost;
 pub use error::Error;
 pub use network::Device;
 pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared, caught};

@@ -353,7 +353,7 @@ pub fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Error> {
 
 /// Patch embedding, and for each block the products with weights (12·width² for each row) and
 /// the attention (queries by keys, weights by values).
-fn tower_operations(geometry: &Geometry, rows: u64) -> u64 {
+pub(crate) fn tower_operations(geometry: &Geometry, rows: u64) -> u64 {
     let width = geometry.vision.width as u64;
     let patch = 3 * (geometry.patch_size as u64).pow(2);
     let block = 2 * rows * 12 * width * width + 4 * rows * rows * width;

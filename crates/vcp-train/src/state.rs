@@ -7,6 +7,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use vcp_burn::AdamState;
+use vcp_checkpoint::seal;
 use vcp_files::Durability;
 
 use crate::{Error, LossScale};
@@ -102,6 +103,11 @@ impl State {
         let metadata = [(KEY.to_owned(), description)].into();
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|error| fail(std::io::Error::other(error)))?;
+        let bytes = seal::seal(&bytes).ok_or_else(|| {
+            fail(std::io::Error::other(
+                "its header has no place for a digest",
+            ))
+        })?;
         vcp_files::write(path, Durability::Synced, |file| file.write_all(&bytes)).map_err(fail)
     }
 
@@ -124,7 +130,8 @@ impl State {
     /// Reads what [`State::write`] wrote.
     ///
     /// # Errors
-    /// [`Error::State`] if the file cannot be read or is none of these.
+    /// [`Error::State`] if the file cannot be read, is none of these, or has changed since it was written
+    /// (those of older versions do not tell).
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fail = |problem: String| Error::State {
             path: path.to_owned(),
@@ -134,11 +141,11 @@ impl State {
         let damaged = |error: &dyn std::fmt::Display| fail(format!("it is damaged ({error})"));
         let (_, metadata) =
             safetensors::SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
-        let description = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|metadata| metadata.get(KEY))
+        let texts = metadata.metadata().clone().unwrap_or_default();
+        let description = texts
+            .get(KEY)
             .ok_or_else(|| fail("it is no state of a training".to_owned()))?;
+        seal::check(&bytes, &texts).map_err(|error| fail(error.to_string()))?;
         let description: Description =
             serde_json::from_str(description).map_err(|error| damaged(&error))?;
         if description.version != VERSION {

@@ -303,6 +303,17 @@ fn states_that_do_not_fit_are_refused() {
             "{length}"
         );
     }
+    // A flipped bit in a value, a moment, the description or the digest itself.
+    for at in (0..bytes.len()).step_by(bytes.len() / 50) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        std::fs::write(&path, &changed).unwrap();
+        assert!(
+            matches!(State::read(&path), Err(Error::State { .. })),
+            "byte {at} of {}",
+            bytes.len()
+        );
+    }
     let (name, _) = state.values.pop_first().unwrap();
     let error = trainer(&recipe, &Squares(3)).resume(state).unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");

@@ -5,6 +5,7 @@
 mod support;
 
 mod archives;
+mod indexes;
 mod mutations;
 mod pickles;
 mod safetensors_files;
@@ -28,6 +29,8 @@ enum Use {
     Checkpoint,
     /// Also loaded as a bundle.
     Bundle,
+    /// Written beside two good parts and opened as their index.
+    Index,
 }
 
 struct Case {
@@ -63,7 +66,10 @@ impl Case {
 }
 
 fn examine(bytes: Vec<u8>, usage: Use, clip: &TensorFile) -> Result<(), Error> {
-    let file = TensorFile::from_bytes(bytes, "hostile")?;
+    let file = match usage {
+        Use::Index => indexes::open(&bytes)?,
+        _ => TensorFile::from_bytes(bytes, "hostile")?,
+    };
     let mut sum = 0.0;
     for name in file.names().take(50) {
         if let Some(tensor) = file.tensor(name) {
@@ -73,7 +79,7 @@ fn examine(bytes: Vec<u8>, usage: Use, clip: &TensorFile) -> Result<(), Error> {
     }
     std::hint::black_box(sum);
     match usage {
-        Use::File => {}
+        Use::File | Use::Index => {}
         Use::Checkpoint => drop(Weights::from_parts(clip, &file, small_settings())?),
         Use::Bundle => drop(Weights::from_bundle(&file)?),
     }
@@ -87,6 +93,7 @@ fn no_file_does_harm() {
     let mut cases = pickles::cases();
     cases.extend(archives::cases());
     cases.extend(safetensors_files::cases());
+    cases.extend(indexes::cases());
     cases.extend(mutations::cases());
     assert!(cases.len() >= 200, "{} cases", cases.len());
     let (mut failures, mut errors) = (Vec::new(), 0);

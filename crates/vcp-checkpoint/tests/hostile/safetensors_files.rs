@@ -155,6 +155,19 @@ fn bundles() -> Vec<Case> {
         description.pointer_mut(parent).unwrap()[key] = value;
         bundle(&description.to_string())
     };
+    let calibration = |key: &str, value: Value| {
+        let mut calibration = json!({
+            "version": 1,
+            "pixel_threshold": 0.5,
+            "score_threshold": 0.5,
+            "range": [0, 1],
+            "data": "",
+            "date": "",
+            "images": 1,
+        });
+        calibration[key] = value;
+        calibration
+    };
     let wrong = "bundle cannot be used";
     let geometry = "geometry is not usable";
     let settings = "settings do not fit";
@@ -266,6 +279,91 @@ fn bundles() -> Vec<Case> {
             settings,
         ),
         (
+            "image size of 4100",
+            set("/settings/image_size", json!(4100)),
+            settings,
+        ),
+        (
+            "shares of a thousand",
+            set("/settings/blend", json!([1000, 1000])),
+            "whose sum is more than 0 and at most 1",
+        ),
+        (
+            "shares of 2 together",
+            set("/settings/blend", json!([1, 1])),
+            settings,
+        ),
+        ("no shares", set("/settings/blend", json!([0, 0])), settings),
+        (
+            "a negative share",
+            set("/settings/blend", json!([-0.5, 1])),
+            settings,
+        ),
+        (
+            "three shares",
+            set("/settings/blend", json!([0.2, 0.3, 0.5])),
+            wrong,
+        ),
+        (
+            "a template of a megabyte",
+            set(
+                "/settings/normal_templates",
+                json!([format!("{}<|class|>", "a".repeat(1 << 20))]),
+            ),
+            "has 1048585 bytes, expected 1 to 2000",
+        ),
+        (
+            "a threshold of 1e30",
+            set("/calibration", calibration("score_threshold", json!(1e30))),
+            "is not a number from -1 to 2",
+        ),
+        (
+            "a colour scale of a million",
+            set("/calibration", calibration("range", json!([0, 1e6]))),
+            "is not a number from -1 to 2",
+        ),
+        (
+            "a calibration of many words",
+            set(
+                "/calibration",
+                calibration("data", json!("a".repeat(1 << 20))),
+            ),
+            "its data has 1048576 bytes",
+        ),
+        (
+            "windows of a pixel",
+            set(
+                "/calibration",
+                calibration(
+                    "windows",
+                    json!({"tile": 1, "overlap": 0.25, "global_weight": 0.0}),
+                ),
+            ),
+            "which cannot be",
+        ),
+        (
+            "a digest of something else",
+            {
+                let metadata = HashMap::from([
+                    ("vcp_clip".to_owned(), good.to_string()),
+                    ("vcp_clip_blake3".to_owned(), "0".repeat(64)),
+                ]);
+                safetensors(&tensors, Some(metadata))
+            },
+            "it has changed since it was written",
+        ),
+        (
+            "a digest of other digits",
+            {
+                let metadata = HashMap::from([
+                    ("vcp_clip".to_owned(), good.to_string()),
+                    ("vcp_clip_blake3".to_owned(), "\u{1b}[2J".to_owned()),
+                ]);
+                safetensors(&tensors, Some(metadata))
+            },
+            "it has changed since it was written",
+        ),
+        (
             "unknown activation",
             set("/settings/activation", json!("relu")),
             wrong,
@@ -286,7 +384,7 @@ fn bundles() -> Vec<Case> {
         (
             "missing tensors",
             bundle(&good.to_string()),
-            "clip.visual.proj is missing, expected [128, 64]",
+            "clip.visual.conv1.weight is missing, expected [128, 3, 4, 4]",
         ),
         (
             "the largest geometry",

@@ -40,8 +40,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Shares of branch 1 and branch 2 in the maps; the model's own, which are 0.2,0.8 unless others
-    /// were learned, if not given.
+    /// Shares of branch 1 and branch 2 in the maps, from 0 to 1 and together at most 1; the model's own,
+    /// which are 0.2,0.8 unless others were learned, if not given.
     #[arg(
         long,
         value_name = "A,B",

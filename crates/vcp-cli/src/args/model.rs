@@ -24,8 +24,8 @@ pub(crate) enum ModelCommand {
 /// Say what a weight file holds: its format, tensors, geometry, settings and sources.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// A bundle, an OpenAI archive, a checkpoint, another safetensors file, the name of a
-    /// pulled bundle, or built-in.
+    /// A bundle, an OpenAI archive, a checkpoint, another safetensors file, the index of a file in
+    /// parts, the name of a pulled bundle, or built-in.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 

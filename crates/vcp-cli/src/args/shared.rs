@@ -28,8 +28,8 @@ pub(crate) struct ChoiceArgs {
     #[arg(long, help_heading = "Model", value_name = "BUNDLE", conflicts_with_all = ["clip", "checkpoint"])]
     pub(crate) model: Option<PathBuf>,
 
-    /// CLIP weights: an OpenAI archive such as ViT-L-14-336px.pt, or a safetensors file. Needs
-    /// --checkpoint.
+    /// CLIP weights: an OpenAI archive such as ViT-L-14-336px.pt, a safetensors or torch.save file, or
+    /// the index of one in parts. Needs --checkpoint.
     #[arg(
         long,
         help_heading = "Model",
@@ -57,7 +57,7 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) taps: Vec<usize>,
 
-    /// Side in pixels to which photos are resized; what lies beyond the last whole patch is not
+    /// Side in pixels to which photos are resized, up to 4096; what lies beyond the last whole patch is not
     /// looked at [default: the bundle's, else 518, or 37 patches where these are fewer].
     #[arg(long, help_heading = "Model", value_name = "PIXELS")]
     pub(crate) image_size: Option<usize>,
@@ -82,6 +82,14 @@ pub(crate) struct ChoiceArgs {
     /// bundle's, else on].
     #[arg(long, help_heading = "Model", value_name = "NAME", value_enum)]
     pub(crate) global_context: Option<OnOrOff>,
+    /// Pass over tensors in the weight files that the model has no use for, and say which, instead of
+    /// refusing the file: they may mean that it is of another model.
+    #[arg(long, help_heading = "Model")]
+    pub(crate) ignore_unknown_tensors: bool,
+
+    /// Begin even if one look at a photo is estimated to take more than 10 minutes or 32 GiB.
+    #[arg(long, help_heading = "Model")]
+    pub(crate) no_cost_limit: bool,
 
     #[command(flatten)]
     pub(crate) cache: CacheArgs,

@@ -1,6 +1,7 @@
 //! Options for large photos.
 
 use clap::Args;
+use vcp_checkpoint::bounds;
 use vcp_predict::tiling::Tiling;
 
 use crate::exit::{OrUsage, usage};
@@ -9,7 +10,8 @@ use crate::exit::{OrUsage, usage};
 #[derive(Debug, Args)]
 pub(crate) struct TilingArgs {
     /// Look at photos in windows of this many pixels a side instead of whole, so that small defects
-    /// of large photos are found; the image size of the model (518) shows it every pixel. At least 16.
+    /// of large photos are found; the image size of the model (518) shows it every pixel. From 16
+    /// to 262144.
     #[arg(long, value_name = "PIXELS", help_heading = "Large photos")]
     pub(crate) tile: Option<usize>,
 
@@ -33,10 +35,6 @@ pub(crate) struct TilingArgs {
     pub(crate) global_weight: Option<f32>,
 }
 
-/// The smallest windows: on fewer pixels a side there is nothing to see, but as many windows as
-/// pixels to look at.
-const SMALLEST_TILE: usize = 16;
-
 impl TilingArgs {
     /// The windows; none if photos are looked at whole.
     ///
@@ -52,10 +50,17 @@ impl TilingArgs {
             }
             return Ok(None);
         };
-        if tile < SMALLEST_TILE {
+        if !bounds::TILE.contains(&tile) {
             return Err(usage(format!(
-                "--tile {tile} is too small: windows have at least {SMALLEST_TILE} pixels a side, and \
-                 the image size of the model (518) shows it every pixel."
+                "--tile {tile} is too {}: windows have {} to {} pixels a side, and the image size of \
+                 the model (518) shows it every pixel.",
+                if tile < *bounds::TILE.start() {
+                    "small"
+                } else {
+                    "large"
+                },
+                bounds::TILE.start(),
+                bounds::TILE.end()
             )));
         }
         let (overlap, global) = (self.overlap, self.global_weight);

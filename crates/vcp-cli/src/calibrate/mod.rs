@@ -30,7 +30,8 @@ pub(crate) use listing::today;
 pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let (options, photos) = Options::new(arguments)?;
     let place = Place::find(options.device, options.quiet)?;
-    let mut weights = options.choice.open()?;
+    let mut weights = options.choice.open(options.quiet)?;
+    place.settle_cost(&options.choice, &weights, options.threads, options.quiet)?;
     options.create_folder()?;
     let words = photos.words.clone();
     let stop = Stop::on_signals();

@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let plan = Plan::new(options.datasets.read()?, &options)?;
     let place = Place::find(options.device, options.quiet)?;
-    let (mut weights, set_aside) = options.choice.open_saying()?;
+    let (mut weights, set_aside) = options.choice.open_saying(options.quiet)?;
+    place.settle_cost(&options.choice, &weights, options.threads, options.quiet)?;
     if options.blend.is_none() {
         options.protocol.blend = weights.settings().blend;
     }

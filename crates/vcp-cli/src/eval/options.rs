@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use vcp_checkpoint::Settings;
+use vcp_checkpoint::{Settings, bounds};
 use vcp_dataset::Split;
 use vcp_evaluate::Protocol;
 use vcp_files::Lock;
@@ -51,18 +51,14 @@ impl Options {
         let Some(out) = arguments.out else {
             return Err(usage("Say where the results are to go with --out DIR."));
         };
-        let most = Settings::MOST_SHARE;
-        let is_share = |share: &f32| (0.0..=most).contains(share);
         let blend = match arguments.blend[..] {
             [] => None,
-            [first, second] if is_share(&first) && is_share(&second) && first + second > 0.0 => {
-                Some([first, second])
-            }
+            [first, second] if bounds::is_blend([first, second]) => Some([first, second]),
             _ => {
                 let found: Vec<String> = arguments.blend.iter().map(f32::to_string).collect();
                 return Err(usage(format!(
-                    "--blend takes two shares A,B, of branch 1 and of branch 2: numbers from 0 to \
-                     {most} that are not both 0, not {}.",
+                    "--blend takes two shares A,B, of branch 1 and of branch 2: numbers from 0 to 1 \
+                     whose sum is more than 0 and at most 1, not {}.",
                     found.join(",")
                 )));
             }

@@ -1,12 +1,17 @@
 //! Which model to use, and with what settings.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use vcp_checkpoint::{Activation, Geometry, LearnedGeometry, Settings, TensorFile, Weights};
+use vcp_checkpoint::{
+    Activation, Error, ErrorKind, Geometry, Kind, LearnedGeometry, LoadOptions, Problem,
+    ProblemKind, Settings, TensorFile, Weights,
+};
 
-use super::describe::Kind;
-use super::{built_in, cache};
+use super::{built_in, cache, describe};
 use crate::args::{ActivationName, ChoiceArgs, OnOrOff};
+use crate::console;
+use crate::cost;
 use crate::exit::{OrUsage, usage};
 
 /// A model that was asked for; no file of it has been opened.
@@ -14,6 +19,9 @@ use crate::exit::{OrUsage, usage};
 pub(crate) struct Choice {
     files: Files,
     changes: Changes,
+    load: LoadOptions,
+    /// Whether a look at a photo may cost whatever it will.
+    unlimited: bool,
 }
 
 #[derive(Debug)]
@@ -86,8 +94,7 @@ impl Choice {
             }
             (None, None, None) => Files::BuiltIn,
         };
-        let changes = Changes::of(arguments);
-        Ok(Self { files, changes })
+        Ok(Self::of(files, arguments))
     }
 
     /// As [`Choice::new`], but without any file named: pseudo-random weights of a geometry.
@@ -96,11 +103,19 @@ impl Choice {
         if named.iter().any(|file| file.is_some()) {
             return Self::new(arguments);
         }
-        let changes = Changes::of(arguments);
-        Ok(Self {
-            files: Files::Random(geometry),
-            changes,
-        })
+        Ok(Self::of(Files::Random(geometry), arguments))
+    }
+
+    fn of(files: Files, arguments: ChoiceArgs) -> Self {
+        let load = LoadOptions {
+            ignore_unknown_tensors: arguments.ignore_unknown_tensors,
+        };
+        Self {
+            files,
+            load,
+            unlimited: arguments.no_cost_limit,
+            changes: Changes::of(arguments),
+        }
     }
 
     /// As [`Choice::new`], but CLIP's weights alone are enough: the learned parts start anew.
@@ -127,35 +142,61 @@ impl Choice {
             tap_count,
             ..learned
         };
-        let changes = Changes::of(arguments);
-        Ok(Self {
-            files: Files::Start {
-                clip,
-                learned,
-                seed,
-            },
-            changes,
-        })
+        let files = Files::Start {
+            clip,
+            learned,
+            seed,
+        };
+        Ok(Self::of(files, arguments))
     }
 
-    /// Opens the weights.
+    /// Opens the weights. Says which tensors were passed over, if any, unless `quiet`.
     ///
     /// # Errors
     /// When a file cannot be used or the settings do not fit it; both count as wrong usage, since
     /// nothing can be begun.
-    pub(crate) fn open(&self) -> anyhow::Result<Weights> {
-        Ok(self.open_saying()?.0)
+    pub(crate) fn open(&self, quiet: bool) -> anyhow::Result<Weights> {
+        Ok(self.open_saying(quiet)?.0)
     }
 
     /// As [`Choice::open`], and with what the model's calibration was found if that is not how the
     /// model is used now, so that it was set aside: "with another image size".
-    pub(crate) fn open_saying(&self) -> anyhow::Result<(Weights, Option<&'static str>)> {
+    pub(crate) fn open_saying(
+        &self,
+        quiet: bool,
+    ) -> anyhow::Result<(Weights, Option<&'static str>)> {
+        let opened = self.opened()?;
+        if !quiet {
+            let of_file = |one: &Problem, other: &Problem| one.file == other.file;
+            for problems in opened.0.ignored_tensors().chunk_by(of_file) {
+                console::note(&ignored(problems));
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Says what a photo will cost if that is much, unless `quiet`; see [`cost::settle`].
+    ///
+    /// # Errors
+    /// If it is too much and --no-cost-limit is not given.
+    pub(crate) fn settle_cost(
+        &self,
+        weights: &Weights,
+        threads: Option<NonZeroUsize>,
+        quiet: bool,
+    ) -> anyhow::Result<()> {
+        cost::settle(weights, threads, self.unlimited, quiet)
+    }
+
+    fn opened(&self) -> anyhow::Result<(Weights, Option<&'static str>)> {
         let weights = match &self.files {
             Files::Parts { clip, checkpoint } => {
                 let settings =
                     |geometry: &Geometry| self.changes.apply(Settings::for_geometry(geometry));
-                Weights::open_parts_with(clip, checkpoint, settings)
-                    .map_err(|error| mixed_up(clip, checkpoint).unwrap_or_else(|| error.into()))
+                Weights::open_parts_with(clip, checkpoint, settings, self.load)
+                    .map_err(|error| {
+                        mixed_up(clip, checkpoint).unwrap_or_else(|| with_advice(error))
+                    })
                     .or_usage()
             }
             Files::Start {
@@ -165,14 +206,19 @@ impl Choice {
             } => {
                 let settings =
                     |geometry: &Geometry| self.changes.apply(Settings::for_geometry(geometry));
-                Weights::start(clip, *learned, settings, *seed).or_usage()
+                Weights::start(clip, *learned, settings, *seed, self.load)
+                    .map_err(with_advice)
+                    .or_usage()
             }
             Files::Random(geometry) => {
                 let settings = self.changes.apply(Settings::for_geometry(geometry));
                 Weights::random(*geometry, settings, 0).or_usage()
             }
             Files::Bundle(bundle) => {
-                return self.changed(Weights::open_bundle(bundle).or_usage()?);
+                let weights = Weights::open_bundle_with(bundle, self.load)
+                    .map_err(with_advice)
+                    .or_usage()?;
+                return self.changed(weights);
             }
             Files::BuiltIn => return self.changed(built_in::weights()?),
         };
@@ -256,6 +302,42 @@ impl Changes {
     }
 }
 
+/// An error with the option that goes on in spite of it, if there is one.
+fn with_advice(error: Error) -> anyhow::Error {
+    let is_unknown = |problem: &Problem| matches!(problem.kind, ProblemKind::Unknown { .. });
+    match error.kind() {
+        ErrorKind::Mismatch { problems } if problems.iter().all(is_unknown) => anyhow::anyhow!(
+            "{error}\nIf the model is right without them, --ignore-unknown-tensors goes on."
+        ),
+        _ => error.into(),
+    }
+}
+
+/// The tensors of a file that were passed over, as a sentence.
+fn ignored(problems: &[Problem]) -> String {
+    const MOST: usize = 10;
+    let names: Vec<String> = problems
+        .iter()
+        .take(MOST)
+        .map(|problem| console::printable(&problem.tensor))
+        .collect();
+    let more = match problems.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let tensors = if problems.len() == 1 {
+        "tensor"
+    } else {
+        "tensors"
+    };
+    format!(
+        "{} {tensors} of {} passed over, since the model has no use for them: {}{more}.",
+        problems.len(),
+        console::printable(&problems[0].file),
+        names.join(", ")
+    )
+}
+
 /// Says so when the files of two parts are not what their options call for, which as a list of
 /// missing and unknown tensors would be hard to see.
 fn mixed_up(clip: &Path, checkpoint: &Path) -> Option<anyhow::Error> {
@@ -264,12 +346,12 @@ fn mixed_up(clip: &Path, checkpoint: &Path) -> Option<anyhow::Error> {
         ("--checkpoint", checkpoint, Kind::Checkpoint),
     ];
     for (option, path, kind) in expected {
-        let found = Kind::of(&TensorFile::open(path).ok()?);
+        let found = TensorFile::open(path).ok()?.kind();
         if found != kind && found != Kind::Tensors {
             return Some(anyhow::anyhow!(
                 "{} is given with {option}, but it is {}.",
                 path.display(),
-                found.title()
+                describe::title(found)
             ));
         }
     }

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use vcp_checkpoint::{Source, TensorFile, Weights};
+use vcp_checkpoint::{Kind, Source, TensorFile, Weights};
 
-use super::describe::{self, Kind};
-use super::{built_in, cache};
+use super::{built_in, cache, describe};
 use crate::args::InspectArgs;
 use crate::console;
 use crate::exit::Exit;
@@ -92,7 +91,7 @@ fn describe(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Resul
         path: path.display().to_string(),
         format: file.format().to_string(),
         bytes: file.file_length(),
-        kind: Kind::of(file),
+        kind: file.kind(),
         tensor_count: tensors.len(),
         parameter_count,
         geometry: Value::Null,
@@ -108,8 +107,8 @@ fn describe(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Resul
         description.calibration = serde_json::to_value(weights.calibration())?;
         description.sources = weights.sources().iter().map(source).collect();
     } else {
-        let lengths = describe::lengths(file, description.kind);
-        let lengths: Map<String, Value> = lengths
+        let lengths: Map<String, Value> = file
+            .lengths()
             .into_iter()
             .map(|(name, length)| (name.to_owned(), json!(length)))
             .collect();
@@ -130,7 +129,7 @@ fn text(description: &Description) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{}", console::printable(&description.path));
-    let _ = writeln!(text, "  is          {}", description.kind.title());
+    let _ = writeln!(text, "  is          {}", describe::title(description.kind));
     let _ = writeln!(
         text,
         "  format      {}, {}",

@@ -11,7 +11,7 @@ use crate::files::check_place;
 pub(crate) fn run(arguments: PackArgs) -> anyhow::Result<Exit> {
     let bundle = arguments.bundle;
     check_place(&bundle, arguments.force)?;
-    let weights = Choice::new(arguments.choice)?.open()?;
+    let weights = Choice::new(arguments.choice)?.open(false)?;
     let precision = match arguments.precision {
         PrecisionName::F16 => Precision::F16,
         PrecisionName::F32 => Precision::F32,

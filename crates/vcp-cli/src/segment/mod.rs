@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let inputs = Inputs::gather(&options.inputs, &options.scan)?;
     let place = Place::find(options.device, options.quiet)?;
-    let (mut weights, set_aside) = options.choice.open_saying()?;
+    let (mut weights, set_aside) = options.choice.open_saying(options.quiet)?;
+    place.settle_cost(&options.choice, &weights, options.threads, options.quiet)?;
     let set_aside = settle_calibration(&options, &mut weights, set_aside)?;
     options.create_folder()?;
     decoding::settle(

@@ -88,7 +88,8 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         ..LearnedGeometry::default()
     };
     let choice = Choice::to_train(arguments.choice, learned, seed)?;
-    let weights = choice.open()?;
+    let weights = choice.open(arguments.quiet)?;
+    choice.settle_cost(&weights, None, arguments.quiet)?;
     let side = weights.settings().image_size;
     let examples = DatasetExamples::augmented(augmented, side, decode.clone(), seed);
     let examples = super::noticing(examples, arguments.quiet);
@@ -99,7 +100,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         ));
     }
     let configuration = configuration(&weights, &recipe, &sources, &judged)?;
-    let start = choice.open()?;
+    let start = choice.open(true)?;
     let tower = place.tower(&start, recipe.mixed_precision)?;
     let folder = RunFolder::prepare(arguments.out, arguments.restart)?;
     let device = place.burn();

@@ -15,6 +15,7 @@ mod map;
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 
+use vcp_checkpoint::bounds;
 use vcp_image::{BandResizer, Photo, PhotoRows};
 
 use crate::error::Error;
@@ -25,8 +26,6 @@ pub use map::{MapKind, TiledMap};
 
 /// Most windows of a photo; more would take gigabytes of logits, and days on a processor.
 const MOST_WINDOWS: usize = 10_000;
-/// The largest overlap.
-const MOST_OVERLAP: f64 = 0.95;
 
 /// How photos are cut into windows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,13 +47,13 @@ impl Tiling {
         if tile == 0 {
             return Err(Error::TileEmpty);
         }
-        if !(0.0..=MOST_OVERLAP).contains(&overlap) {
+        if !bounds::OVERLAP.contains(&overlap) {
             return Err(Error::Overlap {
                 found: overlap,
-                limit: MOST_OVERLAP,
+                limit: *bounds::OVERLAP.end(),
             });
         }
-        if !(0.0..=1.0).contains(&global_weight) {
+        if !bounds::GLOBAL_WEIGHT.contains(&global_weight) {
             return Err(Error::GlobalWeight {
                 found: global_weight,
             });

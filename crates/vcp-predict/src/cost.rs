@@ -1,0 +1,141 @@
+//! What looking at a photo takes, before anything is begun.
+
+use std::time::Duration;
+
+use vcp_checkpoint::{Geometry, Weights};
+
+use crate::predictor::tower_operations;
+
+/// What one look at a photo, or at a window of one, takes on the CPU: an estimate from the model's
+/// geometry, its image size and the number of its templates. Photos themselves, as they are decoded and
+/// written, come on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiplications and additions.
+    pub operations: u64,
+    /// Bytes of memory, the model's own included.
+    pub memory: u64,
+}
+
+/// Operations per second of one thread, as kernels for AVX2 reach on common processors.
+const OPERATIONS_PER_SECOND: u64 = 50_000_000_000;
+
+impl Cost {
+    /// Of a model with its settings.
+    #[must_use]
+    pub fn of(weights: &Weights) -> Self {
+        let (geometry, settings) = (weights.geometry(), weights.settings());
+        let side = settings.image_size as u64;
+        let grid = side / geometry.patch_size as u64;
+        let rows = grid * grid + 1;
+        let templates = settings.normal_templates.len() + settings.anomalous_templates.len();
+        Self {
+            operations: tower_operations(geometry, rows)
+                + branch_operations(geometry, rows)
+                + text_operations(geometry, templates as u64),
+            memory: model_memory(weights)
+                + tower_memory(geometry, rows)
+                + text_memory(geometry, templates as u64)
+                + side * side * BYTES_PER_PIXEL,
+        }
+    }
+
+    /// How long it takes with so many threads.
+    #[must_use]
+    pub fn duration(&self, threads: usize) -> Duration {
+        let per_second = OPERATIONS_PER_SECOND.saturating_mul(threads.max(1) as u64);
+        Duration::from_secs_f64(self.operations as f64 / per_second as f64)
+    }
+}
+
+/// Bytes per pixel of the model's square: what the model is given, and maps while they are made.
+const BYTES_PER_PIXEL: u64 = 3 * 4 * 2 + 6 * 4;
+const FLOAT: u64 = 4;
+
+/// The linear layers of both branches over the patches; attention of two texts is little beside them.
+fn branch_operations(geometry: &Geometry, rows: u64) -> u64 {
+    let (vision, embedding) = (geometry.vision.width, geometry.embedding_width);
+    2 * rows * (vision * (embedding + 8) * geometry.tap_count) as u64
+}
+
+/// The rows of each template that depend on the photo: context vectors and what follows them.
+fn text_rows(geometry: &Geometry) -> u64 {
+    (geometry.context_vectors + geometry.deep_prompts + 1) as u64
+}
+
+fn text_operations(geometry: &Geometry, templates: u64) -> u64 {
+    let width = geometry.text.width as u64;
+    templates * text_rows(geometry) * geometry.text.layers as u64 * 24 * width * width
+}
+
+/// The residual stream and its panels, queries, keys and values, what attention gives, the hidden layer
+/// of the perceptron, and the taps.
+fn tower_memory(geometry: &Geometry, rows: u64) -> u64 {
+    let kept = 2 + 3 + 1 + 4 + geometry.tap_count as u64;
+    rows * geometry.vision.width as u64 * kept * FLOAT
+}
+
+/// The same of the text tower, and the keys and values of the rows before the context.
+fn text_memory(geometry: &Geometry, templates: u64) -> u64 {
+    let width = geometry.text.width as u64;
+    let before = 2 * geometry.context_length as u64 * geometry.text.layers as u64;
+    templates * width * FLOAT * (10 * text_rows(geometry) + before)
+}
+
+/// Matrices stay as narrow as they are stored, at least 16 bits; all else is in 32 bits.
+fn model_memory(weights: &Weights) -> u64 {
+    let bytes = weights.tensors().map(|tensor| {
+        let size = tensor.element_type().size().clamp(2, 4);
+        (tensor.len() * size) as u64
+    });
+    bytes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use vcp_checkpoint::Settings;
+
+    use super::*;
+
+    fn cost(geometry: Geometry, image_size: usize) -> Cost {
+        let settings = Settings {
+            image_size,
+            ..Settings::for_geometry(&geometry)
+        };
+        Cost::of(&Weights::random(geometry, settings, 1).expect("a sensible geometry"))
+    }
+
+    /// 1.01 TFLOP in the vision tower at 518 pixels, and less than a gigabyte beside the weights.
+    #[test]
+    fn the_published_model_costs_what_is_known_of_it() {
+        let found = cost(Geometry::vit_l_14_336(), 518);
+        let operations = found.operations as f64 / 1e12;
+        assert!((1.0..1.06).contains(&operations), "{operations}");
+        let memory = found.memory as f64 / 1e9;
+        assert!((0.8..1.5).contains(&memory), "{memory}");
+        // About ten seconds on two threads.
+        let seconds = found.duration(2).as_secs_f64();
+        assert!((8.0..12.0).contains(&seconds), "{seconds}");
+    }
+
+    #[test]
+    fn large_images_cost_more_than_in_proportion() {
+        let [small, large] = [518, 4088].map(|side| cost(Geometry::vit_l_14_336(), side));
+        let times = large.operations / small.operations;
+        assert!(times > 500, "{times}");
+        assert!(large.memory > 4 << 30, "{}", large.memory);
+    }
+
+    #[test]
+    fn templates_count() {
+        let geometry = Geometry::vit_b_16();
+        let settings = Settings {
+            normal_templates: vec!["a <|class|>".to_owned(); 1000],
+            ..Settings::for_geometry(&geometry)
+        };
+        let many = Weights::random(geometry, settings, 1).expect("a sensible geometry");
+        let few = cost(geometry, many.settings().image_size);
+        assert!(Cost::of(&many).operations > few.operations + few.operations / 2);
+        assert!(Cost::of(&many).memory > few.memory);
+    }
+}
