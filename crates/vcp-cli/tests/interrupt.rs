@@ -226,12 +226,15 @@ fn ends_soon(child: Child, what: &str) {
 #[test]
 fn a_signal_ends_a_run_amid_an_image() {
     // Attention over 20,736 patches takes long.
-    let workplace = Workplace::with_photos(&["a.png"]);
+    let workplace = Workplace::new();
+    for number in 0..10 {
+        workplace.photo(&format!("p/{number}.png"), number);
+    }
     let model = bundle().to_str().unwrap();
     let size = ["--model", model, "--image-size", "2016", "--threads", "1"];
     for (name, command) in [
-        ("-INT", &["segment", "a.png", "--out", "out"][..]),
-        ("-TERM", &["calibrate", "a.png", "--out", "c.json"]),
+        ("-INT", &["segment", "p", "--out", "out"][..]),
+        ("-TERM", &["calibrate", "p", "--out", "c.json"]),
     ] {
         let child = start(&workplace, &[command, &size].concat());
         std::thread::sleep(Duration::from_millis(1500));
