@@ -137,7 +137,7 @@ fn each_kind_is_named_with_what_to_do() {
             &["before PyTorch 1.6", "torch.save(torch.load(FILE"],
         ),
         (
-            "old, another protocol",
+            "old.pth",
             [b"\x80\x04\x95\x0d\0\0\0\0\0\0\0".as_slice(), old_magic].concat(),
             &["before PyTorch 1.6", "torch.save(torch.load(FILE"],
         ),
@@ -236,6 +236,22 @@ fn each_kind_is_named_with_what_to_do() {
             &["the end is missing"],
         ),
     ];
+    // docs/formats.md has a row for each of them, and none for others.
+    let document = include_str!("../../../docs/formats.md");
+    let (_, table) = document.split_once("| for example |").unwrap();
+    let examples = table
+        .lines()
+        .skip(2)
+        .map_while(|row| row.strip_prefix("| "));
+    let mut documented: Vec<&str> = examples
+        .filter_map(|row| row.split_once('|'))
+        .flat_map(|(cell, _)| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let mut tried: Vec<&str> = cases.iter().map(|(name, _, _)| *name).collect();
+    documented.sort_unstable();
+    tried.sort_unstable();
+    tried.dedup();
+    assert_eq!(documented, tried);
     for (name, bytes, says) in cases {
         let message = TensorFile::from_bytes(bytes, name).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{name}: ")), "{message}");
