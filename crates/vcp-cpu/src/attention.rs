@@ -179,9 +179,8 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
             let count = CHUNK.min(key_count - first);
             let mut row = 0;
             while row < count {
-                let mut tile = tile::zero::<V, MR, NV>();
                 let panel = key.as_ptr().add((first + row) * HEAD);
-                tile::accumulate(HEAD, panel, MR, queries.as_ptr(), &mut tile);
+                let tile = tile::chain::<V, MR, NV>(HEAD, panel, MR, queries.as_ptr());
                 tile::store(&tile, scores.as_mut_ptr().add(row * width), width);
                 row += MR;
             }
@@ -193,34 +192,39 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
                         highest.max(V::load(scores.as_ptr().add(row * width + j * V::LANES)));
                 }
             }
+            // Sums of the chunk alone: adding them to those before it is one rounding, not one for
+            // each key.
+            let mut share = [V::splat(0.0); NV];
             let mut shrink = [V::splat(0.0); NV];
             for j in 0..NV {
                 // In the first chunk this is 2^(−∞ − x), which comes out as (nearly) zero,
                 // and everything it multiplies is zero.
                 shrink[j] = math::exp2_of_negative(maximum[j].sub(highest[j]));
-                total[j] = total[j].mul(shrink[j]);
             }
             maximum = highest;
             for row in 0..count {
                 for j in 0..NV {
                     let at = scores.as_mut_ptr().add(row * width + j * V::LANES);
                     let weight = math::exp2_of_negative(V::load(at).sub(maximum[j]));
-                    total[j] = total[j].add(weight);
+                    share[j] = share[j].add(weight);
                     weight.store(at);
                 }
+            }
+            for j in 0..NV {
+                total[j] = total[j].mul_add(shrink[j], share[j]);
             }
 
             let mut channel = 0;
             while channel < HEAD {
                 let to = sums.as_mut_ptr().add(channel * width);
-                let mut tile = tile::load::<V, MR, NV>(to, width);
-                for row in &mut tile {
-                    for (element, shrink) in row.iter_mut().zip(&shrink) {
-                        *element = element.mul(*shrink);
+                let values = value.as_ptr().add(first * HEAD + channel);
+                let mut tile = tile::chain::<V, MR, NV>(count, values, HEAD, scores.as_ptr());
+                let before = tile::load::<V, MR, NV>(to, width);
+                for (row, before) in tile.iter_mut().zip(&before) {
+                    for ((element, before), shrink) in row.iter_mut().zip(before).zip(&shrink) {
+                        *element = before.mul_add(*shrink, *element);
                     }
                 }
-                let values = value.as_ptr().add(first * HEAD + channel);
-                tile::accumulate(count, values, HEAD, scores.as_ptr(), &mut tile);
                 tile::store(&tile, to, width);
                 channel += MR;
             }

@@ -52,7 +52,8 @@ pub(crate) fn softmax(instruction_set: InstructionSet, values: &mut [f32], width
         }
         // SAFETY: the kernel stays within the slice.
         unsafe { map_chunk(instruction_set, Function::Exp, row) };
-        let factor = 1.0 / row.iter().sum::<f32>();
+        // Of all patches: in f32 a sum of that many positive terms would lose a digit.
+        let factor = (1.0 / row.iter().map(|&value| f64::from(value)).sum::<f64>()) as f32;
         for value in row.iter_mut() {
             *value *= factor;
         }

@@ -29,9 +29,22 @@ pub(crate) struct Blocking {
     /// Row panels that one task works on: their activations should stay in the second-level
     /// cache.
     pub(crate) panels: usize,
-    /// Terms of the sum that are done before moving on to the next tile.
+    /// Terms of the sum that are done before moving on to the next tile: whole chains.
     pub(crate) depth: usize,
 }
+
+const _: () = {
+    let sets = [
+        InstructionSet::Avx512,
+        InstructionSet::Avx2,
+        InstructionSet::Portable,
+    ];
+    let mut i = 0;
+    while i < sets.len() {
+        assert!(Blocking::of(sets[i]).depth.is_multiple_of(tile::CHAIN));
+        i += 1;
+    }
+};
 
 impl Blocking {
     pub(crate) const fn of(instruction_set: InstructionSet) -> Self {

@@ -5,6 +5,7 @@ use crate::pointer::SharedMut;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{InstructionSet, Portable, Vector, kernel};
+use crate::tile::CHAIN;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -182,18 +183,29 @@ unsafe fn generic_columns<V: Vector, const MR: usize, const NV: usize>(
             let mut column = 0;
             while column + width <= count {
                 let mut sums = [[V::splat(0.0); NV]; MR];
-                for k in 0..depth {
-                    let line = b.add(k * step + column);
-                    let mut right = [V::splat(0.0); NV];
-                    for (j, right) in right.iter_mut().enumerate() {
-                        *right = V::load(line.add(j * V::LANES));
-                    }
-                    for (sums, row) in sums.iter_mut().zip(&rows) {
-                        let left = V::splat(*row.add(k));
-                        for (sum, right) in sums.iter_mut().zip(&right) {
-                            *sum = left.mul_add(*right, *sum);
+                let mut start = 0;
+                while start < depth {
+                    let end = depth.min(start + CHAIN);
+                    let mut chains = [[V::splat(0.0); NV]; MR];
+                    for k in start..end {
+                        let line = b.add(k * step + column);
+                        let mut right = [V::splat(0.0); NV];
+                        for (j, right) in right.iter_mut().enumerate() {
+                            *right = V::load(line.add(j * V::LANES));
+                        }
+                        for (chains, row) in chains.iter_mut().zip(&rows) {
+                            let left = V::splat(*row.add(k));
+                            for (chain, right) in chains.iter_mut().zip(&right) {
+                                *chain = left.mul_add(*right, *chain);
+                            }
                         }
                     }
+                    for (sums, chains) in sums.iter_mut().zip(&chains) {
+                        for (sum, chain) in sums.iter_mut().zip(chains) {
+                            *sum = sum.add(*chain);
+                        }
+                    }
+                    start = end;
                 }
                 for (i, sums) in sums.iter().enumerate().take(present) {
                     for (j, sum) in sums.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! eˣ, 2ˣ, erf, the sigmoid, GELU and QuickGELU over a dense grid of all f32, in f64.
+//! eˣ, 2ˣ, the sigmoid, GELU and QuickGELU over a dense grid of all f32, in f64.
 
 use super::{Expected, Random, assert_within, cases, each_set, on_threads};
 use crate::elementwise;
@@ -13,7 +13,6 @@ enum Function {
     Exp,
     /// For arguments up to 0.
     Exp2,
-    Erf,
     Sigmoid,
     Activate(Activation),
 }
@@ -33,7 +32,6 @@ unsafe fn generic_evaluate_all<V: Vector>(function: Function, values: &mut [f32]
             let y = match function {
                 Function::Exp => math::exp(x),
                 Function::Exp2 => math::exp2_of_negative(x),
-                Function::Erf => math::erf(x),
                 Function::Sigmoid => math::sigmoid(x),
                 Function::Activate(activation) => math::activate(activation, x),
             };
@@ -74,7 +72,6 @@ fn exact(function: Function, x: f64) -> f64 {
     match function {
         Function::Exp => x.exp(),
         Function::Exp2 => x.exp2(),
-        Function::Erf => erf(x),
         Function::Sigmoid => sigmoid(x),
         Function::Activate(Activation::Gelu) => {
             0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2))
@@ -93,9 +90,10 @@ fn allowed(function: Function, x: f64) -> f64 {
         Function::Exp => 1.5 * last_place(value) + 1.3e-38 * f64::from(x < -87.3),
         Function::Exp2 => 2.0 * last_place(value) + 1.2e-38 * f64::from(x < -126.0),
         Function::Sigmoid => 2.5 * last_place(value) + 6.2e-39 * f64::from(x < -88.0),
-        // Relative near 0, absolute where erf is near 1.
-        Function::Erf => 4.5e-7 * x.abs().min(1.0) + SUBNORMAL,
-        Function::Activate(Activation::Gelu) => 2.5e-7 * x.abs() + SUBNORMAL,
+        // Far below 0, where it is 0, its exponent is cut off.
+        Function::Activate(Activation::Gelu) => {
+            1.2e-7 * x.abs().min(1.0) + 0.5 * last_place(value) + 1e-31 * x.abs() + SUBNORMAL
+        }
         Function::Activate(Activation::QuickGelu) => 1.5e-7 * x.abs() + SUBNORMAL,
     }
 }
@@ -106,10 +104,9 @@ fn last_place(value: f64) -> f64 {
     f64::from(f32::from_bits(near.to_bits() + 1)) - f64::from(near)
 }
 
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 5] = [
     Function::Exp,
     Function::Exp2,
-    Function::Erf,
     Function::Sigmoid,
     Function::Activate(Activation::Gelu),
     Function::Activate(Activation::QuickGelu),
@@ -170,6 +167,26 @@ fn reference_erf_is_right() {
     }
 }
 
+/// The errors of GELU cancel out: what is left of them on average adds up over the blocks of a tower and
+/// shifts whole maps. Written with an erf that ends below 1, it was 4e-7 too low far from 0.
+#[test]
+fn gelu_is_not_shifted() {
+    const STEPS: i16 = 4096;
+    each_set(|set| {
+        for unit in -16_i16..16 {
+            let arguments: Vec<f32> = (0..STEPS)
+                .map(|i| f32::from(unit) + f32::from(i) / f32::from(STEPS))
+                .collect();
+            let found = evaluate(set, Function::Activate(Activation::Gelu), &arguments);
+            let errors = arguments.iter().zip(&found).map(|(&x, &found)| {
+                f64::from(found) - exact(Function::Activate(Activation::Gelu), f64::from(x))
+            });
+            let shift = errors.sum::<f64>() / f64::from(STEPS);
+            assert!(shift.abs() < 5e-8, "{shift:e} from {unit} on {set:?}");
+        }
+    });
+}
+
 /// Whatever lane it is in, and on both sides of it.
 #[test]
 fn nan_comes_out_as_nan_and_alone() {
@@ -218,9 +235,6 @@ fn infinities() {
     each_set(|set| {
         let ends = [f32::INFINITY, f32::NEG_INFINITY];
         let of = |function| evaluate(set, function, &ends);
-        let close = |found: f32, expected: f32| (found - expected).abs() < 2e-7;
-        let erf = of(Function::Erf);
-        assert!(close(erf[0], 1.0) && close(erf[1], -1.0), "{erf:?}");
         let sigmoid = of(Function::Sigmoid);
         assert!(sigmoid[0] == 1.0 && sigmoid[1] < 1e-37, "{sigmoid:?}");
         for activation in [Activation::Gelu, Activation::QuickGelu] {
