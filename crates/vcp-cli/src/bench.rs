@@ -10,7 +10,7 @@ use vcp_image::Photo;
 use vcp_predict::{Predictor, PredictorOptions};
 
 use crate::args::{BenchArgs, GeometryName};
-use crate::console;
+use crate::console::{self, Column};
 use crate::exit::{Exit, OrUsage};
 use crate::model::Choice;
 
@@ -98,9 +98,9 @@ pub(crate) fn run(arguments: BenchArgs) -> anyhow::Result<Exit> {
     highest_peak = highest_peak.max(peak());
     let report = report(&predictor, load, highest_peak, &times, timings);
     if arguments.json {
-        console::print_line(&serde_json::to_string(&report)?)?;
+        console::print_json(&report)?;
     } else {
-        console::print_bytes(text(&report).as_bytes())?;
+        console::print_text(&text(&report))?;
     }
     Ok(Exit::Done)
 }
@@ -140,13 +140,10 @@ fn serve(predictor: &Predictor, photo: &Photo) -> anyhow::Result<Exit> {
     for line in io::stdin().lock().lines() {
         line?;
         let times = time_image(predictor, photo)?;
-        console::print_line(
-            &serde_json::json!({
-                "image_ms": times.iter().sum::<f64>(),
-                "tower_ms": times[TOWER],
-            })
-            .to_string(),
-        )?;
+        console::print_json(&serde_json::json!({
+            "image_ms": times.iter().sum::<f64>(),
+            "tower_ms": times[TOWER],
+        }))?;
     }
     Ok(Exit::Done)
 }
@@ -242,9 +239,9 @@ fn text(report: &Report) -> String {
         report.tower_ms_median,
         report.gflops_tower,
         percent(report.tower_share_of_peak),
-        console::table(&["stage", "ms", "of the time"], stages),
+        console::table(&Column::of_figures(&["stage", "ms", "of the time"]), stages),
         console::table(
-            &["operation", "calls", "ms", "GFLOP/s", "of the best"],
+            &Column::of_figures(&["operation", "calls", "ms", "GFLOP/s", "of the best"]),
             operations
         ),
     )

@@ -13,6 +13,6 @@ pub(crate) fn run(arguments: &CompletionsArgs) -> anyhow::Result<Exit> {
     // Into memory first: the generators panic when their output breaks off.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "vcp-clip", &mut script);
-    console::print_bytes(&script)?;
+    console::print_raw(&script)?;
     Ok(Exit::Done)
 }

@@ -46,13 +46,13 @@ pub fn run(
     let parsed = match config::parse(arguments.into_iter().collect(), &environment) {
         Ok(parsed) => parsed,
         Err(ParseError::Clap(error)) => {
-            // Nothing is left to be said if the help cannot be printed.
-            let _ = error.print();
-            return if error.use_stderr() {
+            let exit = if error.use_stderr() {
                 Exit::Usage
             } else {
                 Exit::Done
             };
+            console::usage_error(error);
+            return exit;
         }
         Err(ParseError::Usage(error)) => {
             console::error(&error.into());

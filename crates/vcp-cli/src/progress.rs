@@ -1,6 +1,5 @@
 //! The bar on standard error, where that is a terminal.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -15,7 +14,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(count: Option<usize>, quiet: bool) -> Self {
         let bar = match count {
-            _ if quiet || !std::io::stderr().is_terminal() => ProgressBar::hidden(),
+            _ if quiet || !console::is_watched() => ProgressBar::hidden(),
             Some(count) => ProgressBar::new(count as u64).with_style(console::bar_style(
                 "{pos} of {len} [{bar:30}] {elapsed} gone, {eta} left{msg}",
             )),

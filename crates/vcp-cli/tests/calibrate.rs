@@ -466,9 +466,12 @@ fn wrong_usage_is_explained_before_any_work() {
         (&[][..], "No photos are given"),
         (&["good", "--out", "it.txt"], "must end in .json"),
         (&["good", "--out", "there.json"], "--force"),
-        (&["good", "--confidence", "1"], "--confidence takes"),
+        (&["good", "--confidence", "1"], "above 0 and below 1"),
         (&["good", "--false-alarms-per-image", "0"], "above 0"),
-        (&["good", "--false-alarms-per-pixel", "1"], "at least 0"),
+        (
+            &["good", "--false-alarms-per-pixel", "1"],
+            "from 0 to below 1",
+        ),
         (
             &["--normal", "good", "--target-recall", "0.9"],
             "--anomalous",

@@ -148,7 +148,7 @@ fn synthetic_images_are_a_data_set() {
     workplace
         .run(&["data", "synth", "--size", "8", "--out", "tiny"])
         .ends_with(2)
-        .says("32..=2048");
+        .says("from 32 to 2048");
     assert!(!workplace.path("tiny").exists());
 }
 

@@ -339,7 +339,7 @@ fn what_cannot_be_is_refused() {
             "--split takes train, validation, test or all",
         ),
         (&["--patience", "2"], "--val-share or --val-dataset"),
-        (&["--dropout", "1"], "dropped of prompts is 1"),
+        (&["--dropout", "1"], "from 0 to below 1"),
         (
             &["--noise-variance", "3"],
             "--noise-variance takes two numbers",

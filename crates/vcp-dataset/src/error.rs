@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// The folder does not look like the layout that was asked for.
     #[error(
-        "{} does not hold a data set of the layout '{layout}': {found}. Expected is:\n{expected}", root.display()
+        "{} does not hold a data set of the layout '{layout}': {found}. Expected is:{}", root.display(), indented(expected)
     )]
     Layout {
         /// The layout's name.
@@ -188,6 +188,11 @@ impl fmt::Display for Mismatch {
             }
         })
     }
+}
+
+/// Each line on one of its own, moved in.
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("\n  {line}")).collect()
 }
 
 fn at_line(line: Option<u64>) -> String {

@@ -102,14 +102,16 @@ impl Iterator for Batches {
 
 fn batch(examples: &dyn Examples, size: usize, position: Position) -> Result<Batch, Error> {
     let first = position.batch * size;
+    let last = first.saturating_add(size).min(examples.count());
+    let count = last.saturating_sub(first);
     let mut batch = Batch {
         position,
-        names: Vec::with_capacity(size),
+        names: Vec::with_capacity(count),
         pixels: Vec::new(),
         truth: Vec::new(),
-        keys: Vec::with_capacity(size),
+        keys: Vec::with_capacity(count),
     };
-    for index in first..(first + size).min(examples.count()) {
+    for index in first..last {
         let example = examples.example(position.epoch, index)?;
         batch.names.push(example.name);
         batch.pixels.extend_from_slice(&example.pixels);

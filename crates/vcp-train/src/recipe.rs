@@ -133,16 +133,29 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// The largest batch.
+    pub const MOST_BATCH: usize = 4096;
+
+    /// Most epochs.
+    pub const MOST_EPOCHS: usize = 100_000;
+
     /// Refuses what makes no sense.
     ///
     /// # Errors
     /// [`Error::Recipe`] with a sentence about the first such value.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |sentence: String| Err(Error::Recipe(sentence));
-        if self.epochs == 0 || self.batch_size == 0 {
-            return refuse(
-                "A training takes at least one epoch, and a batch one image.".to_owned(),
-            );
+        for (name, found, most) in [
+            ("number of epochs", self.epochs, Self::MOST_EPOCHS),
+            (
+                "number of images in a batch",
+                self.batch_size,
+                Self::MOST_BATCH,
+            ),
+        ] {
+            if !(1..=most).contains(&found) {
+                return refuse(format!("The {name} is {found}; expected 1 to {most}."));
+            }
         }
         let positive = [
             ("learning rate", self.learning_rate),

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs};
+use super::{ChoiceArgs, ConfigArgs, numbers};
 
 /// Time the model on this machine, stage by stage.
 ///
@@ -21,12 +21,12 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Worker threads [default: all cores].
-    #[arg(long, value_name = "N")]
+    /// Worker threads, from 1 to 256 [default: all cores].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Images to time, after one that is not counted.
-    #[arg(long, value_name = "N", default_value = "5")]
+    /// Images to time, from 1 to 100000, after one that is not counted.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = numbers::count(100_000))]
     pub(crate) repeat: NonZeroUsize,
 
     /// Print one JSON object instead of a table.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
+use super::numbers::{self, within};
 use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
 
 /// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
@@ -21,7 +22,10 @@ pub(crate) struct CalibrateArgs {
     /// Photos without defects: files, folders, patterns such as 'good/*.png', or - to read paths
     /// from standard input, one per line. At least 10 different ones; 59 to say with 95 %
     /// confidence that at most 5 % of the good photos to come will be reported.
-    #[arg(value_name = "INPUT", conflicts_with_all = ["normal", "anomalous", "masks", "dataset", "root"])]
+    #[arg(
+        value_name = "INPUT",
+        conflicts_with_all = ["normal", "anomalous", "masks", "dataset", "root"]
+    )]
     pub(crate) inputs: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -113,13 +117,23 @@ pub(crate) struct CalibrateArgs {
 
     /// Share of the good photos that may be reported, above 0 and below 1 [default: 0.05]. Given
     /// with bad photos, the thresholds come from the good ones nevertheless.
-    #[arg(long, value_name = "SHARE", help_heading = "Thresholds")]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = within(numbers::BETWEEN_0_AND_1),
+        help_heading = "Thresholds"
+    )]
     pub(crate) false_alarms_per_image: Option<f64>,
 
-    /// Share of its pixels that may be marked in a good photo, at least 0 and below 1 [default:
+    /// Share of its pixels that may be marked in a good photo, from 0 to below 1 [default:
     /// 0.001]. The share of good photos in which more are marked is held as
     /// --false-alarms-per-image holds that of the photos reported.
-    #[arg(long, value_name = "SHARE", help_heading = "Thresholds")]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = within(0.0_f64..1.0),
+        help_heading = "Thresholds"
+    )]
     pub(crate) false_alarms_per_pixel: Option<f64>,
 
     /// How sure it should be that the thresholds keep to these shares, above 0 and below 1.
@@ -127,15 +141,17 @@ pub(crate) struct CalibrateArgs {
         long,
         value_name = "PROBABILITY",
         default_value_t = 0.95,
+        value_parser = within(numbers::BETWEEN_0_AND_1),
         help_heading = "Thresholds"
     )]
     pub(crate) confidence: f64,
 
     /// Choose the largest thresholds that at least this share of the bad photos, and of the pixels
-    /// in their masks, reaches.
+    /// in their masks, reaches; above 0 and up to 1.
     #[arg(
         long,
         value_name = "SHARE",
+        value_parser = within(numbers::ABOVE_0_TO_1),
         conflicts_with_all = ["inputs", "false_alarms_per_image", "false_alarms_per_pixel"],
         help_heading = "Thresholds"
     )]
@@ -167,11 +183,12 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, help_heading = "Photos")]
     pub(crate) no_orientation: bool,
 
-    /// Refuse photos of more pixels than this, before they are decoded.
+    /// Refuse photos of more pixels than this, before they are decoded; from 1 to 100000000000.
     #[arg(
         long,
         value_name = "PIXELS",
         default_value_t = 200_000_000,
+        value_parser = within(numbers::PIXELS),
         help_heading = "Photos"
     )]
     pub(crate) max_pixels: u64,
@@ -196,8 +213,8 @@ pub(crate) struct CalibrateArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 
-    /// Threads that compute [default: one per processor core].
-    #[arg(long, value_name = "N")]
+    /// Threads that compute, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Print neither progress nor notes.

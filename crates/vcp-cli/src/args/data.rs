@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::numbers::{self, within};
 use super::{BitsName, ConfigArgs};
 
 /// Check, convert, describe and make data sets.
@@ -80,11 +81,12 @@ pub(crate) struct DatasetArgs {
     #[arg(long, help_heading = "Data")]
     pub(crate) split_by_object: bool,
 
-    /// Refuse images of more pixels than this, before they are decoded.
+    /// Refuse images of more pixels than this, before they are decoded; from 1 to 100000000000.
     #[arg(
         long,
         value_name = "PIXELS",
         default_value_t = 200_000_000,
+        value_parser = within(numbers::PIXELS),
         help_heading = "Data"
     )]
     pub(crate) max_pixels: u64,
@@ -128,8 +130,8 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Threads that decode [default: one per processor core].
-    #[arg(long, value_name = "N")]
+    /// Threads that decode, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Do not show progress.
@@ -160,8 +162,8 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
-    /// Threads that decode and write [default: one per processor core].
-    #[arg(long, value_name = "N")]
+    /// Threads that decode and write, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Do not show progress.
@@ -205,8 +207,8 @@ pub(crate) struct SynthArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
-    /// Number of images; about half of them are clean.
-    #[arg(long, value_name = "N", default_value = "100")]
+    /// Number of images, from 1 to 1000000; about half of them are clean.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = numbers::count(1_000_000))]
     pub(crate) count: NonZeroUsize,
 
     /// Width and height of the images in pixels, from 32 to 2048.
@@ -214,20 +216,26 @@ pub(crate) struct SynthArgs {
         long,
         value_name = "PIXELS",
         default_value_t = 256,
-        value_parser = clap::value_parser!(u16).range(32..=2048)
+        value_parser = within(32_u16..=2048)
     )]
     pub(crate) size: u16,
 
-    /// The first image's seed; each further image has the next one. The same seed gives the same image.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    /// The first image's seed, from 0 to 9223372036854775807; each further image has the next one. The
+    /// same seed gives the same image.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        value_parser = within(numbers::SEEDS)
+    )]
     pub(crate) seed: u64,
 
     /// Also write sheet.png: the first 96 images in a grid, with lines around the defects.
     #[arg(long)]
     pub(crate) sheet: bool,
 
-    /// Threads that make images [default: one per processor core].
-    #[arg(long, value_name = "N")]
+    /// Threads that make images, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Do not show progress.

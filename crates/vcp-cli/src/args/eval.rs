@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::numbers::{self, within};
 use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs, Format, TilingArgs};
 
 /// Evaluate a model on data sets as they were downloaded, by the official protocol.
@@ -14,7 +15,7 @@ use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs, Format, TilingArgs}
 ///
 /// Maps are 0.2 times branch 1 plus 0.8 times branch 2 (unless the model brings other shares),
 /// smoothed, and scaled to 0..1 over each category; so are image scores. Images are taken as they
-/// are stored: like the official code, and unlike `segment`, eval does not look at their EXIF
+/// are stored: like the official test, and unlike `segment`, eval does not look at their EXIF
 /// orientation unless --orientation says so.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
@@ -33,8 +34,14 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) split: String,
 
-    /// At most so many images of each category, spread evenly over its list: for a quick look.
-    #[arg(long, value_name = "N", help_heading = "Data")]
+    /// At most so many images of each category, from 1 to 1000000000, spread evenly over its list: for a
+    /// quick look.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = numbers::count(1_000_000_000),
+        help_heading = "Data"
+    )]
     pub(crate) limit: Option<NonZeroUsize>,
 
     #[command(flatten)]
@@ -47,54 +54,65 @@ pub(crate) struct EvalArgs {
         value_name = "A,B",
         value_delimiter = ',',
         allow_hyphen_values = true,
+        value_parser = numbers::share(),
         help_heading = "Protocol"
     )]
     pub(crate) blend: Vec<f32>,
 
-    /// Standard deviation in pixels of the Gaussian that smooths maps; 0 for none.
+    /// Standard deviation in pixels of the Gaussian that smooths maps, from 0 to 1000; 0 for none.
     #[arg(
         long,
         value_name = "PIXELS",
         default_value_t = 8.0,
+        value_parser = within(0.0_f32..=1000.0),
         help_heading = "Protocol"
     )]
     pub(crate) smoothing: f32,
 
-    /// How many of a branch's largest pixels make the image score [default: 2000 at 518 px, as the
-    /// official code; at other image sizes in proportion to the area, as everywhere].
-    #[arg(long, value_name = "N", help_heading = "Protocol")]
+    /// How many of a branch's largest pixels make the image score, from 1 to 16777216 [default: 2000 at
+    /// 518 px, as the official code; at other image sizes in proportion to the area, as everywhere].
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = numbers::count(16_777_216),
+        help_heading = "Protocol"
+    )]
     pub(crate) score_pixels: Option<NonZeroUsize>,
 
-    /// Both AUPRO figures end at this false-positive rate.
+    /// Both AUPRO figures end at this false-positive rate, above 0 and up to 1.
     #[arg(
         long,
         value_name = "RATE",
         default_value_t = 0.3,
+        value_parser = within(numbers::ABOVE_0_TO_1),
         help_heading = "Protocol"
     )]
     pub(crate) aupro_limit: f64,
 
-    /// Evenly spaced thresholds of the official AUPRO.
+    /// Evenly spaced thresholds of the official AUPRO, from 1 to 1000000.
     #[arg(
         long,
         value_name = "N",
         default_value_t = 200,
+        value_parser = within(1_usize..=1_000_000),
         help_heading = "Protocol"
     )]
     pub(crate) aupro_steps: usize,
 
-    /// Bounds of the false-positive rate between which AUPIMO is taken.
+    /// Bounds of the false-positive rate between which AUPIMO is taken, each above 0 and up to 1.
     #[arg(
         long,
         value_name = "LO,HI",
         value_delimiter = ',',
         default_value = "1e-5,1e-4",
+        value_parser = within(numbers::ABOVE_0_TO_1),
         help_heading = "Protocol"
     )]
     pub(crate) aupimo_bounds: Vec<f64>,
 
-    /// Turn images as their EXIF data say, as `segment` does and the official code does not. Masks
-    /// are turned by their own data only.
+    /// Turn images as their EXIF data say, as `segment` does and the official test does not (the
+    /// official converter, which writes what that reads, does turn them). Masks are turned by their
+    /// own data only.
     #[arg(long, help_heading = "Protocol")]
     pub(crate) orientation: bool,
 
@@ -157,8 +175,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 
-    /// Threads that compute [default: one per processor core].
-    #[arg(long, value_name = "N")]
+    /// Threads that compute, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Print neither progress nor notes.
@@ -172,8 +190,9 @@ pub(crate) struct EvalArgs {
 /// A kind of file written for each image of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum EvalSave {
-    /// strips/DATASET/IMAGE.png: photo, truth, map and thresholded map side by side, as the official
-    /// code draws them.
+    /// strips/DATASET/IMAGE.png: photo, truth, map and thresholded map side by side. The official code
+    /// draws the same four, but scales the colours to each picture and marks what is above the
+    /// threshold; here colours compare between pictures, and what reaches the threshold is marked.
     Strips,
     /// maps/DATASET/IMAGE.map.npy, .branch1.npy and .branch2.npy: the maps that `segment` gives too.
     Npy,

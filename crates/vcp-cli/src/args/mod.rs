@@ -8,6 +8,7 @@ mod data;
 mod device;
 mod eval;
 mod model;
+mod numbers;
 mod photos;
 #[cfg(feature = "train")]
 mod pretrain;
@@ -98,7 +99,8 @@ pub(crate) struct CompletionsArgs {
 /// On/off options take an optional value here, so that the command line can also undo what the
 /// environment or a file says: `--quiet` and `--quiet=true` turn it on, `--quiet=false` off.
 pub(crate) fn command() -> clap::Command {
-    with_switch_values(Arguments::command())
+    // clap would otherwise take the name in its messages from the caller.
+    with_switch_values(Arguments::command().bin_name("vcp-clip"))
 }
 
 fn with_switch_values(command: clap::Command) -> clap::Command {
@@ -126,5 +128,24 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         super::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        fn check(command: &mut clap::Command) {
+            for help in [command.render_help(), command.render_long_help()] {
+                for line in help.to_string().lines() {
+                    assert!(
+                        line.chars().count() <= 100,
+                        "{}: {line}",
+                        command.get_name()
+                    );
+                }
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut command = super::command();
+        command.build();
+        check(&mut command);
     }
 }

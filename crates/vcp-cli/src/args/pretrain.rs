@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use vcp_train::Recipe;
 
+use super::numbers::{self, within};
 use super::{ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
 /// Train a small model from random weights, on pictures that are made up.
@@ -24,150 +26,217 @@ pub(crate) struct PretrainArgs {
     #[arg(long, value_name = "BUNDLE", help_heading = "Model")]
     pub(crate) from: Option<PathBuf>,
 
-    /// Side of the square pictures, in pixels.
+    /// Side of the square pictures, in pixels, from 1 to 4096.
     #[arg(
         long,
         value_name = "PIXELS",
         default_value_t = 144,
-        help_heading = "Model"
+        help_heading = "Model",
+        value_parser = within(1_usize..=4096)
     )]
     pub(crate) image_size: usize,
 
-    /// Side of a patch in pixels.
+    /// Side of a patch in pixels, from 1 to 1024.
     #[arg(
         long,
         value_name = "PIXELS",
         default_value_t = 8,
-        help_heading = "Model"
+        help_heading = "Model",
+        value_parser = within(1_usize..=1024)
     )]
     pub(crate) patch: usize,
 
-    /// Channels of the vision tower, a multiple of 64.
-    #[arg(long, value_name = "N", default_value_t = 192, help_heading = "Model")]
+    /// Channels of the vision tower, from 64 to 2048, a multiple of 64.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 192,
+        help_heading = "Model",
+        value_parser = within(64_usize..=2048)
+    )]
     pub(crate) width: usize,
 
-    /// Blocks of the vision tower.
-    #[arg(long, value_name = "N", default_value_t = 6, help_heading = "Model")]
+    /// Blocks of the vision tower, from 1 to 64.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 6,
+        help_heading = "Model",
+        value_parser = within(1_usize..=64)
+    )]
     pub(crate) layers: usize,
 
-    /// Channels of the text tower and of what both towers are compared in, a multiple of 64.
-    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Model")]
+    /// Channels of the text tower and of what both towers are compared in, from 64 to 2048, a multiple of
+    /// 64.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        help_heading = "Model",
+        value_parser = within(64_usize..=2048)
+    )]
     pub(crate) text_width: usize,
 
-    /// Blocks of the text tower.
-    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Model")]
+    /// Blocks of the text tower, from 1 to 64.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        help_heading = "Model",
+        value_parser = within(1_usize..=64)
+    )]
     pub(crate) text_layers: usize,
 
-    /// Vision blocks whose output is used, counted from 1.
+    /// Vision blocks whose output is used, counted from 1 to 64.
     #[arg(
         long,
         value_name = "BLOCK,…",
         value_delimiter = ',',
         default_value = "2,4,6",
-        help_heading = "Model"
+        help_heading = "Model",
+        value_parser = within(1_usize..=64)
     )]
     pub(crate) taps: Vec<usize>,
 
     #[command(flatten)]
     pub(crate) data: DatasetArgs,
 
-    /// Share of the images that are photos from the data sets.
+    /// Share of the images that are photos from the data sets, from 0 to 1.
     #[arg(
         long,
         value_name = "SHARE",
         default_value_t = 0.2,
-        help_heading = "Data"
+        help_heading = "Data",
+        value_parser = within(0.0_f64..=1.0)
     )]
     pub(crate) photos: f64,
 
-    /// Epochs.
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Recipe")]
+    /// Epochs, from 1 to 100000.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20,
+        help_heading = "Recipe",
+        value_parser = within(1..=Recipe::MOST_EPOCHS)
+    )]
     pub(crate) epochs: usize,
 
-    /// Images in an epoch.
+    /// Images in an epoch, from 1 to 100000000.
     #[arg(
         long,
         value_name = "N",
         default_value = "2000",
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = numbers::count(100_000_000)
     )]
     pub(crate) epoch_images: NonZeroUsize,
 
-    /// Images in a step.
-    #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Recipe")]
+    /// Images in a step, from 1 to 4096.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        help_heading = "Recipe",
+        value_parser = within(1_usize..=Recipe::MOST_BATCH)
+    )]
     pub(crate) batch_size: usize,
 
-    /// Largest learning rate: it rises to this in --warm-up steps and falls along half a cosine.
+    /// Largest learning rate, from 0 to 10: it rises to this in --warm-up steps and falls along half a
+    /// cosine.
     #[arg(
         long,
         value_name = "RATE",
         default_value_t = 1e-3,
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = within(0.0_f32..=10.0)
     )]
     pub(crate) learning_rate: f32,
 
-    /// Steps in which the learning rate rises from 0.
+    /// Steps in which the learning rate rises to its full size, from 0 to 1000000000.
     #[arg(
         long,
         value_name = "STEPS",
         default_value_t = 200,
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = within(0_u64..=1_000_000_000)
     )]
     pub(crate) warm_up: u64,
 
-    /// Share of each matrix that is taken off it per step, times the learning rate.
+    /// Share of each matrix that is taken off it per step, times the learning rate; from 0 to
+    /// 100.
     #[arg(
         long,
         value_name = "SHARE",
         default_value_t = 0.05,
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = within(0.0_f32..=100.0)
     )]
     pub(crate) weight_decay: f32,
 
-    /// Share of the steps after which the official losses on pixels, and --image-loss, join the loss on
-    /// patches.
+    /// Share of the steps, from 0 to 1, after which the official losses on pixels, and --image-loss,
+    /// join the loss on patches.
     #[arg(
         long,
         value_name = "SHARE",
         default_value_t = 0.5,
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = numbers::share()
     )]
     pub(crate) pixels_from: f32,
 
-    /// How much more a defect counts than its absence in the loss on patches.
+    /// How much more a defect counts than its absence in the loss on patches, from 0 to 1000.
     #[arg(
         long,
         value_name = "TIMES",
         default_value_t = 4.0,
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = within(0.0_f32..=1000.0)
     )]
     pub(crate) defect_weight: f32,
 
-    /// Weight of a cross-entropy of the image score, which is to make it tell whole pictures apart.
-    /// It joins when --pixels-from says.
+    /// Weight of a cross-entropy of the image score, from 0 to 1000, which is to make it tell whole
+    /// pictures apart. It joins when --pixels-from says.
     #[arg(
         long,
         value_name = "WEIGHT",
         default_value_t = 0.0,
-        help_heading = "Recipe"
+        help_heading = "Recipe",
+        value_parser = within(0.0_f32..=1000.0)
     )]
     pub(crate) image_loss: f32,
 
-    /// From which weights, pictures and their order follow.
-    #[arg(long, value_name = "N", default_value_t = 333, help_heading = "Recipe")]
+    /// From which weights, pictures and their order follow; from 0 to 9223372036854775807.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 333,
+        help_heading = "Recipe",
+        value_parser = within(numbers::SEEDS)
+    )]
     pub(crate) seed: u64,
 
-    /// Besides, write average.safetensors: the mean of the weights of so many last epochs.
-    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    /// Besides, write average.safetensors: the mean of the weights of so many last epochs, from
+    /// 0 to 100000.
+    #[arg(
+        long,
+        value_name = "EPOCHS",
+        default_value_t = 0,
+        value_parser = within(0_usize..=100_000)
+    )]
     pub(crate) average: usize,
 
-    /// Save the state after so many steps, or a minute if these take longer, besides at the end of every
-    /// epoch.
-    #[arg(long, value_name = "STEPS", default_value_t = 100)]
+    /// Save the state after so many steps, from 0 to 1000000000, or a minute if these take longer,
+    /// besides at the end of every epoch; 0 for never.
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 100,
+        value_parser = within(0_u64..=1_000_000_000)
+    )]
     pub(crate) save_every: u64,
 
-    /// Threads that make pictures.
-    #[arg(long, value_name = "N", default_value = "1")]
+    /// Threads that make pictures, from 1 to 64.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = numbers::count(64))]
     pub(crate) workers: NonZeroUsize,
 
     /// Begin anew although --out holds a run.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::numbers::{self, within};
 use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
 
 /// Find defects in photos: a score, regions and maps for each.
@@ -48,25 +49,38 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) format: Format,
 
-    /// Values at the two ends of the colour scale of heat maps and overlays [default: the
-    /// model's calibration, else 0,1].
+    /// Values at the two ends of the colour scale of heat maps and overlays, each from -1000 to 1000
+    /// [default: the model's calibration, else 0,1].
     #[arg(
         long,
         value_name = "LO,HI",
         value_delimiter = ',',
         allow_negative_numbers = true,
+        value_parser = within(numbers::VALUES),
         help_heading = "Results"
     )]
     pub(crate) range: Vec<f32>,
 
-    /// Pixels at or above this value belong to defect regions and masks [default: the model's
-    /// calibration, else 0.5].
-    #[arg(long, value_name = "VALUE", help_heading = "Results")]
+    /// Pixels at or above this value, from -1000 to 1000, belong to defect regions and masks [default:
+    /// the model's calibration, else 0.5].
+    #[arg(
+        long,
+        value_name = "VALUE",
+        allow_negative_numbers = true,
+        value_parser = within(numbers::VALUES),
+        help_heading = "Results"
+    )]
     pub(crate) pixel_threshold: Option<f32>,
 
-    /// Photos with a score at or above this value are anomalous [default: the model's
-    /// calibration, else 0.5].
-    #[arg(long, value_name = "VALUE", help_heading = "Results")]
+    /// Photos with a score at or above this value, from -1000 to 1000, are anomalous [default: the
+    /// model's calibration, else 0.5].
+    #[arg(
+        long,
+        value_name = "VALUE",
+        allow_negative_numbers = true,
+        value_parser = within(numbers::VALUES),
+        help_heading = "Results"
+    )]
     pub(crate) score_threshold: Option<f32>,
 
     /// Take thresholds and colour scale from this file, which `vcp-clip calibrate` wrote, instead of
@@ -91,11 +105,12 @@ pub(crate) struct SegmentArgs {
     #[arg(long, help_heading = "Photos")]
     pub(crate) no_orientation: bool,
 
-    /// Refuse photos of more pixels than this, before they are decoded.
+    /// Refuse photos of more pixels than this, before they are decoded; from 1 to 100000000000.
     #[arg(
         long,
         value_name = "PIXELS",
         default_value_t = 200_000_000,
+        value_parser = within(numbers::PIXELS),
         help_heading = "Photos"
     )]
     pub(crate) max_pixels: u64,
@@ -120,8 +135,8 @@ pub(crate) struct SegmentArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 
-    /// Threads that compute [default: one per processor core].
-    #[arg(long, value_name = "N")]
+    /// Threads that compute, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Print neither progress nor notes.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::numbers::within;
+
 /// Where options may stand besides the command line.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -25,7 +27,12 @@ pub(crate) struct CacheArgs {
 pub(crate) struct ChoiceArgs {
     /// A bundle: its path, the name of a pulled one (visa, mvtec), or built-in, the small one that
     /// comes with the program [default: built-in; for bench, random weights].
-    #[arg(long, help_heading = "Model", value_name = "BUNDLE", conflicts_with_all = ["clip", "checkpoint"])]
+    #[arg(
+        long,
+        help_heading = "Model",
+        value_name = "BUNDLE",
+        conflicts_with_all = ["clip", "checkpoint"]
+    )]
     pub(crate) model: Option<PathBuf>,
 
     /// CLIP weights: an OpenAI archive such as ViT-L-14-336px.pt, a safetensors or torch.save file, or
@@ -47,19 +54,25 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) checkpoint: Option<PathBuf>,
 
-    /// Vision blocks whose output is used, counted from 1 [default: the bundle's, else
-    /// spread evenly: 6,12,18,24 for ViT-L].
+    /// Vision blocks whose output is used, counted from 1 to 1024 [default: the bundle's, else spread
+    /// evenly: 6,12,18,24 for ViT-L].
     #[arg(
         long,
         help_heading = "Model",
         value_name = "BLOCK,…",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = within(1_usize..=1024)
     )]
     pub(crate) taps: Vec<usize>,
 
-    /// Side in pixels to which photos are resized, up to 4096; what lies beyond the last whole patch is not
-    /// looked at [default: the bundle's, else 518, or 37 patches where these are fewer].
-    #[arg(long, help_heading = "Model", value_name = "PIXELS")]
+    /// Side in pixels to which photos are resized, from 1 to 4096; what lies beyond the last whole
+    /// patch is not looked at [default: the bundle's, else 518, or 37 patches where these are fewer].
+    #[arg(
+        long,
+        help_heading = "Model",
+        value_name = "PIXELS",
+        value_parser = within(1_usize..=4096)
+    )]
     pub(crate) image_size: Option<usize>,
 
     /// Describes a good product; must contain <|class|>, which stands for the product.

@@ -4,22 +4,30 @@ use clap::Args;
 use vcp_checkpoint::bounds;
 use vcp_predict::tiling::Tiling;
 
+use super::numbers::{self, within};
 use crate::exit::{OrUsage, usage};
 
 /// How large photos are cut into windows.
 #[derive(Debug, Args)]
 pub(crate) struct TilingArgs {
     /// Look at photos in windows of this many pixels a side instead of whole, so that small defects
-    /// of large photos are found; the image size of the model (518) shows it every pixel. From 16
-    /// to 262144.
-    #[arg(long, value_name = "PIXELS", help_heading = "Large photos")]
+    /// of large photos are found; the image size of the model (518) shows it every pixel. From 16 to
+    /// 262144.
+    // On fewer pixels a side there is nothing to see, but as many windows as pixels to look at.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        value_parser = within(bounds::TILE),
+        help_heading = "Large photos"
+    )]
     pub(crate) tile: Option<usize>,
 
-    /// Let neighbouring windows share at least this part of their side, up to 0.95 [default: 0.25].
+    /// Let neighbouring windows share at least this part of their side, from 0 to 0.95 [default: 0.25].
     #[arg(
         long,
         value_name = "SHARE",
         allow_negative_numbers = true,
+        value_parser = within(0.0_f64..=0.95),
         help_heading = "Large photos"
     )]
     pub(crate) overlap: Option<f64>,
@@ -30,6 +38,7 @@ pub(crate) struct TilingArgs {
         long,
         value_name = "SHARE",
         allow_negative_numbers = true,
+        value_parser = numbers::share(),
         help_heading = "Large photos"
     )]
     pub(crate) global_weight: Option<f32>,
@@ -50,19 +59,6 @@ impl TilingArgs {
             }
             return Ok(None);
         };
-        if !bounds::TILE.contains(&tile) {
-            return Err(usage(format!(
-                "--tile {tile} is too {}: windows have {} to {} pixels a side, and the image size of \
-                 the model (518) shows it every pixel.",
-                if tile < *bounds::TILE.start() {
-                    "small"
-                } else {
-                    "large"
-                },
-                bounds::TILE.start(),
-                bounds::TILE.end()
-            )));
-        }
         let (overlap, global) = (self.overlap, self.global_weight);
         Tiling::new(tile, overlap.unwrap_or(OVERLAP), global.unwrap_or(0.0))
             .or_usage()

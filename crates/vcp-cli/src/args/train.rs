@@ -1,11 +1,14 @@
 //! Arguments of `vcp-clip train`.
 
 use std::num::NonZeroUsize;
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use vcp_train::Recipe;
 
 use super::data::OrientationArgs;
+use super::numbers::{self, within};
 use super::{ChoiceArgs, ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
 /// Train VCP-CLIP as the paper does.
@@ -46,13 +49,25 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Context vectors that take the place of the product's name; with --clip alone.
-    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Model")]
+    /// Context vectors that take the place of the product's name, from 1 to 64; with --clip alone.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        help_heading = "Model",
+        value_parser = within(1_usize..=64)
+    )]
     pub(crate) context_vectors: usize,
 
-    /// Prompt rows in each block of the text tower, 0 for none (the official code's
+    /// Prompt rows in each block of the text tower, from 0 to 64; 0 for none (the official code's
     /// --total_d_layer_len 0); with --clip alone.
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Model")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        help_heading = "Model",
+        value_parser = within(0_usize..=64)
+    )]
     pub(crate) deep_prompts: usize,
 
     #[command(flatten)]
@@ -65,22 +80,33 @@ pub(crate) struct TrainArgs {
     pub(crate) validation: ValidationArgs,
 
     /// Besides, write average.pth and average.safetensors: the mean of the weights of so many last
-    /// epochs.
-    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    /// epochs, from 0 to 100000.
+    #[arg(
+        long,
+        value_name = "EPOCHS",
+        default_value_t = 0,
+        value_parser = within(0_usize..=100_000)
+    )]
     pub(crate) average: usize,
 
     /// Keep what the vision tower sees in images that come again unchanged, in at most so many
-    /// gigabytes of memory, with --augment none. On the CPU, this changes nothing but the time.
-    #[arg(long, value_name = "GB", default_value_t = 0.0)]
+    /// gigabytes of memory, from 0 to 65536, with --augment none. On the CPU, this changes nothing but
+    /// the time.
+    #[arg(long, value_name = "GB", default_value_t = 0.0, value_parser = within(0.0_f64..=65536.0))]
     pub(crate) feature_cache: f64,
 
-    /// Save the state after so many steps, or a minute if these take longer, besides at the end of every
-    /// epoch; 0 for never.
-    #[arg(long, value_name = "STEPS", default_value_t = 100)]
+    /// Save the state after so many steps, from 0 to 1000000000, or a minute if these take longer,
+    /// besides at the end of every epoch; 0 for never.
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 100,
+        value_parser = within(0_u64..=1_000_000_000)
+    )]
     pub(crate) save_every: u64,
 
-    /// Threads that prepare images.
-    #[arg(long, value_name = "N", default_value = "1")]
+    /// Threads that prepare images, from 1 to 64.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = numbers::count(64))]
     pub(crate) workers: NonZeroUsize,
 
     #[command(flatten)]
@@ -102,20 +128,26 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct RecipeArgs {
-    /// Times that all images are seen.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    /// Times that all images are seen, from 1 to 100000.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = within(1..=Recipe::MOST_EPOCHS))]
     pub(crate) epochs: usize,
 
-    /// Images in a step.
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    /// Images in a step, from 1 to 4096.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        value_parser = within(1_usize..=Recipe::MOST_BATCH)
+    )]
     pub(crate) batch_size: usize,
 
-    /// Learning rate of all but the temperatures [default: 4e-5; 2e-5 if all data sets are mvtec].
-    #[arg(long, value_name = "RATE")]
+    /// Learning rate of all but the temperatures, from 0 to 10 [default: 4e-5; 2e-5 if all data sets
+    /// are mvtec].
+    #[arg(long, value_name = "RATE", value_parser = within(0.0_f32..=10.0))]
     pub(crate) learning_rate: Option<f32>,
 
-    /// Learning rate of both temperatures.
-    #[arg(long, value_name = "RATE", default_value_t = 0.01)]
+    /// Learning rate of both temperatures, from 0 to 10.
+    #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = within(0.0_f32..=10.0))]
     pub(crate) temperature_learning_rate: f32,
 
     /// Leave both temperatures as they are: the same as --temperature-learning-rate 0.
@@ -131,52 +163,96 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "NAME", value_enum, default_value = "constant")]
     pub(crate) schedule: ScheduleName,
 
-    /// Steps in which the learning rate rises from 0.
-    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    /// Steps in which the learning rate rises to its full size, from 0 to 1000000000.
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 0,
+        value_parser = within(0_u64..=1_000_000_000)
+    )]
     pub(crate) warm_up: u64,
 
-    /// Adam's first beta.
-    #[arg(long, value_name = "BETA", default_value_t = 0.5)]
+    /// Adam's first beta, from 0 to below 1.
+    #[arg(long, value_name = "BETA", default_value_t = 0.5, value_parser = within(0.0_f32..1.0))]
     pub(crate) beta1: f32,
 
-    /// Adam's second beta.
-    #[arg(long, value_name = "BETA", default_value_t = 0.999)]
+    /// Adam's second beta, from 0 to below 1.
+    #[arg(long, value_name = "BETA", default_value_t = 0.999, value_parser = within(0.0_f32..1.0))]
     pub(crate) beta2: f32,
 
-    /// Adam's epsilon.
-    #[arg(long, value_name = "EPSILON", default_value_t = 1e-8)]
+    /// Adam's epsilon, above 0 and up to 1.
+    #[arg(
+        long,
+        value_name = "EPSILON",
+        default_value_t = 1e-8,
+        value_parser = within((Bound::Excluded(0.0_f32), Bound::Included(1.0)))
+    )]
     pub(crate) epsilon: f32,
 
-    /// Share of each matrix that is taken off it per step, times the learning rate.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    /// Share of each matrix that is taken off it per step, times the learning rate; from 0 to
+    /// 100.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        value_parser = within(0.0_f32..=100.0)
+    )]
     pub(crate) weight_decay: f32,
 
-    /// Shorten gradients that are longer than this, all together [default: never].
-    #[arg(long, value_name = "NORM")]
+    /// Shorten gradients that are longer than this, above 0 and up to 1000000, all
+    /// together [default: never].
+    #[arg(
+        long,
+        value_name = "NORM",
+        value_parser = within((Bound::Excluded(0.0_f32), Bound::Included(1e6)))
+    )]
     pub(crate) clip_norm: Option<f32>,
 
-    /// Share of the prompts' channels that is dropped in each step.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    /// Share of the prompts' channels that is dropped in each step, from 0 to below 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = within(0.0_f32..1.0))]
     pub(crate) dropout: f32,
 
-    /// Weight of the focal loss.
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
+    /// Weight of the focal loss, from 0 to 1000.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 1.0,
+        value_parser = within(0.0_f32..=1000.0)
+    )]
     pub(crate) focal: f32,
 
-    /// Weight of the dice loss.
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
+    /// Weight of the dice loss, from 0 to 1000.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 1.0,
+        value_parser = within(0.0_f32..=1000.0)
+    )]
     pub(crate) dice: f32,
 
-    /// Weight of a loss on image scores. The original has none, and its image scores suffer.
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    /// Weight of a loss on image scores, from 0 to 1000. The original has none, and its image scores
+    /// suffer.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 0.0,
+        value_parser = within(0.0_f32..=1000.0)
+    )]
     pub(crate) image_loss: f32,
 
-    /// Weight of a cross-entropy on patches, which helps where little has been learned yet.
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    /// Weight of a cross-entropy on patches, from 0 to 1000, which helps where little has been learned
+    /// yet.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 0.0,
+        value_parser = within(0.0_f32..=1000.0)
+    )]
     pub(crate) grid_loss: f32,
 
-    /// From which the start, augmentation and the order of images follow.
-    #[arg(long, value_name = "N", default_value_t = 333)]
+    /// From which the start, augmentation and the order of images follow; from 0 to
+    /// 9223372036854775807.
+    #[arg(long, value_name = "N", default_value_t = 333, value_parser = within(numbers::SEEDS))]
     pub(crate) seed: u64,
 }
 
@@ -197,58 +273,65 @@ pub(crate) struct AugmentationArgs {
     #[arg(long, value_name = "NAME", value_enum, default_value = "official")]
     pub(crate) augment: AugmentName,
 
-    /// Probability that four anomalous images of the category stand in place of one [default: 0.2
-    /// for mvtec, else 0].
-    #[arg(long, value_name = "SHARE")]
+    /// Probability, from 0 to 1, that four anomalous images of the category stand in place of one
+    /// [default: 0.2 for mvtec, else 0].
+    #[arg(long, value_name = "SHARE", value_parser = numbers::share())]
     pub(crate) mosaic: Option<f32>,
 
-    /// Probability of a rotation about the middle.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    /// Probability of a rotation about the middle, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) rotation: f32,
 
-    /// The largest angle of it to either side.
-    #[arg(long, value_name = "DEGREES", default_value_t = 30.0)]
+    /// The largest angle of it to either side, from 0 to 180.
+    #[arg(
+        long,
+        value_name = "DEGREES",
+        default_value_t = 30.0,
+        value_parser = within(0.0_f32..=180.0)
+    )]
     pub(crate) rotation_degrees: f32,
 
-    /// Probability of 0 to 3 quarter turns.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    /// Probability of up to 3 quarter turns, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) quarter_turns: f32,
 
-    /// Probability of another brightness and contrast.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    /// Probability of another brightness and contrast, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) brightness_contrast: f32,
 
-    /// What is added to or taken from values at most, as a share of 255.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    /// What is added to or taken from values at most, as a share of 255, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = numbers::share())]
     pub(crate) brightness_limit: f32,
 
-    /// By how much the factor of all values differs from 1 at most.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    /// By how much the factor of all values differs from 1 at most; from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = numbers::share())]
     pub(crate) contrast_limit: f32,
 
-    /// Probability of Gaussian noise.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    /// Probability of Gaussian noise, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) noise: f32,
 
-    /// Smallest and largest variance of the noise, for values from 0 to 255.
+    /// Smallest and largest variance of the noise for 8-bit values, each from 0 to 65025.
     #[arg(
         long,
         value_name = "A,B",
         value_delimiter = ',',
-        default_value = "10,50"
+        default_value = "10,50",
+        value_parser = within(0.0_f32..=65025.0)
     )]
     pub(crate) noise_variance: Vec<f32>,
 
     /// Probability of one of: blur of 3 pixels, jitter of colours, Gaussian blur of 3 to 7 pixels.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    /// From 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) blur_or_jitter: f32,
 
-    /// By how much brightness, contrast and saturation are jittered at most.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    /// By how much brightness, contrast and saturation are jittered at most, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = numbers::share())]
     pub(crate) jitter_limit: f32,
 
-    /// By how much of the colour circle hues are jittered at most.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    /// By how much of the colour circle hues are jittered at most, from 0 to 0.5.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = within(0.0_f32..=0.5))]
     pub(crate) jitter_hue: f32,
 }
 
@@ -267,12 +350,13 @@ pub(crate) enum AugmentName {
 #[command(next_help_heading = "Validation")]
 pub(crate) struct ValidationArgs {
     /// Take this share of the images away from training, of normal and of anomalous ones alike, and
-    /// judge by them. Images of one object stay together.
+    /// judge by them: from 0 to below 1. Images of one object stay together.
     #[arg(
         long,
         value_name = "SHARE",
         default_value_t = 0.0,
-        conflicts_with = "val_dataset"
+        conflicts_with = "val_dataset",
+        value_parser = within(0.0_f64..1.0)
     )]
     pub(crate) val_share: f64,
 
@@ -292,7 +376,7 @@ pub(crate) struct ValidationArgs {
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     pub(crate) val_split: String,
 
-    /// End the run after so many epochs without a better one [default: never].
-    #[arg(long, value_name = "EPOCHS")]
+    /// End the run after so many epochs, from 1 to 100000, without a better one [default: never].
+    #[arg(long, value_name = "EPOCHS", value_parser = within(1_usize..=100_000))]
     pub(crate) patience: Option<usize>,
 }

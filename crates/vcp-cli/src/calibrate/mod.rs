@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     };
     weights.set_calibration(Some(calibration.clone()))?;
     let document = Document::new(calibration, &thresholds, &found, &weights);
-    let text = serde_json::to_string_pretty(&document)?;
+    let text = console::json_document(&document)?;
     match &options.out {
         None => {}
         Some(Output::File(path)) => write_whole(path, |file| writeln!(file, "{text}"))
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
             ));
         }
     }
-    console::print_line(&text).context("Standard output cannot be written")?;
+    console::print_text(&format!("{text}\n")).context("Standard output cannot be written")?;
     Ok(if found.failed > 0 {
         Exit::Failed
     } else {
@@ -121,7 +121,7 @@ fn measure(
         if let Err(problem) = found.add(item, samples.next())
             && !options.quiet
         {
-            progress.around(|| console::note(&console::printable(&problem)));
+            progress.around(|| console::note(&problem));
         }
         progress.advance();
     }

@@ -88,28 +88,8 @@ impl Options {
                 Some(PageName::All) | None => PageChoice::Photo,
             },
         };
-        let rate = share(
-            "--false-alarms-per-image",
-            arguments.false_alarms_per_image.unwrap_or(0.05),
-            false,
-        )?;
-        let allowed_pixels = share(
-            "--false-alarms-per-pixel",
-            arguments.false_alarms_per_pixel.unwrap_or(0.001),
-            true,
-        )?;
-        let confidence = share("--confidence", arguments.confidence, false)?;
         let wants_few_alarms = arguments.false_alarms_per_image.is_some()
             || arguments.false_alarms_per_pixel.is_some();
-        let target_recall = match arguments.target_recall {
-            Some(recall) if recall > 0.0 && recall <= 1.0 => Some(recall),
-            Some(recall) => {
-                return Err(usage(format!(
-                    "--target-recall takes a share above 0 and at most 1, not {recall}."
-                )));
-            }
-            None => None,
-        };
         let out = match arguments.out.clone() {
             Some(path) => Some(Output::new(path, arguments.force)?),
             None => None,
@@ -117,7 +97,7 @@ impl Options {
         let tiling = arguments.tiling.tiling()?;
         let photos = Photos::find(&arguments, &decode)?;
         decoding::settle(&mut decode, None, &photos.listed(), arguments.quiet);
-        let aim = match target_recall {
+        let aim = match arguments.target_recall {
             Some(_) if !photos.has_anomalous() => {
                 return Err(usage(
                     "--target-recall needs photos with defects: name them with --anomalous DIR.",
@@ -130,8 +110,11 @@ impl Options {
         let options = Self {
             choice: Choice::new(arguments.choice)?,
             aim,
-            false_alarms: FalseAlarmTarget { rate, confidence },
-            allowed_pixels,
+            false_alarms: FalseAlarmTarget {
+                rate: arguments.false_alarms_per_image.unwrap_or(0.05),
+                confidence: arguments.confidence,
+            },
+            allowed_pixels: arguments.false_alarms_per_pixel.unwrap_or(0.001),
             out,
             decoding: Decoding::new(decode.clone(), arguments.quiet),
             decode,
@@ -156,14 +139,4 @@ impl Options {
         }
         Ok(())
     }
-}
-
-fn share(option: &str, value: f64, may_be_zero: bool) -> anyhow::Result<f64> {
-    let from = if may_be_zero { "at least" } else { "above" };
-    if (value > 0.0 && value < 1.0) || (may_be_zero && value == 0.0) {
-        return Ok(value);
-    }
-    Err(usage(format!(
-        "{option} takes a share {from} 0 and below 1, not {value}."
-    )))
 }

@@ -247,10 +247,10 @@ fn read(
     }
     if !arguments.quiet {
         for note in &dataset.notes {
-            console::note(&console::printable(note));
+            console::note(note);
         }
         for problem in dataset.problems.iter().take(MAX_PROBLEMS) {
-            console::note(&console::printable(&problem.sentence()));
+            console::note(&problem.sentence());
         }
         if dataset.problems.len() > MAX_PROBLEMS {
             console::note(&format!(

@@ -61,8 +61,13 @@ fn read(file: &Path) -> Result<toml::Table, UsageError> {
             "is too long; a configuration file has at most {MAX_FILE_BYTES} bytes."
         )));
     }
-    text.parse()
-        .map_err(|error: toml::de::Error| fail(format!("is not valid TOML: {error}")))
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let place = before.map_or_else(String::new, |before| {
+            format!(" in line {}", before.matches('\n').count() + 1)
+        });
+        fail(format!("is not valid TOML{place}: {}.", error.message()))
+    })
 }
 
 /// Refuses keys that are no option of `command` or of a command below it.

@@ -13,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use crate::args::{self, Arguments};
+use crate::console;
 use crate::exit::UsageError;
 
 const PREFIX: &str = "VCP_CLIP_";
@@ -57,7 +58,7 @@ pub(crate) fn parse(
     let further = environment_arguments(&chosen, environment);
     if !further.is_empty() {
         matches = insert(&command, &mut arguments, &path, &further)
-            .map_err(|error| blame(&error, ENVIRONMENT_ORIGIN))?;
+            .map_err(|error| blame(error, ENVIRONMENT_ORIGIN))?;
     }
 
     let chosen = Chosen::new(&command, &matches);
@@ -65,7 +66,7 @@ pub(crate) fn parse(
         let further = file::arguments(&command, &chosen, &file)?;
         let origin = format!("It stands in the configuration file {}.", file.display());
         matches = insert(&command, &mut arguments, &path, &further)
-            .map_err(|error| blame(&error, &origin))?;
+            .map_err(|error| blame(error, &origin))?;
     }
     let unknown_variables = if Chosen::new(&command, &matches).is_quiet() {
         Vec::new()
@@ -157,8 +158,8 @@ fn insert(
 }
 
 /// clap's message with a sentence about where the offending value stands.
-fn blame(error: &clap::Error, origin: &str) -> UsageError {
-    let message = error.to_string();
+fn blame(error: clap::Error, origin: &str) -> UsageError {
+    let message = console::made_visible(error).to_string();
     // The usage line that follows the message is about the command line.
     let message = message.split("\n\nUsage:").next().unwrap_or_default();
     let message = message
@@ -166,8 +167,11 @@ fn blame(error: &clap::Error, origin: &str) -> UsageError {
         .next()
         .unwrap_or_default();
     UsageError(format!(
-        "{}\n{origin}",
-        message.trim_start_matches("error: ")
+        "{}\n  {origin}",
+        message
+            .trim_start_matches("error: ")
+            .trim_end()
+            .replace("\n\n", "\n")
     ))
 }
 

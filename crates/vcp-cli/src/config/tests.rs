@@ -129,9 +129,26 @@ fn mistakes_are_named() {
             "invalid value 'many' for '--threads <N>'",
         ),
         ("threads = [1, 2]", "--threads"),
+        (
+            "threads = 1000000000000000000",
+            "expected a whole number from 1 to 256",
+        ),
+        ("threads = -1", "expected a whole number from 1 to 256"),
+        (
+            "pixel-threshold = nan",
+            "expected a number from -1000 to 1000",
+        ),
+        (
+            "pixel-threshold = 1e308",
+            "expected a number from -1000 to 1000",
+        ),
         ("threads = 1979-05-27", "type datetime for `threads`"),
         ("save = [[\"npy\"]]", "type array for `save`"),
-        ("threads = ", "is not valid TOML"),
+        ("threads = ", "is not valid TOML in line 1: "),
+        (
+            "\n[segment]\nthreads = \"\u{1b}",
+            "is not valid TOML in line 3: ",
+        ),
         ("model = \"a\"\nclip = \"b\"", "cannot be used with"),
         ("segment = 1", "stand in a table [segment]"),
     ];

@@ -6,7 +6,7 @@ use vcp_dataset::Report;
 
 use super::{Datasets, thread_pool};
 use crate::args::CheckArgs;
-use crate::console;
+use crate::console::{self, Column};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -30,9 +30,9 @@ pub(crate) fn run(arguments: CheckArgs) -> anyhow::Result<Exit> {
             exit = Exit::Failed;
         }
         if arguments.json {
-            console::print_line(&serde_json::to_string(&report)?)?;
+            console::print_json(&report)?;
         } else {
-            console::print_bytes(text(&report).as_bytes())?;
+            console::print_text(&text(&report))?;
         }
     }
     Ok(exit)
@@ -47,13 +47,13 @@ fn text(report: &Report) -> String {
                 .map(|defect| format!("{} {}", defect.defect, defect.images))
                 .collect();
             vec![
-                console::printable(&category.category),
+                category.category.clone(),
                 split.split.to_string(),
                 split.images.to_string(),
                 split.normal.to_string(),
                 split.anomalous.to_string(),
                 split.without_mask.to_string(),
-                console::printable(&types.join(", ")),
+                types.join(", "),
             ]
         })
     });
@@ -65,17 +65,17 @@ fn text(report: &Report) -> String {
         report.anomalous.to_string(),
         report.without_mask.to_string(),
     ];
-    let headings = [
-        "category",
-        "split",
-        "images",
-        "normal",
-        "anomalous",
-        "without mask",
-        "types of defect",
+    let columns = [
+        Column::left("category"),
+        Column::left("split"),
+        Column::right("images"),
+        Column::right("normal"),
+        Column::right("anomalous"),
+        Column::right("without mask"),
+        Column::left("types of defect"),
     ];
     let mut text = format!("{}\n", console::printable(&report.dataset));
-    text += &console::table(&headings, rows.chain([total]));
+    text += &console::table(&columns, rows.chain([total]));
     // Writing to a string cannot fail.
     for note in &report.notes {
         let _ = writeln!(text, "Note: {}", console::printable(note));

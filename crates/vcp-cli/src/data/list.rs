@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &LayoutsArgs) -> anyhow::Result<Exit> {
                 })
             })
             .collect();
-        console::print_line(&json!({ "layouts": layouts }).to_string())?;
+        console::print_json(&json!({ "layouts": layouts }))?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -38,6 +38,6 @@ pub(crate) fn run(arguments: &LayoutsArgs) -> anyhow::Result<Exit> {
         }
         text.push('\n');
     }
-    console::print_bytes(text.as_bytes())?;
+    console::print_text(&text)?;
     Ok(Exit::Done)
 }

@@ -6,7 +6,7 @@ use vcp_evaluate::{ComparedRow, Comparison, Results};
 
 use super::table;
 use crate::args::Format;
-use crate::console;
+use crate::console::{self, Column};
 use crate::exit::{Exit, OrUsage};
 
 pub(super) fn run(first: &Path, second: &Path, format: Format) -> anyhow::Result<Exit> {
@@ -16,8 +16,8 @@ pub(super) fn run(first: &Path, second: &Path, format: Format) -> anyhow::Result
     );
     let comparison = Comparison::of(&results.0, &results.1);
     match format {
-        Format::Json => console::print_line(&serde_json::to_string(&comparison)?)?,
-        Format::Table => console::print_bytes(text(&comparison, first, second).as_bytes())?,
+        Format::Json => console::print_json(&comparison)?,
+        Format::Table => console::print_text(&text(&comparison, first, second))?,
     }
     Ok(Exit::Done)
 }
@@ -28,23 +28,24 @@ fn text(comparison: &Comparison, first: &Path, second: &Path) -> String {
         .collect();
     let line = |name: &str, figure: &dyn Fn(&str) -> String| {
         let figures = table::COLUMNS.iter().map(|(key, _)| figure(key));
-        std::iter::once(console::printable(name))
-            .chain(figures)
-            .collect()
+        std::iter::once(name.to_owned()).chain(figures).collect()
     };
-    let difference = |row: &ComparedRow| line(&row.name, &|key| points(row.difference.get(key)));
+    let compared =
+        |row: &ComparedRow| line(&row.name, &|key| difference(key, row.difference.get(key)));
     let mean = &comparison.mean;
-    let rows = comparison.categories.iter().map(difference).chain([
-        line("mean of A", &|key| table::percent(mean.first.get(key))),
-        line("mean of B", &|key| table::percent(mean.second.get(key))),
-        line("difference", &|key| points(mean.difference.get(key))),
+    let rows = comparison.categories.iter().map(compared).chain([
+        line("mean of A", &|key| table::figure(key, mean.first.get(key))),
+        line("mean of B", &|key| table::figure(key, mean.second.get(key))),
+        line("difference", &|key| {
+            difference(key, mean.difference.get(key))
+        }),
     ]);
     let mut text = format!(
-        "A  {}\nB  {}\nB minus A, in points of percent\n\n",
-        first.display(),
-        second.display()
+        "A  {}\nB  {}\nB minus A, in points of percent; thresholds as they are\n\n",
+        console::printable(&first.display().to_string()),
+        console::printable(&second.display().to_string())
     );
-    text += &console::table(&headings, rows);
+    text += &console::table(&Column::of_figures(&headings), rows);
     for (which, names) in [
         ("A", &comparison.only_first),
         ("B", &comparison.only_second),
@@ -68,6 +69,10 @@ fn text(comparison: &Comparison, first: &Path, second: &Path) -> String {
 }
 
 /// A difference with its sign.
-fn points(difference: Option<f64>) -> String {
-    difference.map_or_else(|| "–".to_owned(), |value| format!("{:+.2}", 100.0 * value))
+fn difference(key: &str, difference: Option<f64>) -> String {
+    match difference {
+        None => "–".to_owned(),
+        Some(value) if table::is_percent(key) => format!("{:+.2}", 100.0 * value),
+        Some(value) => format!("{value:+.4}"),
+    }
 }

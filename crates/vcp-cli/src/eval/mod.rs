@@ -3,6 +3,7 @@
 mod calibration;
 mod cases;
 mod compare;
+mod foreign;
 mod options;
 mod output;
 mod page;
@@ -248,7 +249,7 @@ impl Run {
                 }
                 Err(error) => {
                     let path = sample.image.display().to_string();
-                    progress.around(|| console::note(&console::printable(&error)));
+                    progress.around(|| console::note(&error));
                     failures.push(Failure { path, error });
                 }
             }
@@ -308,8 +309,8 @@ impl Run {
         output::write(&self.options.out, &results, reports, calibration)?;
         page::write(self, &results, reports)?;
         match self.options.format {
-            Format::Json => console::print_line(&serde_json::to_string(&results)?)?,
-            Format::Table => console::print_bytes(table::text(&results).as_bytes())?,
+            Format::Json => console::print_json(&results)?,
+            Format::Table => console::print_text(&table::text(&results))?,
         }
         let failed: usize = reports
             .iter()

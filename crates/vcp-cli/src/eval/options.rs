@@ -63,12 +63,6 @@ impl Options {
                 )));
             }
         };
-        if !(0.0..=1000.0).contains(&arguments.smoothing) {
-            return Err(usage(format!(
-                "--smoothing takes a number from 0 to 1000, not {}.",
-                arguments.smoothing
-            )));
-        }
         let [lower, upper] = arguments.aupimo_bounds[..] else {
             return Err(usage("--aupimo-bounds takes two rates LO,HI."));
         };

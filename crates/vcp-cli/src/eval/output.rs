@@ -7,7 +7,9 @@ use anyhow::Context;
 use vcp_checkpoint::Calibration;
 use vcp_evaluate::{Calibrated, CategoryReport, Figures, Results};
 
+use super::foreign::{csv_text, markdown_text};
 use super::table;
+use crate::console;
 use crate::files::write_whole;
 
 /// Writes all four. Each appears whole or not at all.
@@ -29,7 +31,7 @@ pub(super) fn write(
     put("images.csv", &|file| images(file, reports, calibration))?;
     // Last, so that where it is, all is.
     put("results.json", &|file| {
-        file.write_all(results.to_json().as_bytes())
+        file.write_all(console::visible_json(&results.to_json()).as_bytes())
     })
 }
 
@@ -47,7 +49,7 @@ fn csv(file: &mut dyn Write, results: &Results) -> io::Result<()> {
     writer.write_record(head.into_iter().chain(keys).chain(rate_keys))?;
     let mut row =
         |names: [&str; 3], images: usize, figures: &Figures, calibrated: Option<&Calibrated>| {
-            let names = names.map(str::to_owned).into_iter();
+            let names = names.map(|name| csv_text(name).into_owned()).into_iter();
             let figures = Figures::COLUMNS
                 .iter()
                 .map(|column| number(figures.get(column.key)));
@@ -130,11 +132,11 @@ fn images(
             };
             let decision = calibration.map(|it| image.score >= it.score_threshold);
             writer.write_record([
-                report.result.dataset.as_str(),
-                &report.result.row.name,
-                &image.id,
+                &*csv_text(&report.result.dataset),
+                &csv_text(&report.result.row.name),
+                &csv_text(&image.id),
                 label,
-                &image.defect,
+                &csv_text(&image.defect),
                 &image.score.to_string(),
                 &image.max.to_string(),
                 &number(image.aupimo),
@@ -147,11 +149,6 @@ fn images(
 
 /// The printed table for a document.
 fn markdown(results: &Results) -> String {
-    // A bar would end the cell, and a line the table.
-    let cell = |text: &str| {
-        let text = text.replace('|', "\\|");
-        text.replace(char::is_control, " ")
-    };
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let keys = table::COLUMNS
         .iter()
@@ -165,16 +162,18 @@ fn markdown(results: &Results) -> String {
     text.push('\n');
     for row in table::rows(results) {
         let is_defect = row.first().is_some_and(|name| name.starts_with("  "));
-        let mut row: Vec<String> = row.iter().map(|text| cell(text.trim())).collect();
+        let mut row: Vec<String> = row.iter().map(|text| markdown_text(text.trim())).collect();
         if is_defect && let Some(name) = row.first_mut() {
             *name = format!("— {name}");
         }
         text += &line(row);
     }
-    text += "\nPercent, but for the number of images; – stands for what is undefined.\n";
+    text.push('\n');
+    text += table::LEGEND;
+    text.push('\n');
     for (at, remark) in table::remarks(results).iter().enumerate() {
         text += if at == 0 { "\n- " } else { "- " };
-        text += &cell(remark);
+        text += &markdown_text(remark);
         text.push('\n');
     }
     text

@@ -6,6 +6,7 @@ use vcp_evaluate::{
 };
 use vcp_report::{Category, Cell, Column, Curve, Format, Report};
 
+use super::foreign::visible_page;
 use super::{Run, cases, plan, table};
 
 /// Writes the page into the output folder.
@@ -40,7 +41,7 @@ pub(super) fn write(
             .collect::<anyhow::Result<_>>()?,
         problems,
     };
-    vcp_report::write_html(&page, &run.options.out.join("report.html"))?;
+    vcp_report::write_html(&visible_page(page), &run.options.out.join("report.html"))?;
     Ok(())
 }
 

@@ -168,7 +168,7 @@ fn say_others(others: &[(String, Vec<&'static str>)]) {
         .collect();
     console::note(&format!(
         "The output folder holds {}{rest} from an evaluation with {}; evaluating again.",
-        console::printable(first),
+        first,
         what.join(" and ")
     ));
 }
@@ -213,10 +213,10 @@ fn is_incomplete(dataset: &Dataset) -> bool {
 
 fn say_problems(dataset: &Dataset) {
     for note in &dataset.notes {
-        console::note(&console::printable(note));
+        console::note(note);
     }
     for problem in dataset.problems.iter().take(PROBLEMS_SAID) {
-        console::note(&console::printable(&problem.sentence()));
+        console::note(&problem.sentence());
     }
     if dataset.problems.len() > PROBLEMS_SAID {
         console::note(&format!(

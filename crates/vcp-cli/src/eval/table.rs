@@ -3,22 +3,27 @@
 use serde_json::{Value, json};
 use vcp_evaluate::{Calibrated, CategoryResult, Column, Figures, MeanRow, Results, Row};
 
-use crate::console;
+use crate::console::{self, Column as TableColumn};
 
 /// The columns, in the official order, with headings short enough for a terminal; then the figures
 /// that the official code has not.
-pub(super) const COLUMNS: [(&str, &str); 10] = [
+pub(super) const COLUMNS: [(&str, &str); 11] = [
     ("pixel_auroc", "px AUROC"),
     ("aupro_200", "AUPRO-200"),
     ("pixel_ap", "AP"),
     ("pixel_f1_max", "F1-max"),
     ("pixel_iou", "IoU"),
+    ("threshold", "threshold"),
     ("image_auroc", "img AUROC"),
     ("image_ap", "img AP"),
     ("image_f1_max", "img F1-max"),
     ("aupro_exact", "AUPRO-exact"),
     ("aupimo", "AUPIMO"),
 ];
+
+/// What the numbers in the table are.
+pub(super) const LEGEND: &str = "Percent, but for the number of images and the threshold, which is that \
+     of F1-max on maps scaled to 0..1 over the category; – stands for what is undefined.";
 
 /// What else the table shows of a calibrated model: how images come out at its threshold.
 pub(super) fn calibrated_columns(results: &Results) -> &'static [Column] {
@@ -30,13 +35,14 @@ pub(super) fn calibrated_columns(results: &Results) -> &'static [Column] {
 
 /// The table, and beneath it everything that a reader has to know of its figures.
 pub(super) fn text(results: &Results) -> String {
-    let headings: Vec<&str> = ["category", "images"]
+    let headings = ["category", "images"]
         .into_iter()
         .chain(COLUMNS.iter().map(|(_, heading)| *heading))
-        .chain(calibrated_columns(results).iter().map(|it| it.title))
-        .collect();
-    let mut text = console::table(&headings, rows(results));
-    text += "Percent, but for the number of images; – stands for what is undefined.\n";
+        .chain(calibrated_columns(results).iter().map(|it| it.title));
+    let columns = TableColumn::of_figures(&headings.collect::<Vec<_>>());
+    let mut text = console::table(&columns, rows(results));
+    text += LEGEND;
+    text.push('\n');
     for remark in remarks(results) {
         text += &console::printable(&remark);
         text.push('\n');
@@ -48,11 +54,11 @@ pub(super) fn text(results: &Results) -> String {
 pub(super) fn rows(results: &Results) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let row = |name: &str, images: usize, figures: &Figures, calibrated: Option<&Calibrated>| {
-        let figures = COLUMNS.iter().map(|(key, _)| percent(figures.get(key)));
+        let figures = COLUMNS.iter().map(|(key, _)| figure(key, figures.get(key)));
         let rates = calibrated_columns(results)
             .iter()
             .map(|column| percent(calibrated.and_then(|it| it.get(column.key))));
-        let row: Vec<String> = [console::printable(name), images.to_string()]
+        let row: Vec<String> = [name.to_owned(), images.to_string()]
             .into_iter()
             .chain(figures)
             .chain(rates)
@@ -86,6 +92,20 @@ pub(super) fn name(results: &Results, category: &CategoryResult) -> String {
     } else {
         category.row.name.clone()
     }
+}
+
+/// A figure as its column has it: percent, or the value itself.
+pub(super) fn figure(key: &str, figure: Option<f64>) -> String {
+    match figure {
+        Some(value) if !is_percent(key) => format!("{value:.4}"),
+        figure => percent(figure),
+    }
+}
+
+/// Whether a figure is a share of one.
+pub(super) fn is_percent(key: &str) -> bool {
+    let mut columns = Figures::COLUMNS.iter();
+    columns.any(|column| column.key == key && column.is_percent)
 }
 
 /// Two decimals, as papers print it.

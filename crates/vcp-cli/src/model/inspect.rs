@@ -58,9 +58,9 @@ pub(crate) fn run(arguments: &InspectArgs) -> anyhow::Result<Exit> {
     };
     let description = describe(&file, &path, arguments.tensors)?;
     if arguments.json {
-        console::print_line(&serde_json::to_string(&description)?)?;
+        console::print_json(&description)?;
     } else {
-        console::print_bytes(text(&description).as_bytes())?;
+        console::print_text(&text(&description))?;
     }
     Ok(Exit::Done)
 }
@@ -184,12 +184,12 @@ fn write_value(text: &mut String, title: &str, value: &Value) {
 /// A value without JSON's quotes and braces. Texts are whatever the file holds.
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => console::printable(text),
+        Value::String(text) => console::printable(text).into_owned(),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(entries) => {
             let entries = entries
                 .iter()
-                .map(|(name, value)| format!("{name} {}", plain(value)));
+                .map(|(name, value)| format!("{} {}", console::printable(name), plain(value)));
             entries.collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),

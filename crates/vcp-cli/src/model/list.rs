@@ -1,13 +1,12 @@
 //! `vcp-clip model list`.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::{built_in, cache};
 use crate::args::ListArgs;
-use crate::console;
+use crate::console::{self, Column};
 use crate::exit::Exit;
 use crate::pull::Catalogue;
 
@@ -40,9 +39,9 @@ pub(crate) fn run(arguments: &ListArgs) -> anyhow::Result<Exit> {
         models: entries(&Catalogue::published(), &folder),
     };
     if arguments.json {
-        console::print_line(&serde_json::to_string(&listing)?)?;
+        console::print_json(&listing)?;
     } else {
-        console::print_bytes(table(&listing).as_bytes())?;
+        console::print_text(&table(&listing))?;
     }
     Ok(Exit::Done)
 }
@@ -126,21 +125,21 @@ fn further_bundles(catalogue: &Catalogue, folder: &Path) -> Vec<String> {
 }
 
 fn table(listing: &Listing) -> String {
-    let mut text = String::new();
-    let width = listing
-        .models
-        .iter()
-        .map(|entry| entry.name.len())
-        .max()
-        .unwrap_or(0);
-    for entry in &listing.models {
+    let columns = [
+        Column::left("name"),
+        Column::right("size").at_least(12),
+        Column::left("what it is"),
+    ];
+    let rows = listing.models.iter().map(|entry| {
         let state = match entry.bytes {
-            Some(bytes) => format!("{}", indicatif::BinaryBytes(bytes)),
+            Some(bytes) => indicatif::BinaryBytes(bytes).to_string(),
             None => "not pulled".to_owned(),
         };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:width$}  {state:>12}  {}", entry.name, entry.about);
-    }
-    let _ = writeln!(text, "\nThe cache is {}.", listing.cache);
-    text
+        vec![entry.name.clone(), state, entry.about.clone()]
+    });
+    format!(
+        "{}\nThe cache is {}.\n",
+        console::table(&columns, rows),
+        console::printable(&listing.cache)
+    )
 }

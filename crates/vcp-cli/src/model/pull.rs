@@ -1,7 +1,6 @@
 //! `vcp-clip model pull NAME`.
 
 use std::cell::RefCell;
-use std::io::IsTerminal;
 
 use indicatif::ProgressBar;
 
@@ -56,7 +55,7 @@ struct Terminal {
 impl Progress for Terminal {
     fn begin(&self, name: &str, done: u64, total: Option<u64>) {
         self.bar.borrow().finish_and_clear();
-        if self.quiet || !std::io::stderr().is_terminal() {
+        if self.quiet || !console::is_watched() {
             return;
         }
         let bar = match total {
@@ -66,7 +65,7 @@ impl Progress for Terminal {
             None => ProgressBar::new_spinner()
                 .with_style(console::bar_style("{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}")),
         };
-        bar.set_message(name.to_owned());
+        bar.set_message(console::printable(name).into_owned());
         bar.set_position(done);
         bar.reset_eta();
         *self.bar.borrow_mut() = bar;

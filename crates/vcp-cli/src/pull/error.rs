@@ -30,7 +30,7 @@ pub enum PullError {
     #[error("The cache cannot be locked: {0}")]
     Lock(#[source] Failure),
     /// A file cannot be had.
-    #[error("{failure}\n{advice}")]
+    #[error("{failure}\n  {advice}")]
     Unavailable {
         /// What went wrong.
         failure: Failure,

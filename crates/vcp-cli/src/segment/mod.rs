@@ -225,7 +225,7 @@ fn report(
             .collect(),
     };
     if let Some((saving, base)) = saving {
-        saving.save_json(base, &serde_json::to_string(&report)?)?;
+        saving.save_json(base, &console::json(&report)?)?;
     }
     Ok(report)
 }
@@ -248,12 +248,12 @@ impl Printer {
 
     fn print(&mut self, result: &Result<Report, Failure>) -> anyhow::Result<()> {
         let line = match (self.format, result) {
-            (Format::Json, Ok(report)) => serde_json::to_string(report)?,
-            (Format::Json, Err(failure)) => serde_json::to_string(failure)?,
+            (Format::Json, Ok(report)) => console::json(report)?,
+            (Format::Json, Err(failure)) => console::json(failure)?,
             (Format::Table, Ok(report)) => {
                 let notes = report.notes.iter().filter(|_| !self.is_quiet);
                 for note in notes {
-                    console::note(&console::printable(&format!("{}: {note}", report.path)));
+                    console::note(&format!("{}: {note}", report.path));
                 }
                 report.row()
             }
@@ -261,7 +261,7 @@ impl Printer {
         };
         if self.format == Format::Table && !self.is_headed {
             self.is_headed = true;
-            console::print_line(report::TABLE_HEADING)?;
+            console::print_line(&report::heading())?;
         }
         console::print_line(&line).context("Standard output cannot be written")
     }

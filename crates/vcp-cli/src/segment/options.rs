@@ -68,8 +68,8 @@ impl Options {
             choice: Choice::new(arguments.choice)?,
             saving,
             range,
-            pixel_threshold: finite("--pixel-threshold", arguments.pixel_threshold)?,
-            score_threshold: finite("--score-threshold", arguments.score_threshold)?,
+            pixel_threshold: arguments.pixel_threshold,
+            score_threshold: arguments.score_threshold,
             calibration: arguments.calibration,
             decode: DecodeOptions {
                 apply_orientation: !arguments.no_orientation,
@@ -114,18 +114,9 @@ impl Options {
 fn range(values: &[f32]) -> anyhow::Result<Option<(f32, f32)>> {
     match *values {
         [] => Ok(None),
-        [low, high] if low.is_finite() && high.is_finite() && low < high => Ok(Some((low, high))),
+        [low, high] if low < high => Ok(Some((low, high))),
         _ => Err(usage(
             "--range takes two numbers LO,HI, the first below the second.",
         )),
-    }
-}
-
-fn finite(option: &str, value: Option<f32>) -> anyhow::Result<Option<f32>> {
-    match value {
-        Some(value) if !value.is_finite() => {
-            Err(usage(format!("{option} takes a number, not {value}.")))
-        }
-        value => Ok(value),
     }
 }

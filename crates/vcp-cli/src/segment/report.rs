@@ -4,7 +4,7 @@ use serde::Serialize;
 use vcp_image::Region;
 
 use super::save::Files;
-use crate::console::printable;
+use crate::console::{self, Column};
 
 /// The result of one photo. The order of the fields is the order of the keys, which is stable.
 #[derive(Debug, Serialize)]
@@ -84,32 +84,41 @@ fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
+/// The table that is printed while photos are done.
+const TABLE: [Column<'_>; 6] = [
+    Column::right("score").at_least(6),
+    Column::left("anomalous").at_least(9),
+    Column::right("max").at_least(5),
+    Column::right("regions").at_least(7),
+    Column::right("time").at_least(9),
+    Column::left("photo").unbounded(),
+];
+
 /// The heading of the table.
-pub(crate) const TABLE_HEADING: &str = " score  anomalous    max  regions       time  photo";
+pub(crate) fn heading() -> String {
+    console::heading(&TABLE)
+}
 
 impl Report {
     /// A row of the table.
     pub(crate) fn row(&self) -> String {
-        format!(
-            "{:6.4}  {:9}  {:5.3}  {:7}  {:>9}  {}",
-            self.score,
+        let cells: [&str; 6] = [
+            &format!("{:.4}", self.score),
             if self.anomalous { "yes" } else { "no" },
-            self.max,
-            self.regions.len(),
-            format!("{:.0} ms", self.milliseconds),
-            printable(&titled(&self.path, self.page))
-        )
+            &format!("{:.3}", self.max),
+            &self.regions.len().to_string(),
+            &format!("{:.0} ms", self.milliseconds),
+            &titled(&self.path, self.page),
+        ];
+        console::line(&TABLE, cells)
     }
 }
 
 impl Failure {
     /// A row of the table.
     pub(crate) fn row(&self) -> String {
-        printable(&format!(
-            "failed: {}: {}",
-            titled(&self.path, self.page),
-            self.error
-        ))
+        let title = titled(&self.path, self.page);
+        format!("failed: {title}: {}", self.error)
     }
 }
 
@@ -126,12 +135,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_hold_no_control_characters() {
-        let failure = Failure {
+    fn rows_stand_below_their_headings() {
+        let report = Report {
             path: "a\u{1b}[2J\n.png".to_owned(),
+            score: 0.5,
+            score_threshold: 0.5,
+            anomalous: true,
+            max: 0.75,
+            pixel_threshold: 0.5,
+            regions: Vec::new(),
+            width: 1,
+            height: 1,
+            files: Files::default(),
+            milliseconds: 12.3,
+            warnings: Vec::new(),
+            notes: Vec::new(),
             page: None,
-            error: "bad".to_owned(),
         };
-        assert_eq!(failure.row(), "failed: a\u{fffd}[2J\u{fffd}.png: bad");
+        assert_eq!(
+            heading(),
+            " score  anomalous    max  regions       time  photo"
+        );
+        assert_eq!(
+            report.row(),
+            r"0.5000  yes        0.750        0      12 ms  a\u{1b}[2J\n.png"
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! What is said and written down while a training goes on.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vcp_train::log::{ChartOptions, Record, RunLog};
 use vcp_train::{StepReport, Trainer, Validation};
+
+use crate::console;
 
 /// How often progress is shown.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ impl Log {
         let before = written.last().map_or(0.0, |record| record.seconds);
         Ok(Self {
             written,
-            shows_steps: !quiet && std::io::stderr().is_terminal(),
+            shows_steps: !quiet && console::is_watched(),
             shows_epochs: !quiet,
             before,
             began: Instant::now(),
@@ -73,17 +74,15 @@ impl Log {
             self.said = Some(Instant::now());
             let steps = report.step - self.first;
             let left = (trainer.all_steps() - report.step) as f64 * elapsed / steps.max(1) as f64;
-            // It is for a person who watches; if nobody can, nothing is lost.
-            let _ = write!(
-                std::io::stderr(),
-                "\r\x1b[Kstep {} of {}: loss {:.4} ({:.4} + {:.4}), {rate:.1} images/s, {} left",
+            console::show(&format!(
+                "step {} of {}: loss {:.4} ({:.4} + {:.4}), {rate:.1} images/s, {} left",
                 report.step,
                 trainer.all_steps(),
                 report.loss,
                 report.branch1,
                 report.branch2,
                 indicatif::HumanDuration(Duration::from_secs_f64(left)),
-            );
+            ));
         }
         Ok(())
     }
@@ -141,8 +140,7 @@ impl Log {
         }
         self.written.draw(&ChartOptions::default())?;
         if self.shows_epochs {
-            let clear = if self.shows_steps { "\r\x1b[K" } else { "" };
-            let _ = writeln!(std::io::stderr(), "{clear}{line}.");
+            console::tell(&format!("{line}."), self.shows_steps);
         }
         Ok(())
     }

@@ -45,11 +45,6 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
 
     let mut judged = judged_apart(&arguments)?;
     let share = arguments.validation.val_share;
-    if !(0.0..1.0).contains(&share) {
-        return Err(usage(format!(
-            "--val-share takes a number from 0 to below 1, not {share}."
-        )));
-    }
     for set in sets.iter_mut().filter(|_| share > 0.0) {
         let held_out = hold_out(&mut set.samples, share, recipe.seed);
         judged.extend(
@@ -105,7 +100,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let folder = RunFolder::prepare(arguments.out, arguments.restart)?;
     let device = place.burn();
     let mut trainer = Trainer::new(start, recipe, examples.count(), device, Some(tower))?;
-    trainer.keep_features((arguments.feature_cache.max(0.0) * GIGABYTE) as u64);
+    trainer.keep_features((arguments.feature_cache * GIGABYTE) as u64);
     Session {
         folder,
         trainer,

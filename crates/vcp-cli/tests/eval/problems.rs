@@ -77,20 +77,19 @@ fn an_empty_mask_is_said_with_both_paths() {
 fn wrong_usage_is_explained_before_any_work() {
     let workplace = mvtec();
     let usual = ["--dataset", "mvtec", "--root", "set", "--out", "o"];
-    for blend in [
-        "3e38",
-        "3e38,3e38",
-        "3e38,0",
-        "-1,2",
-        "0,0",
-        "NaN,1",
-        "1,2,3",
-        "-1",
-        "inf,1",
+    for (blend, said) in [
+        ("3e38", "from 0 to 1000"),
+        ("1,3e38", "from 0 to 1000"),
+        ("-1,2", "from 0 to 1000"),
+        ("NaN,1", "from 0 to 1000"),
+        ("inf,1", "from 0 to 1000"),
+        ("0,0", "--blend takes two shares A,B"),
+        ("1,2,3", "--blend takes two shares A,B"),
+        ("1", "--blend takes two shares A,B"),
     ] {
         eval(&workplace, &[&usual[..], &["--blend", blend]].concat())
             .ends_with(2)
-            .says("--blend takes two shares A,B");
+            .says(said);
     }
     let cases: [(&[&str], &str); 9] = [
         (&["--out", "o"], "No data set is given"),
@@ -157,7 +156,7 @@ fn wrong_usage_is_explained_before_any_work() {
                 "--aupro-limit",
                 "2",
             ],
-            "fpr_limit",
+            "above 0 and up to 1",
         ),
     ];
     for (arguments, said) in cases {
