@@ -87,7 +87,6 @@ const COMMANDS: &[&str] = &[
     "eval --compare % b.json",
     "calibrate a.png --out %",
     "calibrate --normal %",
-    "calibrate a.png --model %",
     "model inspect %",
     "model pull %",
     "model pack b.safetensors --model %",
@@ -213,6 +212,14 @@ fn photos_are_named_visibly_and_json_keeps_their_names() {
     let lines = format!("photos/\u{1b}\u{9b}FAKE.png\n{good}\n");
     let outcome = workplace.segment_with_input(&["-"], &lines);
     assert_harmless("standard input", &outcome);
+    for number in 0..10 {
+        photos::write(
+            &workplace.path(&format!("photos/{number}.png")),
+            40,
+            30,
+            number + 2,
+        );
+    }
     let mut command = workplace.command(["calibrate", "photos", "--model"]);
     command.arg(bundle());
     run(command);
