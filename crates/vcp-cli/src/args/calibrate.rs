@@ -108,7 +108,7 @@ pub(crate) struct CalibrateArgs {
 
     /// Count those pixels of masks as defect whose value is above this, from 0 to 254 [default: 0; 127
     /// for JPEG masks and where the layout says so].
-    #[arg(long, value_name = "VALUE", value_parser = clap::value_parser!(u8).range(0..=254), help_heading = "Photos")]
+    #[arg(long, value_name = "VALUE", value_parser = within(0_u8..=254), help_heading = "Photos")]
     pub(crate) mask_threshold: Option<u8>,
 
     /// Let the list name files outside the root.

@@ -59,7 +59,7 @@ pub(crate) struct DatasetArgs {
 
     /// Count those pixels of masks as defect whose value is above this, from 0 to 254 [default: 0, as
     /// in the official code; 127 for JPEG masks of folder and manifest, rsdds and magnetic-tile].
-    #[arg(long, value_name = "VALUE", value_parser = clap::value_parser!(u8).range(0..=254), help_heading = "Data")]
+    #[arg(long, value_name = "VALUE", value_parser = within(0_u8..=254), help_heading = "Data")]
     pub(crate) mask_threshold: Option<u8>,
 
     /// Let lists name files outside the root.

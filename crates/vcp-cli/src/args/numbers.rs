@@ -17,6 +17,10 @@ pub(crate) trait Number:
     const NAME: &'static str;
 }
 
+impl Number for u8 {
+    const NAME: &'static str = "a whole number";
+}
+
 impl Number for u16 {
     const NAME: &'static str = "a whole number";
 }
