@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use vcp_checkpoint::bounds;
 
 use super::numbers::within;
 
@@ -71,7 +72,7 @@ pub(crate) struct ChoiceArgs {
         long,
         help_heading = "Model",
         value_name = "PIXELS",
-        value_parser = within(1_usize..=4096)
+        value_parser = within(bounds::IMAGE_SIZE)
     )]
     pub(crate) image_size: Option<usize>,
 

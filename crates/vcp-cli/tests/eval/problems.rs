@@ -78,11 +78,11 @@ fn wrong_usage_is_explained_before_any_work() {
     let workplace = mvtec();
     let usual = ["--dataset", "mvtec", "--root", "set", "--out", "o"];
     for (blend, said) in [
-        ("3e38", "from 0 to 1000"),
-        ("1,3e38", "from 0 to 1000"),
-        ("-1,2", "from 0 to 1000"),
-        ("NaN,1", "from 0 to 1000"),
-        ("inf,1", "from 0 to 1000"),
+        ("3e38", "from 0 to 1"),
+        ("1,3e38", "from 0 to 1"),
+        ("-1,2", "from 0 to 1"),
+        ("NaN,1", "from 0 to 1"),
+        ("inf,1", "from 0 to 1"),
         ("0,0", "--blend takes two shares A,B"),
         ("1,2,3", "--blend takes two shares A,B"),
         ("1", "--blend takes two shares A,B"),
