@@ -316,7 +316,7 @@ fn with_advice(error: Error) -> anyhow::Error {
 /// The tensors of a file that were passed over, as a sentence.
 fn ignored(problems: &[Problem]) -> String {
     const MOST: usize = 10;
-    let names: Vec<String> = problems
+    let names: Vec<_> = problems
         .iter()
         .take(MOST)
         .map(|problem| console::printable(&problem.tensor))
