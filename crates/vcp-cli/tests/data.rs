@@ -291,3 +291,162 @@ fn soft_masks_and_masks_a_little_off_are_said_once_and_used() {
         .says("The masks of 'nut'")
         .says("inverted");
 }
+
+/// The rows of the table of data sets in docs/formats.md: what lies there, what happens, what to do.
+fn rows() -> Vec<[String; 3]> {
+    let text = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats.md");
+    let text = fs::read_to_string(text).unwrap();
+    let (_, section) = text.split_once("\n## Data sets\n").unwrap();
+    let lines = section.lines().skip_while(|line| !line.starts_with('|'));
+    let lines = lines.take_while(|line| line.starts_with('|')).skip(2);
+    lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, kind, outcome, advice, _] = cells[..] else {
+                panic!("three columns: {line}")
+            };
+            [kind, outcome, advice].map(str::to_owned)
+        })
+        .collect()
+}
+
+/// A data set of each kind in that table, and the layout it is read as.
+#[allow(clippy::too_many_lines, reason = "an arm for each kind")]
+fn built(kind: &str) -> Option<(Workplace, &'static str)> {
+    // Of the size that the tests' photos have.
+    const SIZE: (usize, usize) = (40, 30);
+    let workplace = Workplace::with_photos(&["set/good/0.jpg", "set/bad/1.jpg"]);
+    let tree = || Workplace::with_photos(&["set/nut/test/good/0.jpg", "set/nut/test/hole/1.jpg"]);
+    let mask = "set/nut/ground_truth/hole/1_mask.png";
+    Some(match kind {
+        "folders good, NG and mask, in any case" => {
+            let workplace = Workplace::with_photos(&["set/Good/0.jpg", "set/NG/1.jpg"]);
+            corner(&workplace, "set/MASK/1.png", SIZE, 0);
+            (workplace, "folder")
+        }
+        "a folder whose name says nothing" => {
+            workplace.photo("set/scratch/2.jpg", 2);
+            (workplace, "folder")
+        }
+        "masks beside the photos" => {
+            corner(&workplace, "set/bad/1_mask.png", SIZE, 0);
+            (workplace, "folder")
+        }
+        "annotations of labelme beside the photos" => {
+            let shape = r#"{"label": "dent", "points": [[1, 1], [9, 1], [9, 9]]}"#;
+            workplace.write("set/bad/1.json", format!(r#"{{"shapes": [{shape}]}}"#));
+            (workplace, "folder")
+        }
+        "masks with alpha, white under transparent pixels" => {
+            let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/fixtures/white_under_transparent.png");
+            let size = vcp_image::decode_file(&fixture, &vcp_image::DecodeOptions::default());
+            let size = size.unwrap();
+            let workplace = tree();
+            support::photos::write(
+                &workplace.path("set/nut/test/hole/1.jpg"),
+                size.width(),
+                size.height(),
+                1,
+            );
+            workplace.write(mask, fs::read(fixture).unwrap());
+            (workplace, "mvtec")
+        }
+        "masks with soft edges" => {
+            let workplace = tree();
+            corner(&workplace, mask, SIZE, 60);
+            (workplace, "mvtec")
+        }
+        "inverted masks" => {
+            let workplace = tree();
+            let inverted = |x, y| 255 * u8::from(x > 8 || y > 8);
+            drawn_mask(&workplace.path(mask), SIZE.0, SIZE.1, inverted);
+            (workplace, "mvtec")
+        }
+        "masks of another size in the same proportion" => {
+            let workplace = tree();
+            corner(&workplace, mask, (80, 60), 0);
+            (workplace, "mvtec")
+        }
+        "masks of another proportion" => {
+            let workplace = tree();
+            corner(&workplace, mask, (60, 30), 0);
+            (workplace, "mvtec")
+        }
+        "upright masks of photos that EXIF data turn" => {
+            let workplace = tree();
+            fs::remove_file(workplace.path("set/nut/test/hole/1.jpg")).unwrap();
+            let turned = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../vcp-image/tests/fixtures/oriented/6.jpg");
+            let upright = vcp_image::decode_file(&turned, &vcp_image::DecodeOptions::default());
+            let upright = upright.unwrap();
+            workplace.write("set/nut/test/hole/1.jpg", fs::read(turned).unwrap());
+            corner(&workplace, mask, (upright.width(), upright.height()), 0);
+            (workplace, "mvtec")
+        }
+        "MVTec LOCO as mvtec" => {
+            let workplace = tree();
+            for part in ["000", "001"] {
+                let place = format!("set/nut/ground_truth/hole/1/{part}.png");
+                corner(&workplace, &place, SIZE, 0);
+            }
+            (workplace, "mvtec")
+        }
+        "MVTec AD 2 as mvtec" => {
+            let workplace = Workplace::with_photos(&[
+                "set/can/test_public/good/0.png",
+                "set/can/test_public/bad/1.png",
+                "set/can/test_private/2.png",
+            ]);
+            let place = "set/can/test_public/ground_truth/bad/1_mask.png";
+            corner(&workplace, place, SIZE, 0);
+            (workplace, "mvtec")
+        }
+        "Real-IAD" => {
+            let images = "set/realiad_1024/toy";
+            let workplace = Workplace::with_photos(&[
+                &format!("{images}/OK/S1/0.jpg"),
+                &format!("{images}/NG/BX/S2/1.jpg"),
+            ]);
+            corner(&workplace, &format!("{images}/NG/BX/S2/1.png"), SIZE, 0);
+            workplace.write(
+                "set/realiad_jsons/toy.json",
+                r#"{"meta": {"normal_class": "OK", "prefix": "toy/"}, "train": [], "test": [
+                {"anomaly_class": "OK", "image_path": "OK/S1/0.jpg", "mask_path": null},
+                {"anomaly_class": "BX", "image_path": "NG/BX/S2/1.jpg", "mask_path": "NG/BX/S2/1.png"}]}"#,
+            );
+            (workplace, "real-iad")
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn the_table_of_data_sets_is_true() {
+    let mut tried = 0;
+    for [kind, outcome, advice] in rows() {
+        let Some((workplace, layout)) = built(&kind) else {
+            continue;
+        };
+        tried += 1;
+        let found = workplace.run(&["data", "check", "--dataset", layout, "--root", "set"]);
+        let outcome = outcome.split(':').next().unwrap();
+        let (status, has_note) = match outcome {
+            "read" => (0, Some(false)),
+            "read with a note" => (0, Some(true)),
+            "problem" => (1, None),
+            other => panic!("{kind}: {other} is no outcome"),
+        };
+        let found = found.ends_with(status);
+        let has_note = has_note.unwrap_or(found.stdout.contains("\nNote: "));
+        assert_eq!(
+            found.stdout.contains("\nNote: "),
+            has_note,
+            "{kind}: {found:#?}"
+        );
+        for option in advice.split('`').skip(1).step_by(2) {
+            assert!(found.stdout.contains(option), "{kind}: {found:#?}");
+        }
+    }
+    assert_eq!(tried, 13);
+}

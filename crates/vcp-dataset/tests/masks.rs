@@ -51,7 +51,8 @@ fn checked(dataset: &Dataset) -> Report {
 
 fn defect(dataset: &Dataset, at: usize) -> usize {
     let mask = dataset.samples[at].load_mask(20, 10, &STORED).unwrap();
-    mask.pixels().iter().filter(|&&pixel| pixel == 255).count()
+    let pixels = mask.pixels().iter();
+    pixels.map(|&pixel| usize::from(pixel == 255)).sum()
 }
 
 /// Whether a pixel belongs to a square of 4 × 4.
@@ -216,8 +217,8 @@ fn a_mask_a_little_off_is_resized_and_said_to_be() {
             other => panic!("{other:?}"),
         })
         .collect();
-    use Mismatch::{Proportion, Resized};
-    assert_eq!(mismatches, [Resized, Resized, Proportion, Proportion]);
+    let (resized, other) = (Mismatch::Resized, Mismatch::Proportion);
+    assert_eq!(mismatches, [resized, resized, other, other]);
     assert!(problems[0].sentence().contains("is resized"));
 }
 

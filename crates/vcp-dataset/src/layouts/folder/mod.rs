@@ -397,7 +397,7 @@ mod tests {
         fixture.text("bad/f.json", r#"{"camera": 7}"#);
         let dataset = fixture.read("folder");
         let found = summary(&dataset);
-        let found: Vec<&str> = found.lines().map(|line| line.trim()).collect();
+        let found: Vec<&str> = found.lines().map(str::trim).collect();
         let category = &dataset.name;
         let expected = [
             "good good/g.jpg good/g_mask.png",
