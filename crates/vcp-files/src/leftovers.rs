@@ -14,21 +14,17 @@ const ENDINGS: [&str; 5] = [PART, ".partial", ".png.part", ".html.part", ""];
 
 /// Removes the unfinished files and folders in a folder whose process has died, and locks that it held:
 /// those that carry a name such as this program gives, and that no process has locked. What cannot be
-/// removed stays; folders below are not looked into. The number of removed ones is returned.
-pub fn remove_leftovers(folder: &Path) -> usize {
+/// removed stays; folders below are not looked into.
+pub fn remove_leftovers(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
+        return;
     };
-    entries
-        .flatten()
-        .filter(|entry| {
-            let name = entry.file_name();
-            let Some(kind) = entry.file_type().ok().and_then(|it| Kind::of(&name, it)) else {
-                return false;
-            };
-            remove(&entry.path(), kind)
-        })
-        .count()
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if let Some(kind) = entry.file_type().ok().and_then(|it| Kind::of(&name, it)) {
+            remove(&entry.path(), kind);
+        }
+    }
 }
 
 /// The same, unless this process has done it in that folder before.
@@ -75,32 +71,31 @@ impl Kind {
     }
 }
 
-fn remove(path: &Path, kind: Kind) -> bool {
+fn remove(path: &Path, kind: Kind) {
     match kind {
         Kind::File | Kind::Lock => {
             // Some file systems give a lock only to those who may write.
             let Ok(file) = File::options().write(true).open(path) else {
-                return false;
+                return;
             };
             if file.try_lock().is_err() || !is_still(path, &file) {
-                return false;
+                return;
             }
             // The folder first: without this file nothing would tell of it.
             let folder = path.with_extension(&FOLDER[1..]);
-            let is_alone = kind == Kind::Lock || !folder.is_dir() || remove_folder(&folder);
-            is_alone && fs::remove_file(path).is_ok()
+            let is_alone =
+                kind == Kind::Lock || !folder.is_dir() || fs::remove_dir_all(&folder).is_ok();
+            if is_alone {
+                let _ = fs::remove_file(path);
+            }
         }
         Kind::Folder => {
             // Its lock is looked at in its turn.
-            let lock = path.with_extension(&PART[1..]);
-            let is_locked = lock.is_file();
-            !is_locked && remove_folder(path)
+            if !path.with_extension(&PART[1..]).is_file() {
+                let _ = fs::remove_dir_all(path);
+            }
         }
     }
-}
-
-fn remove_folder(path: &Path) -> bool {
-    fs::remove_dir_all(path).is_ok()
 }
 
 /// Whether an open file still is the one at this path.
@@ -170,7 +165,7 @@ mod tests {
         for name in others {
             fs::write(path(name), "mine").unwrap();
         }
-        assert_eq!(remove_leftovers(folder.path()), 9);
+        remove_leftovers(folder.path());
         assert_eq!(names(folder.path()), others);
     }
 
@@ -182,7 +177,8 @@ mod tests {
         let lock = Lock::of_folder(folder.path()).unwrap();
         write::<io::Error>(&folder.path().join("a"), Durability::Fast, |_| {
             assert_eq!(names(folder.path()).len(), 4);
-            assert_eq!(remove_leftovers(folder.path()), 0);
+            remove_leftovers(folder.path());
+            assert_eq!(names(folder.path()).len(), 4);
             Ok(())
         })
         .unwrap();
