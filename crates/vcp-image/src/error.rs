@@ -18,11 +18,29 @@ pub enum Error {
     },
     /// The first bytes are those of none of the supported formats.
     #[error(
-        "{file} is not a PNG, JPEG, BMP, TIFF or WebP image (judged by its first bytes, not by its name)."
+        "{file} is not a PNG, JPEG, BMP, TIFF, WebP, GIF or PNM image (judged by its first bytes, not by its name)."
     )]
     UnknownFormat {
         /// Path or label of the image.
         file: String,
+    },
+    /// A picture of a format that is not read.
+    #[error("{file} is {format}, a format that is not read: {advice}.")]
+    OtherFormat {
+        /// Path or label of the image.
+        file: String,
+        /// The format's name, such as `HEIC`.
+        format: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file that is no picture at all, but of a kind that often lies in a picture's place.
+    #[error("{file} is no image: {reason}.")]
+    NoImage {
+        /// Path or label of the file.
+        file: String,
+        /// What it is, and what to do.
+        reason: &'static str,
     },
     /// A supported format, used in a way that is not supported.
     #[error(

@@ -8,16 +8,22 @@ use crate::Photo;
 /// columns both stay in the cache.
 const TILE: usize = 32;
 
-/// The photo turned as its metadata ask for.
-pub(crate) fn upright(photo: Photo, orientation: Orientation) -> Photo {
+/// The photo turned as its metadata ask for; if there is no memory for a second one, how many bytes it
+/// needs.
+pub(crate) fn upright(photo: Photo, orientation: Orientation) -> Result<Photo, u64> {
     if orientation == Orientation::NoTransforms {
-        return photo;
+        return Ok(photo);
     }
-    if photo.is_grey() {
+    let bytes = photo.pixels().len();
+    // Asked for and given back at once: the allocation itself would end the process instead.
+    if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+        return Err(bytes as u64);
+    }
+    Ok(if photo.is_grey() {
         turn::<1>(&photo, orientation)
     } else {
         turn::<3>(&photo, orientation)
-    }
+    })
 }
 
 fn turn<const CHANNELS: usize>(photo: &Photo, orientation: Orientation) -> Photo {

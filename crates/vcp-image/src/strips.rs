@@ -9,7 +9,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 
 use crate::decode::{Fault, MAX_SIDE, TiffPage, Wanted, longest_file};
-use crate::{DecodeOptions, Error, Photo, Warning};
+use crate::{DecodeOptions, Error, Kind, Photo, Warning};
 
 /// Most bytes a strip, or the tiles side by side, may take. Above that there is little to be saved.
 const LARGEST_STRIP: u64 = 64 << 20;
@@ -39,6 +39,10 @@ impl Strips {
         // To open a pipe is to wait until somebody writes to it.
         let metadata = std::fs::metadata(path).ok()?;
         if !metadata.is_file() || metadata.len() > longest_file(options.max_pixels) {
+            return None;
+        }
+        // A camera's raw data begin as a TIFF with a small picture.
+        if Kind::of_file(path).ok()? != Some(Kind::Tiff) {
             return None;
         }
         let file = BufReader::new(File::open(path).ok()?);

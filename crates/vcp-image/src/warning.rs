@@ -52,6 +52,42 @@ pub enum Warning {
         /// 1, 255 or 65535.
         white: u16,
     },
+    /// For part of the picture there are no data.
+    #[error(
+        "Its {format} data end early or are broken: about {percent} % of the picture is filler, not photo."
+    )]
+    DataMissing {
+        /// The format's name, such as `JPEG`.
+        format: &'static str,
+        /// The share of the picture, 1 to 100.
+        percent: u8,
+    },
+    /// The picture is there, without all of its detail.
+    #[error("Its {format} data end early or are broken: some of the picture's detail is missing.")]
+    DetailMissing {
+        /// The format's name, such as `JPEG`.
+        format: &'static str,
+    },
+    /// There is something in its data that no encoder writes.
+    #[error("Its {format} data are damaged: parts of the picture may be wrong.")]
+    Damaged {
+        /// The format's name, such as `JPEG`.
+        format: &'static str,
+    },
+    /// The end of the file is missing, but nothing of the picture.
+    #[error("The end of the {format} file is missing; the picture itself is whole.")]
+    NoEnd {
+        /// The format's name, such as `PNG`.
+        format: &'static str,
+    },
+    /// A check sum does not fit.
+    #[error(
+        "One of the check sums in the {format} file does not fit; the picture's data are whole by another."
+    )]
+    CheckSum {
+        /// The format's name, such as `PNG`.
+        format: &'static str,
+    },
 }
 
 impl Warning {

@@ -103,6 +103,34 @@ fn webp_claiming(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
+/// A lossless WebP whose two sides are of this length.
+fn lossless_webp_claiming(side: u32) -> Vec<u8> {
+    let mut bytes = fixture("rgb.webp");
+    assert_eq!(&bytes[12..16], b"VP8L");
+    let rest = u32::from_le_bytes(*bytes[21..].first_chunk().unwrap()) & 0xF000_0000;
+    let sides = (side - 1) | (side - 1) << 14 | rest;
+    bytes[21..25].copy_from_slice(&sides.to_le_bytes());
+    bytes
+}
+
+fn gif_claiming(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = fixture("palette.gif");
+    bytes[6..8].copy_from_slice(&width.to_le_bytes());
+    bytes[8..10].copy_from_slice(&height.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_longest_side_of_a_lossless_webp_is_told_as_it_is() {
+    let options = DecodeOptions {
+        max_pixels: 1 << 30,
+        ..Default::default()
+    };
+    let error = decode_bytes(&lossless_webp_claiming(16_384), "x", &options).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+    assert!(error.to_string().contains("16384"), "{error}");
+}
+
 #[test]
 fn bombs_are_refused_by_their_header() {
     for (format, bytes, size) in [
@@ -116,6 +144,14 @@ fn bombs_are_refused_by_their_header() {
         ("JPEG", jpeg_claiming(65_535, 65_535), (65_535, 65_535)),
         ("TIFF", tiff_claiming(900_000, 900_000), (900_000, 900_000)),
         ("WebP", webp_claiming(60_000, 60_000), (60_000, 60_000)),
+        ("WebP", lossless_webp_claiming(16_384), (16_384, 16_384)),
+        ("GIF", gif_claiming(65_535, 65_535), (65_535, 65_535)),
+        ("PGM", b"P5 70000 70000 255 ".to_vec(), (70_000, 70_000)),
+        (
+            "PAM",
+            b"P7\nWIDTH 99999\nHEIGHT 99999\nDEPTH 1\nMAXVAL 255\nENDHDR\n".to_vec(),
+            (99_999, 99_999),
+        ),
     ] {
         match decode(&bytes) {
             Err(error @ Error::TooManyPixels { width, height, .. }) => {
@@ -194,6 +230,8 @@ fn headers_that_claim_much_within_the_limit_cost_little() {
         ("PNG", png_claiming(14_000, 14_000)),
         ("BMP", bmp_claiming(14_000, 14_000)),
         ("TIFF", tiff_claiming(14_000, 14_000)),
+        ("JPEG", jpeg_claiming(14_000, 14_000)),
+        ("PGM", b"P5 14000 14000 255 ".to_vec()),
     ] {
         assert!(
             matches!(decode(&bytes), Err(Error::Invalid { .. })),
@@ -252,13 +290,17 @@ fn a_cut_file_is_an_error_wherever_it_is_cut() {
         "baseline.jpg",
         "progressive.jpg",
         "lossy.webp",
+        "palette.gif",
+        "rgb.ppm",
         "tiff_lzw.tiff",
     ] {
         let whole = fixture(name);
         assert!(decode(&whole).is_ok(), "{name}");
         for length in 0..whole.len() - 1 {
             match decode(&whole[..length]) {
-                Err(Error::UnknownFormat { .. }) => assert!(length < 16, "{name} at {length}"),
+                Err(Error::UnknownFormat { .. } | Error::NoImage { .. }) => {
+                    assert!(length < 16, "{name} at {length}");
+                }
                 Err(Error::Invalid { .. } | Error::Empty { .. }) => {}
                 // What follows the pixels may be missing.
                 Ok(photo) => assert_eq!(photo, decode(&whole).unwrap(), "{name} at {length}"),
@@ -272,7 +314,8 @@ fn a_cut_file_is_an_error_wherever_it_is_cut() {
 fn a_jpeg_that_ends_early_is_not_filled_with_grey() {
     for name in ["baseline.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg"] {
         let whole = fixture(name);
-        for cut in [1, 2, 10, 60] {
+        // Without its end marker alone, the picture is whole.
+        for cut in [10, 60] {
             let error = decode(&whole[..whole.len() - cut]).unwrap_err();
             assert!(
                 matches!(error, Error::Invalid { format: "JPEG", .. }),
@@ -290,19 +333,26 @@ fn a_jpeg_that_ends_early_is_not_filled_with_grey() {
 #[test]
 fn other_files_are_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in [
-        ("empty.png", &b""[..]),
+    for (name, bytes, word) in [
+        ("empty.png", &b""[..], "is empty"),
         (
             "text.jpg",
             b"This is no image at all, whatever its name says.",
+            "first bytes",
         ),
-        ("animation.gif", b"GIF89a\x01\0\x01\0\0\0\0;"),
+        (
+            "pointer.jpg",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "git lfs pull",
+        ),
+        ("error.jpg", b"<!DOCTYPE html><html>404</html>", "web page"),
+        ("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         let error = decode_file(&path, &DecodeOptions::default()).unwrap_err();
-        assert!(matches!(error, Error::UnknownFormat { .. }), "{error:?}");
-        assert!(error.to_string().contains(name), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(name) && text.contains(word), "{text}");
     }
     for path in [folder.path().join("missing.png"), folder.path().to_owned()] {
         let error = decode_file(&path, &DecodeOptions::default()).unwrap_err();

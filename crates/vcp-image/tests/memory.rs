@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use vcp_image::Photo;
+use vcp_image::{DecodeOptions, Photo, decode_bytes};
 
 thread_local! {
     /// Bytes held by what runs on this thread, and the most it has held.
@@ -73,4 +73,25 @@ fn a_long_narrow_photo_is_resized_in_little_memory() {
         });
         assert!(bytes < 4 << 20, "{width} × {height}: {bytes} bytes");
     }
+}
+
+/// With alpha and 16 bits a pixel of a PNG has eight bytes, of which three are kept.
+#[test]
+fn a_deep_png_with_alpha_is_never_in_memory_whole() {
+    const SIDE: u32 = 1000;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, SIDE, SIDE);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let rows = vec![200; (SIDE * SIDE) as usize * 8];
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&rows).unwrap();
+    writer.finish().unwrap();
+    let pixels = (SIDE * SIDE) as usize;
+    let bytes = most(|| {
+        let photo = decode_bytes(&file, "deep", &DecodeOptions::default()).unwrap();
+        assert_eq!(photo.pixels(), vec![200; 3 * pixels]);
+    });
+    // The photo and, for the comparison, as much again; rows and tables beside them.
+    assert!(bytes < 6 * pixels + (1 << 20), "{bytes} bytes");
 }

@@ -5,12 +5,14 @@
 //! - palettes and 1-, 2- and 4-bit grey are expanded;
 //! - 16 bits become the upper 8 (`value >> 8`), which is what Pillow does with 16-bit RGB, unless they
 //!   hold fewer (see [`Bits`]);
-//! - CMYK is converted to RGB by the decoder;
+//! - CMYK is converted to RGB as Pillow does it;
 //! - colour profiles are ignored, as Pillow and the official code ignore them;
 //! - of an animation the first picture is taken, of a file with pages the first that is a photo.
 
 mod bits;
+mod gif;
 mod jpeg;
+mod png;
 mod settle;
 mod tiff;
 mod webp;
@@ -19,20 +21,19 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use image::codecs::{bmp::BmpDecoder, jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::error::UnsupportedErrorKind;
-use image::{ColorType, ImageDecoder, ImageError, ImageFormat, Limits, metadata::Orientation};
+use image::{ColorType, ImageDecoder, ImageError, Limits, metadata::Orientation};
 
 pub use self::bits::{Bits, SampleDepth};
 pub use self::settle::{Settled, settle_bits};
 pub use self::tiff::{PageChoice, photo_pages};
 
 use self::bits::{Narrowing, compact, depth_warning, largest_sample};
-use self::jpeg::jpeg_is_complete;
 pub(crate) use self::tiff::{Fault, TiffPage, Wanted, tiff_orientation};
-use self::webp::sound_webp;
+use crate::kind::other_content;
 use crate::orientation::upright;
-use crate::{Error, Photo, Warning, mask_from_photo};
+use crate::{Error, Kind, Photo, Warning, mask_from_photo};
 
 /// What a decoder may allocate beside the pixels: tables, metadata, compressed rows.
 pub(crate) const WORKING_MEMORY: u64 = 64 << 20;
@@ -67,7 +68,7 @@ impl Default for DecodeOptions {
     }
 }
 
-/// Decodes the image in a file: PNG, JPEG, BMP, TIFF or WebP, judged by its content.
+/// Decodes the image in a file: PNG, JPEG, BMP, TIFF, WebP, GIF or PNM, judged by its content.
 ///
 /// # Errors
 /// See [`Error`]; each names the path.
@@ -147,7 +148,7 @@ pub(crate) fn longest_file(max_pixels: u64) -> u64 {
 /// One image on its way: where it comes from, and what is allowed.
 struct Source<'a> {
     label: &'a str,
-    format: ImageFormat,
+    kind: Kind,
     options: &'a DecodeOptions,
     /// None for masks.
     bits: Option<Bits>,
@@ -174,94 +175,88 @@ fn decode<R: BufRead + Seek>(
         });
     }
     reader.seek(SeekFrom::Start(0)).map_err(read_error)?;
-    let mut start = Vec::with_capacity(32);
+    let mut start = Vec::with_capacity(Kind::LENGTH);
     reader
         .by_ref()
-        .take(32)
+        .take(Kind::LENGTH as u64)
         .read_to_end(&mut start)
         .map_err(read_error)?;
     reader.seek(SeekFrom::Start(0)).map_err(read_error)?;
 
-    let unknown = || Error::UnknownFormat {
-        file: label.to_owned(),
-    };
-    let format = if tiff::is_tiff(&start) {
-        ImageFormat::Tiff
-    } else {
-        image::guess_format(&start).map_err(|_| unknown())?
+    let kind = match Kind::of(&start) {
+        Some(kind) if kind.is_read() => kind,
+        other => return Err(not_read(label.to_owned(), other, &start)),
     };
     let source = Source {
         label,
-        format,
+        kind,
         options,
         bits,
     };
+    let whole = |mut reader: R| {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(read_error)?;
+        Ok(bytes)
+    };
     // The decoders are other people's code fed with strangers' bytes. Should one of them panic, that
     // is one bad image, not the end of a long run; nothing of ours is shared with them.
-    let decoded = vcp_panics::caught(|| match format {
-        ImageFormat::Png => {
-            source.check_png_header(&start)?;
-            let limits = limits(WORKING_MEMORY);
-            let decoder = PngDecoder::with_limits(reader, limits);
-            let is_animated = |decoder: &PngDecoder<R>| decoder.is_apng().unwrap_or(false);
-            let is_animated = decoder.as_ref().is_ok_and(is_animated);
-            source.first_picture(decoder, is_animated)
-        }
-        ImageFormat::Jpeg => {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes).map_err(read_error)?;
-            if !jpeg_is_complete(&bytes) {
-                return Err(source.invalid("it ends before its end marker"));
-            }
-            source.pixels(JpegDecoder::new(Cursor::new(bytes)))
-        }
-        ImageFormat::Bmp => source.pixels(BmpDecoder::new(reader)),
-        ImageFormat::Tiff => source.tiff(reader),
-        ImageFormat::WebP => {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes).map_err(read_error)?;
-            let Some(bytes) = sound_webp(&bytes) else {
-                return Err(source.invalid("one of its chunks reaches past its end"));
-            };
-            let decoder = WebPDecoder::new(Cursor::new(bytes));
-            let is_animated = decoder.as_ref().is_ok_and(WebPDecoder::has_animation);
-            source.first_picture(decoder, is_animated)
-        }
-        _ => Err(unknown()),
+    let decoded = vcp_panics::caught(|| match kind {
+        Kind::Png => source.png(&start, reader),
+        Kind::Jpeg => source.jpeg(&whole(reader)?),
+        Kind::Bmp => source.pixels(BmpDecoder::new(reader)),
+        Kind::Tiff => source.tiff(reader),
+        Kind::WebP => source.webp(&whole(reader)?),
+        Kind::Gif => source.gif(&whole(reader)?),
+        Kind::Pnm => source.pnm(reader),
+        other => Err(not_read(label.to_owned(), Some(other), &start)),
     });
     decoded.unwrap_or_else(|_| Err(source.invalid("the decoder gave up on it")))
 }
 
-impl Source<'_> {
-    fn format_name(&self) -> &'static str {
-        match self.format {
-            ImageFormat::Png => "PNG",
-            ImageFormat::Jpeg => "JPEG",
-            ImageFormat::Bmp => "BMP",
-            ImageFormat::Tiff => "TIFF",
-            _ => "WebP",
-        }
+/// What is said of a file that is not decoded.
+fn not_read(file: String, kind: Option<Kind>, start: &[u8]) -> Error {
+    match (kind, other_content(start)) {
+        (Some(kind), _) => Error::OtherFormat {
+            file,
+            format: kind.name(),
+            advice: kind.advice(),
+        },
+        (None, Some(reason)) => Error::NoImage { file, reason },
+        (None, None) => Error::UnknownFormat { file },
     }
+}
 
+impl Source<'_> {
     fn invalid(&self, reason: &str) -> Error {
         Error::Invalid {
             file: self.label.to_owned(),
-            format: self.format_name(),
+            format: self.kind.name(),
             reason: reason.trim_end_matches('.').to_owned(),
         }
     }
 
-    fn error(&self, error: &ImageError) -> Error {
-        let unsupported = |reason: String| Error::Unsupported {
+    fn unsupported(&self, reason: impl Into<String>) -> Error {
+        Error::Unsupported {
             file: self.label.to_owned(),
-            format: self.format_name(),
-            reason,
-        };
+            format: self.kind.name(),
+            reason: reason.into(),
+        }
+    }
+
+    fn out_of_memory(&self, (width, height): (u64, u64), bytes: u64) -> Error {
+        Error::OutOfMemory {
+            file: self.label.to_owned(),
+            width,
+            height,
+            bytes,
+        }
+    }
+
+    fn error(&self, error: &ImageError) -> Error {
         match error {
-            ImageError::Unsupported(error) => unsupported(match error.kind() {
+            ImageError::Unsupported(error) => self.unsupported(match error.kind() {
                 UnsupportedErrorKind::GenericFeature(what) => what,
-                UnsupportedErrorKind::Color(color) => format!("pixels of the kind {color:?}"),
-                _ => error.to_string(),
+                _ => "its pixels are of a kind that is not known".to_owned(),
             }),
             ImageError::Limits(_) => {
                 self.invalid("decoding it would take more memory than its size can explain")
@@ -269,7 +264,7 @@ impl Source<'_> {
             ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 self.invalid("it ends too early")
             }
-            other => self.invalid(&other.to_string()),
+            _ => self.invalid("its data are damaged"),
         }
     }
 
@@ -304,13 +299,11 @@ impl Source<'_> {
     /// Checks a PNG's size ahead of the decoder, which reserves memory for a row when it is made.
     /// PNG's first chunk must be the header, so the size stands at a fixed place.
     fn check_png_header(&self, start: &[u8]) -> Result<(), Error> {
-        let number = |at: usize| {
-            let bytes: Option<[u8; 4]> = start.get(at..at + 4).and_then(|b| b.try_into().ok());
-            bytes.map(|bytes| u64::from(u32::from_be_bytes(bytes)))
-        };
-        match (start.get(12..16), number(16), number(20)) {
-            (Some(b"IHDR"), Some(width), Some(height)) => self.check_size(width, height),
-            _ => Err(self.invalid("it does not begin with an image header")),
+        match png::size(start) {
+            (0, 0) if start.get(12..16) != Some(b"IHDR") => {
+                Err(self.invalid("it does not begin with an image header"))
+            }
+            (width, height) => self.check_size(width, height),
         }
     }
 
@@ -320,7 +313,7 @@ impl Source<'_> {
         decoder: Result<D, ImageError>,
         is_animated: bool,
     ) -> Result<Photo, Error> {
-        let format = self.format_name();
+        let format = self.kind.name();
         let warning = is_animated.then_some(Warning::Animation { format });
         Ok(self.pixels(decoder)?.with_warnings(warning))
     }
@@ -338,11 +331,74 @@ impl Source<'_> {
             Ok((photo, page.orientation()))
         };
         let (photo, orientation) = read().map_err(|fault| fault.about(self.label))?;
-        Ok(if self.options.apply_orientation {
-            upright(photo, orientation)
-        } else {
-            photo
-        })
+        self.upright(photo, orientation)
+    }
+
+    fn png<R: BufRead + Seek>(&self, start: &[u8], reader: R) -> Result<Photo, Error> {
+        self.check_png_header(start)?;
+        let picture = png::read(reader, self.bits).map_err(|failure| match failure {
+            png::Failure::Invalid(reason) => self.invalid(reason),
+            png::Failure::OutOfMemory(bytes) => self.out_of_memory(png::size(start), bytes),
+            png::Failure::Read(source) => Error::Read {
+                file: self.label.to_owned(),
+                source,
+            },
+        })?;
+        let orientation = exif_orientation(picture.exif.as_deref());
+        self.upright(picture.photo, orientation)
+    }
+
+    fn jpeg(&self, bytes: &[u8]) -> Result<Photo, Error> {
+        let mut size = (0, 0);
+        let failed = |failure, size| match failure {
+            jpeg::Failure::Invalid(reason) => self.invalid(&reason),
+            jpeg::Failure::Unsupported(reason) => self.unsupported(reason),
+            jpeg::Failure::OutOfMemory(bytes) => self.out_of_memory(size, bytes),
+        };
+        let header = jpeg::Header::read(bytes).map_err(|failure| failed(failure, size))?;
+        let (width, height) = header.size();
+        size = (width as u64, height as u64);
+        self.check_size(size.0, size.1)?;
+        let orientation = exif_orientation(header.exif());
+        let decoded = header.decode().map_err(|failure| failed(failure, size))?;
+        let photo = Photo::from_parts(width, height, decoded.channels, decoded.pixels)
+            .with_warnings(decoded.damage.warnings());
+        self.upright(photo, orientation)
+    }
+
+    fn webp(&self, bytes: &[u8]) -> Result<Photo, Error> {
+        let Some(bytes) = webp::sound_webp(bytes) else {
+            return Err(self.invalid("one of its chunks reaches past its end"));
+        };
+        if let Some((width, height)) = webp::size(bytes) {
+            self.check_size(width, height)?;
+            if width.max(height) == webp::UNREADABLE_SIDE {
+                return Err(self.unsupported(
+                    "one of its sides has 16384 pixels, which the decoder takes for none",
+                ));
+            }
+        }
+        let decoder = WebPDecoder::new(Cursor::new(bytes));
+        let is_animated = decoder.as_ref().is_ok_and(WebPDecoder::has_animation);
+        self.first_picture(decoder, is_animated)
+    }
+
+    fn gif(&self, bytes: &[u8]) -> Result<Photo, Error> {
+        let is_animated = gif::is_animation(bytes);
+        self.first_picture(GifDecoder::new(Cursor::new(bytes)), is_animated)
+    }
+
+    fn pnm<R: BufRead>(&self, reader: R) -> Result<Photo, Error> {
+        let decoder = PnmDecoder::new(reader);
+        // The decoder brings samples to 16 bits if the file says how many there are.
+        let is_scaled = decoder
+            .as_ref()
+            .is_ok_and(|decoder| decoder.header().maximal_sample() < u32::from(u16::MAX));
+        let bits = match self.bits {
+            Some(_) if is_scaled => Some(Bits::Fixed(SampleDepth::Sixteen)),
+            bits => bits,
+        };
+        Source { bits, ..*self }.pixels(decoder)
     }
 
     fn pixels<D: ImageDecoder>(&self, decoder: Result<D, ImageError>) -> Result<Photo, Error> {
@@ -356,11 +412,7 @@ impl Source<'_> {
             .set_limits(limits)
             .map_err(|error| self.error(&error))?;
         // Broken metadata do not make the picture unusable.
-        let orientation = if self.options.apply_orientation {
-            decoder.orientation().unwrap_or(Orientation::NoTransforms)
-        } else {
-            Orientation::NoTransforms
-        };
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let (channels, keep, bytes_per_sample) = match kind {
             ColorType::L8 => (1, 1, 1),
             ColorType::La8 => (2, 1, 1),
@@ -371,24 +423,15 @@ impl Source<'_> {
             ColorType::Rgb16 => (3, 3, 2),
             ColorType::Rgba16 => (4, 3, 2),
             other => {
-                return Err(Error::Unsupported {
-                    file: self.label.to_owned(),
-                    format: self.format_name(),
-                    reason: format!(
-                        "its pixels are of the kind {other:?}, whose range is not known"
-                    ),
-                });
+                return Err(self.unsupported(format!(
+                    "its pixels are of the kind {other:?}, whose range is not known"
+                )));
             }
         };
         let length = usize::try_from(bytes).unwrap_or(usize::MAX);
         // Asked for and given back at once: the allocation below would end the process instead.
         if Vec::<u8>::new().try_reserve_exact(length).is_err() {
-            return Err(Error::OutOfMemory {
-                file: self.label.to_owned(),
-                width: u64::from(width),
-                height: u64::from(height),
-                bytes,
-            });
+            return Err(self.out_of_memory((u64::from(width), u64::from(height)), bytes));
         }
         // Zeroed memory is not touched until it is written, so a short file that claims to be large
         // costs little before its decoder finds out.
@@ -413,8 +456,23 @@ impl Source<'_> {
         compact(&mut buffer, channels, keep, bytes_per_sample, narrowing);
         let photo =
             Photo::from_parts(width as usize, height as usize, keep, buffer).with_warnings(warning);
-        Ok(upright(photo, orientation))
+        self.upright(photo, orientation)
     }
+
+    /// The photo turned as its metadata ask for, if that is wanted.
+    fn upright(&self, photo: Photo, orientation: Orientation) -> Result<Photo, Error> {
+        if !self.options.apply_orientation {
+            return Ok(photo);
+        }
+        let size = (photo.width() as u64, photo.height() as u64);
+        upright(photo, orientation).map_err(|bytes| self.out_of_memory(size, bytes))
+    }
+}
+
+fn exif_orientation(exif: Option<&[u8]>) -> Orientation {
+    // Broken metadata do not make the picture unusable.
+    exif.and_then(Orientation::from_exif_chunk)
+        .unwrap_or(Orientation::NoTransforms)
 }
 
 fn limits(bytes: u64) -> Limits {

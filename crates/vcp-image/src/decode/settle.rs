@@ -3,12 +3,9 @@
 use std::io::{BufReader, Read as _, Seek as _};
 use std::path::Path;
 
-use image::ImageDecoder as _;
-use image::codecs::png::PngDecoder;
-
-use super::bits::{Bits, SampleDepth, largest_sample};
+use super::bits::{Bits, SampleDepth};
 use super::tiff::{self, TiffPage, Wanted};
-use super::{DecodeOptions, WORKING_MEMORY, limits, longest_file, regular_file};
+use super::{DecodeOptions, MAX_SIDE, longest_file, png, regular_file};
 
 /// Most photos whose samples are looked at.
 const MOST: usize = 32;
@@ -83,31 +80,12 @@ fn largest_of(path: &Path, options: &DecodeOptions) -> Option<u16> {
         let enough = SampleDepth::Twelve.white();
         return page(reader, options)?.largest_sample(enough).ok();
     }
-    let side = |at: usize| {
-        let bytes = start.get(at..at + 4)?.try_into().ok()?;
-        Some(u64::from(u32::from_be_bytes(bytes)))
-    };
-    if side(16)?.saturating_mul(side(20)?) > options.max_pixels {
+    let (width, height) = png::size(&start);
+    if width.saturating_mul(height) > options.max_pixels || width.max(height) > MAX_SIDE {
         return None;
     }
-    let mut decoder = PngDecoder::with_limits(reader, limits(WORKING_MEMORY)).ok()?;
-    let bytes = decoder.total_bytes();
-    decoder
-        .set_limits(limits(
-            bytes.saturating_mul(2).saturating_add(WORKING_MEMORY),
-        ))
-        .ok()?;
-    let channels = usize::from(decoder.color_type().channel_count());
-    let mut buffer = Vec::new();
-    let length = usize::try_from(bytes).ok()?;
-    buffer.try_reserve_exact(length).ok()?;
-    buffer.resize(length, 0);
-    decoder.read_image(&mut buffer).ok()?;
-    Some(largest_sample(
-        &buffer,
-        channels,
-        if channels < 3 { 1 } else { 3 },
-    ))
+    let all = Bits::Fixed(SampleDepth::Sixteen);
+    png::read(reader, Some(all)).ok()?.largest
 }
 
 fn page<R: std::io::Read + std::io::Seek>(
