@@ -8,7 +8,7 @@ use serde::Serialize;
 use vcp_image::{DecodeOptions, Photo, decode_file};
 
 use crate::mask::{self, LoadedMask};
-use crate::{Ellipse, Error, Problem, files, words};
+use crate::{Ellipse, Error, Problems, files, words};
 
 /// The defect type of normal images, in every layout.
 pub(crate) const GOOD: &str = "good";
@@ -26,7 +26,7 @@ pub struct Dataset {
     /// defect type and file name.
     pub samples: Vec<Sample>,
     /// What is wrong with it, as far as can be told without decoding images.
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
     /// What a reader of results should know about it, as full sentences.
     pub notes: Vec<String>,
     /// Whether the masks are only rough outlines around the defects.
@@ -39,7 +39,7 @@ impl Dataset {
             name: name.to_owned(),
             root: root.to_owned(),
             samples: Vec::new(),
-            problems: Vec::new(),
+            problems: Problems::default(),
             notes: Vec::new(),
             weak_masks: false,
         }
@@ -54,6 +54,19 @@ impl Dataset {
             .filter(|category| seen.insert(category.as_str()))
             .cloned()
             .collect()
+    }
+
+    /// Why there are no samples at all: the first problem, as full sentences; nothing if there are
+    /// samples or no problems.
+    #[must_use]
+    pub fn why_empty(&self) -> Option<String> {
+        let first = self.problems.first().filter(|_| self.samples.is_empty())?;
+        let count = self.problems.count();
+        Some(format!(
+            "No image of the data set '{}' can be used ({count} problems). {}",
+            self.name,
+            first.sentence()
+        ))
     }
 
     /// Keeps the samples of these categories (all if none is named) and of this split (all if none

@@ -1,5 +1,6 @@
 //! Folders and lists, read carefully.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Error as IoError, ErrorKind, Read};
@@ -8,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 use walkdir::WalkDir;
 
-use crate::{Error, Problem};
+use crate::{Error, Problem, Problems};
 
 /// Longest list or annotation that is read. The longest real one, the official list of `VisA`, has
 /// 3 MB; annotations of labelme may carry their photo with them.
@@ -26,6 +27,9 @@ const IMAGE_ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "jpe", "bmp", "tif", "ti
 pub(crate) struct Listing {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) folders: Vec<PathBuf>,
+    /// What should be there and is not, or cannot be looked at: links that lead nowhere where a
+    /// picture or a folder may be meant.
+    pub(crate) missing: Vec<Problem>,
 }
 
 pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
@@ -43,32 +47,59 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, Error> {
     entries.sort();
     let mut listing = Listing::default();
     for path in entries {
-        // A dangling link, or one into itself, is as good as nothing.
-        let Ok(metadata) = fs::metadata(&path) else {
-            continue;
-        };
-        if metadata.is_dir() {
-            listing.folders.push(path);
-        } else if metadata.is_file() {
-            listing.files.push(path);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => listing.folders.push(path),
+            Ok(metadata) if metadata.is_file() => listing.files.push(path),
+            Ok(_) => {}
+            Err(source) => listing.missing.extend(missing(path, &source)),
         }
     }
     Ok(listing)
 }
 
-/// The images of a folder, sorted by name; none if there is no such folder.
-pub(crate) fn images(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The problem with an entry of a folder that cannot be followed; none if neither a picture nor a
+/// folder can be meant.
+fn missing(path: PathBuf, source: &IoError) -> Option<Problem> {
+    if path.file_name().is_some_and(is_clutter) {
+        return None;
+    }
+    match fs::read_link(&path) {
+        Ok(target) => {
+            let may_matter = is_image(&path) || path.extension().is_none();
+            may_matter.then_some(Problem::MissingFile { file: path, target })
+        }
+        // It was there a moment ago.
+        Err(_) if source.kind() == ErrorKind::NotFound => None,
+        Err(_) => Some(Problem::UnreadableFolder {
+            folder: path,
+            reason: source.to_string(),
+        }),
+    }
+}
+
+/// The images of a folder, sorted by name; none if there is no such folder. Links that lead nowhere
+/// become problems.
+pub(crate) fn images(folder: &Path, problems: &mut Problems) -> Result<Vec<PathBuf>, Error> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let mut files = list(folder)?.files;
+    let listing = list(folder)?;
+    problems.extend(listing.missing);
+    let mut files = listing.files;
     files.retain(|path| is_image(path));
     Ok(files)
 }
 
+/// The folders of a folder, sorted by name. Links that lead nowhere become problems.
+pub(crate) fn folders(folder: &Path, problems: &mut Problems) -> Result<Vec<PathBuf>, Error> {
+    let listing = list(folder)?;
+    problems.extend(listing.missing);
+    Ok(listing.folders)
+}
+
 /// The images of a folder and of the folders in it, sorted by path; what cannot be searched becomes
-/// a problem.
-pub(crate) fn images_below(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+/// a problem. Every folder is searched once, however many links lead to it.
+pub(crate) fn images_below(folder: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     files_below(folder, is_image, problems)
 }
 
@@ -76,14 +107,37 @@ pub(crate) fn images_below(folder: &Path, problems: &mut Vec<Problem>) -> Vec<Pa
 pub(crate) fn files_below(
     folder: &Path,
     is_wanted: impl Fn(&Path) -> bool,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Vec<PathBuf> {
+    let mut searched = HashSet::new();
+    let top = fs::canonicalize(folder).ok();
+    let mut again = Vec::new();
     let walk = WalkDir::new(folder)
         .follow_links(true)
         .max_depth(MAX_DEPTH)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_clutter(entry.file_name()));
+        .filter_entry(|entry| {
+            if entry.depth() == 0 {
+                return true;
+            }
+            if is_clutter(entry.file_name()) {
+                return false;
+            }
+            if !(entry.file_type().is_dir() && entry.path_is_symlink()) {
+                return true;
+            }
+            // Folders that are linked into each other would be found in every order.
+            let Ok(real) = fs::canonicalize(entry.path()) else {
+                return true;
+            };
+            let is_near = |top: &PathBuf| real.starts_with(top) || top.starts_with(&real);
+            let is_new = !top.as_ref().is_some_and(is_near) && searched.insert(real.clone());
+            if !is_new {
+                again.push((entry.path().to_owned(), real));
+            }
+            is_new
+        });
     let mut found = Vec::new();
     for entry in walk {
         match entry {
@@ -91,26 +145,53 @@ pub(crate) fn files_below(
                 found.push(entry.into_path());
             }
             Ok(_) => {}
-            // A link that dangles is as good as nothing; one that leads into itself is worth a word.
-            Err(error)
-                if error
-                    .io_error()
-                    .is_some_and(|source| source.kind() == ErrorKind::NotFound) => {}
-            Err(error) => {
-                let reason = match error.loop_ancestor() {
-                    Some(ancestor) => {
-                        format!("it is a link to {}, which holds it", ancestor.display())
-                    }
-                    None => error.to_string(),
-                };
-                problems.push(Problem::UnreadableFolder {
-                    folder: error.path().unwrap_or(folder).to_owned(),
-                    reason,
-                });
-            }
+            Err(error) => problems.extend(unsearched(folder, &error)),
         }
     }
+    problems.extend(
+        again
+            .into_iter()
+            .map(|(folder, real)| Problem::UnreadableFolder {
+                folder,
+                reason: format!(
+                    "it is a link to {}, which is searched where it lies",
+                    real.display()
+                ),
+            }),
+    );
     found
+}
+
+/// How many links below a folder lead nowhere, and the first of them with where it leads; nothing if
+/// there is none.
+pub(crate) fn links_to_nowhere(root: &Path) -> Option<(usize, PathBuf, PathBuf)> {
+    let walk = WalkDir::new(root)
+        .max_depth(MAX_DEPTH)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_clutter(entry.file_name()));
+    let mut dangling = walk
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path_is_symlink() && fs::metadata(entry.path()).is_err())
+        .map(walkdir::DirEntry::into_path);
+    let first = dangling.next()?;
+    let target = fs::read_link(&first).unwrap_or_default();
+    Some((1 + dangling.count(), first, target))
+}
+
+fn unsearched(top: &Path, error: &walkdir::Error) -> Option<Problem> {
+    let path = error.path().unwrap_or(top).to_owned();
+    match (error.loop_ancestor(), error.io_error()) {
+        (Some(ancestor), _) => Some(Problem::UnreadableFolder {
+            folder: path,
+            reason: format!("it is a link to {}, which holds it", ancestor.display()),
+        }),
+        (None, Some(source)) => missing(path, source),
+        (None, None) => Some(Problem::UnreadableFolder {
+            folder: path,
+            reason: error.to_string(),
+        }),
+    }
 }
 
 fn is_clutter(name: &OsStr) -> bool {

@@ -4,7 +4,42 @@ use std::path::{Path, PathBuf};
 
 use vcp_image::DecodeOptions;
 
-use crate::{Dataset, Error};
+use crate::{Dataset, Error, files};
+
+/// Reads the data set in `root`, as [`Layout::read`] does. Where nothing of the layout is found, the
+/// error tells of links that lead nowhere, behind which the data may be meant to lie.
+///
+/// # Errors
+/// As [`Layout::read`].
+pub fn read(layout: &dyn Layout, root: &Path, options: &Options) -> Result<Dataset, Error> {
+    let error = match layout.read(root, options) {
+        Err(error) => error,
+        read => return read,
+    };
+    let Error::Layout {
+        layout,
+        root,
+        mut found,
+        expected,
+    } = error
+    else {
+        return Err(error);
+    };
+    if let Some((count, link, target)) = files::links_to_nowhere(&root) {
+        found = format!(
+            "{found}; but {count} links in it lead nowhere, such as {} to {}: fetch their content \
+             (git annex get, dvc pull) or mount what they lead to",
+            link.display(),
+            target.display()
+        );
+    }
+    Err(Error::Layout {
+        layout,
+        root,
+        found,
+        expected,
+    })
+}
 
 /// One way in which data sets lie on disk.
 ///
@@ -20,7 +55,8 @@ pub trait Layout: Sync {
     /// Several lines: the folders and files that are expected, and how they are understood.
     fn describe(&self) -> &'static str;
 
-    /// Reads the data set in `root`. Images are not decoded, except where only the masks say which
+    /// Reads the data set in `root`; [`read`](crate::read) does so with a better word for files that
+    /// are missing. Images are not decoded, except where only the masks say which
     /// of them are anomalous.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Anomaly detection data sets, read as they were downloaded: nothing is rewritten, moved or cached.
 //!
-//! The way in: a [`Layout`] from [`layouts`] (or [`layout`] by name) turns a folder into a
+//! The way in: [`read`] with a [`Layout`] from [`layouts`] (or [`layout`] by name) turns a folder into a
 //! [`Dataset`], a list of [`Sample`]s plus every [`Problem`] that was met on the way. [`check`]
 //! counts and, if asked, decodes everything; [`convert_to_official`] writes the tree and list that
 //! the official VCP-CLIP code reads.
@@ -22,8 +22,10 @@ mod labelme;
 mod layout;
 mod layouts;
 mod mask;
+mod official;
 mod pairing;
 mod problem;
+mod problems;
 mod random;
 mod report;
 mod shapes;
@@ -39,10 +41,12 @@ pub use convert::{Converted, convert_to_official};
 pub use dataset::{Dataset, Label, MaskRule, MaskSource, Sample, Split};
 pub use error::{Error, Mismatch};
 pub use finding::{Coverage, MaskFinding, MaskFindings};
-pub use layout::{Layout, Options};
+pub use layout::{Layout, Options, read};
 pub use layouts::{layout, layouts};
 pub use mask::LoadedMask;
+pub use official::{Official, RecognisedBy};
 pub use problem::Problem;
+pub use problems::Problems;
 pub use report::{CategoryCounts, DefectCount, Report, SplitCounts, check, check_deeply};
 pub use shapes::Ellipse;
 pub use synthetic_set::{SyntheticCounts, SyntheticSet};

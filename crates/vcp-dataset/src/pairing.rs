@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Problem, files, words};
+use crate::{Error, Problem, Problems, files, words};
 
 /// The masks of one class: those of a folder, by name without ending.
 #[derive(Debug)]
@@ -31,18 +31,20 @@ struct Parts {
 }
 
 impl MaskFolder {
-    /// The images of `folder`, as masks; none if there is no such folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        Ok(Self::new(folder, files::images(folder)?))
+    /// The images of `folder`, as masks; none if there is no such folder. Links that lead nowhere
+    /// become problems.
+    pub(crate) fn read(folder: &Path, problems: &mut Problems) -> Result<Self, Error> {
+        Ok(Self::new(folder, files::images(folder, problems)?))
     }
 
     /// As [`MaskFolder::read`], also with the folders in it: one with the name of an image holds all
     /// the masks of that image.
-    pub(crate) fn read_with_parts(folder: &Path) -> Result<Self, Error> {
-        let mut masks = Self::read(folder)?;
+    pub(crate) fn read_with_parts(folder: &Path, problems: &mut Problems) -> Result<Self, Error> {
+        let mut masks = Self::read(folder, problems)?;
         if folder.is_dir() {
+            // Links that lead nowhere have been reported.
             for folder in files::list(folder)?.folders {
-                let paths = files::images(&folder)?;
+                let paths = files::images(&folder, problems)?;
                 if !paths.is_empty() {
                     let parts = Parts {
                         paths,
@@ -85,7 +87,7 @@ impl MaskFolder {
         &mut self,
         image: &Path,
         suffixes: &[&str],
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<PathBuf> {
         let stem = files::stem(image);
         let mask = suffixes.iter().find_map(|suffix| {
@@ -109,7 +111,7 @@ impl MaskFolder {
         &mut self,
         image: &Path,
         suffixes: &[&str],
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<PathBuf> {
         let found = self.find(image, suffixes, problems);
         if found.is_none() {
@@ -130,7 +132,7 @@ impl MaskFolder {
 
     /// Reports masks that no image asked for, whose images would lie in `images`, and masks that
     /// several asked for.
-    pub(crate) fn finish(self, images: &Path, suffixes: &[&str], problems: &mut Vec<Problem>) {
+    pub(crate) fn finish(self, images: &Path, suffixes: &[&str], problems: &mut Problems) {
         for mask in self.masks.into_values() {
             let [first, ..] = mask.paths.as_slice() else {
                 continue;
@@ -216,7 +218,7 @@ mod tests {
         ]);
         let mut folder = MaskFolder::new(Path::new("masks"), masks);
         let suffixes = ["_mask", ""];
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let mut find = |name: &str| folder.require(Path::new(name), &suffixes, &mut problems);
         assert_eq!(find("1.png"), Some("masks/1_mask.png".into()));
         assert_eq!(find("2.JPG"), Some("masks/2_mask.PNG".into()));

@@ -194,6 +194,16 @@ pub enum Problem {
         #[serde(serialize_with = "path")]
         list: PathBuf,
     },
+    /// A file or folder of the data set is a link that leads nowhere: its content was not fetched
+    /// (git-annex, DVC), or what it leads to is not mounted. What it should hold is left out.
+    MissingFile {
+        /// The link.
+        #[serde(serialize_with = "path")]
+        file: PathBuf,
+        /// Where it leads, as the link has it.
+        #[serde(serialize_with = "path")]
+        target: PathBuf,
+    },
     /// A folder could not be searched. What is in it is left out.
     UnreadableFolder {
         /// The folder.
@@ -323,6 +333,12 @@ impl Problem {
                 image.display(),
                 list.display(),
                 mask.display()
+            ),
+            Self::MissingFile { file, target } => format!(
+                "{} is missing: it is a link to {}, which does not exist; fetch its content (git annex \
+                 get, dvc pull) or mount what it leads to.",
+                file.display(),
+                target.display()
             ),
             Self::UnreadableFolder { folder, reason } => {
                 format!("{} could not be searched: {reason}.", folder.display())

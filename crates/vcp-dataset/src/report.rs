@@ -8,7 +8,7 @@ use vcp_image::{DecodeOptions, is_turned};
 
 use crate::{
     Coverage, Dataset, Error, Label, MaskFinding, MaskFindings, MaskSource, Mismatch, Problem,
-    Sample, Split, mask,
+    Problems, Sample, Split, mask,
 };
 
 /// What is in a data set, and what is wrong with it. Plain data, to be printed or written as JSON.
@@ -33,8 +33,10 @@ pub struct Report {
     /// The categories, in the data set's order.
     pub categories: Vec<CategoryCounts>,
     /// Everything that is wrong: first what reading found, then, if deep, image by image what
-    /// decoding found.
-    pub problems: Vec<Problem>,
+    /// decoding found. Of each kind the first [`Problems::KEPT`].
+    pub problems: Problems,
+    /// Number of problems, with those that are not among `problems`.
+    pub problem_count: usize,
 }
 
 /// The images of a category.
@@ -134,6 +136,7 @@ pub fn check_deeply(
     report
         .problems
         .extend(covered.filter_map(Coverage::problem));
+    report.problem_count = report.problems.count();
     report
 }
 
@@ -167,6 +170,7 @@ fn count(dataset: &Dataset) -> Report {
         without_mask: splits().map(|split| split.without_mask).sum(),
         weak_masks: dataset.weak_masks,
         notes: dataset.notes.clone(),
+        problem_count: dataset.problems.count(),
         problems: dataset.problems.clone(),
         categories,
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use crate::{Error, Problem, files};
+use crate::{Error, Problem, Problems, files};
 
 /// A table of comma-separated values whose first line names the columns.
 #[derive(Debug)]
@@ -107,16 +107,13 @@ impl Listed {
     ///
     /// # Errors
     /// [`Error::Read`] if a folder cannot be searched.
-    pub(crate) fn report_others(
-        &self,
-        list: &Path,
-        problems: &mut Vec<Problem>,
-    ) -> Result<(), Error> {
+    pub(crate) fn report_others(&self, list: &Path, problems: &mut Problems) -> Result<(), Error> {
         let list = list.to_owned();
         for (named, are_masks) in [(&self.images, false), (&self.masks, true)] {
             let folders: BTreeSet<&Path> = named.iter().filter_map(|path| path.parent()).collect();
             for folder in folders {
-                for path in files::images(folder)? {
+                // Links that lead nowhere are reported where the list names them.
+                for path in files::images(folder, &mut Problems::default())? {
                     if self.images.contains(&path) || self.masks.contains(&path) {
                         continue;
                     }

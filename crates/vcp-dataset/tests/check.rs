@@ -83,7 +83,7 @@ fn a_sound_set_is_counted() {
     );
     assert_eq!(
         serde_json::to_string(&report).unwrap(),
-        r#"{"dataset":"mvtec","deep":true,"images":6,"normal":3,"anomalous":3,"without_mask":0,"weak_masks":false,"notes":[],"categories":[{"category":"grid","splits":[{"split":"train","images":1,"normal":1,"anomalous":0,"without_mask":0,"defects":[]},{"split":"test","images":4,"normal":1,"anomalous":3,"without_mask":0,"defects":[{"defect":"bent","images":2},{"defect":"hole","images":1}]}]},{"category":"wood","splits":[{"split":"test","images":1,"normal":1,"anomalous":0,"without_mask":0,"defects":[]}]}],"problems":[]}"#
+        r#"{"dataset":"mvtec","deep":true,"images":6,"normal":3,"anomalous":3,"without_mask":0,"weak_masks":false,"notes":[],"categories":[{"category":"grid","splits":[{"split":"train","images":1,"normal":1,"anomalous":0,"without_mask":0,"defects":[]},{"split":"test","images":4,"normal":1,"anomalous":3,"without_mask":0,"defects":[{"defect":"bent","images":2},{"defect":"hole","images":1}]}]},{"category":"wood","splits":[{"split":"test","images":1,"normal":1,"anomalous":0,"without_mask":0,"defects":[]}]}],"problems":[],"problem_count":0}"#
     );
 }
 
@@ -117,7 +117,7 @@ fn everything_that_decoding_finds_is_reported_with_both_paths() {
     assert_eq!(shallow.categories[0].splits[1].without_mask, 1);
 
     let deep = check(&dataset, true);
-    assert_eq!(deep.problems[..1], shallow.problems);
+    assert_eq!(deep.problems[..1], shallow.problems[..]);
     let sentences: Vec<String> = deep.problems[1..].iter().map(Problem::sentence).collect();
     let sentences = sentences
         .join("\n")

@@ -234,11 +234,15 @@ fn read(
             ))
         })?),
     };
-    let mut dataset = layout.read(root, options).or_usage()?;
+    let mut dataset = vcp_dataset::read(layout, root, options).or_usage()?;
+    let why_empty = dataset.why_empty();
     if let Some(limit) = arguments.mask_threshold {
         dataset.set_mask_threshold(limit);
     }
     dataset.select(&arguments.category, split).or_usage()?;
+    if let Some(why) = why_empty {
+        return Err(usage(why));
+    }
     if dataset.samples.is_empty() {
         return Err(usage(format!(
             "There are no photos of this kind in {}.",
@@ -252,10 +256,10 @@ fn read(
         for problem in dataset.problems.iter().take(MAX_PROBLEMS) {
             console::note(&problem.sentence());
         }
-        if dataset.problems.len() > MAX_PROBLEMS {
+        if dataset.problems.count() > MAX_PROBLEMS {
             console::note(&format!(
                 "There are {} further problems with the data.",
-                dataset.problems.len() - MAX_PROBLEMS
+                dataset.problems.count() - MAX_PROBLEMS
             ));
         }
     }

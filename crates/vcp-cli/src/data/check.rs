@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use vcp_dataset::Report;
+use vcp_dataset::{Problems, Report};
 
 use super::{Datasets, thread_pool};
 use crate::args::CheckArgs;
@@ -85,12 +85,19 @@ fn text(report: &Report) -> String {
     } else {
         "images and masks were not decoded"
     };
-    let _ = match report.problems.len() {
+    let _ = match report.problem_count {
         0 => writeln!(text, "No problems; {what}."),
         count => writeln!(text, "Problems: {count}; {what}."),
     };
     for problem in &report.problems {
         let _ = writeln!(text, "- {}", console::printable(&problem.sentence()));
+    }
+    if report.problems.left_out() > 0 {
+        let (left_out, kept) = (report.problems.left_out(), Problems::KEPT);
+        let _ = writeln!(
+            text,
+            "- and {left_out} more: of each kind, the first {kept} are named."
+        );
     }
     text
 }

@@ -17,6 +17,13 @@ pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
             for problem in &dataset.problems {
                 console::note(&problem.sentence());
             }
+            if dataset.problems.left_out() > 0 {
+                console::note(&format!(
+                    "There are {} problems in all; of each kind, the first {} are named.",
+                    dataset.problems.count(),
+                    vcp_dataset::Problems::KEPT
+                ));
+            }
         }
         let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
         let options = &datasets.settled(&dataset.samples, arguments.quiet);

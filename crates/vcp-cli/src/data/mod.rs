@@ -13,6 +13,7 @@ use vcp_dataset::{Dataset, Layout, Options, Sample};
 use vcp_image::{DecodeOptions, PageChoice};
 
 use crate::args::{DataArgs, DataCommand, DatasetArgs};
+use crate::console;
 use crate::decoding;
 use crate::exit::{Exit, OrUsage, usage};
 
@@ -24,6 +25,9 @@ pub(crate) fn run(arguments: DataArgs) -> anyhow::Result<Exit> {
         DataCommand::Synth(synth) => synth::run(&synth),
     }
 }
+
+/// Problems of a data set that are said one by one.
+const PROBLEMS_SAID: usize = 10;
 
 /// Data sets that were asked for; nothing of them has been read.
 pub(crate) struct Datasets {
@@ -42,6 +46,8 @@ struct Place {
 pub(crate) struct Read {
     pub(crate) layout: &'static str,
     pub(crate) dataset: Dataset,
+    /// Why not one of its images can be used, if so.
+    pub(crate) why_empty: Option<String>,
 }
 
 impl Datasets {
@@ -140,7 +146,7 @@ impl Datasets {
     pub(crate) fn read(&self) -> anyhow::Result<Vec<Read>> {
         let mut all: Vec<Read> = Vec::with_capacity(self.places.len());
         for Place { layout, root } in &self.places {
-            let mut dataset = layout.read(root, &self.options).or_usage()?;
+            let mut dataset = vcp_dataset::read(*layout, root, &self.options).or_usage()?;
             if self.split_by_object {
                 dataset.split_by_group();
             }
@@ -157,6 +163,7 @@ impl Datasets {
             }
             all.push(Read {
                 layout: layout.name(),
+                why_empty: dataset.why_empty(),
                 dataset,
             });
         }
@@ -171,6 +178,9 @@ impl Datasets {
         let has = |read: &Read, name: &String| read.dataset.categories().contains(name);
         for name in &self.categories {
             if !all.iter().any(|read| has(read, name)) {
+                if let Some(why) = all.iter().find_map(|read| read.why_empty.clone()) {
+                    return Err(usage(why));
+                }
                 let known: Vec<String> = all
                     .iter()
                     .flat_map(|read| read.dataset.categories())
@@ -191,6 +201,23 @@ impl Datasets {
             }
         }
         Ok(())
+    }
+}
+
+/// Says on standard error what is to know about a data set, and the first of its problems.
+pub(crate) fn say_problems(dataset: &Dataset) {
+    for note in &dataset.notes {
+        console::note(note);
+    }
+    for problem in dataset.problems.iter().take(PROBLEMS_SAID) {
+        console::note(&problem.sentence());
+    }
+    if dataset.problems.count() > PROBLEMS_SAID {
+        console::note(&format!(
+            "{} has {} problems in all; `vcp-clip data check` lists them.",
+            dataset.name,
+            dataset.problems.count()
+        ));
     }
 }
 

@@ -1,21 +1,19 @@
 //! What there is to do: the categories of all data sets, and which of them are finished.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 
-use vcp_dataset::{Dataset, Problem, Sample};
+use vcp_dataset::{Dataset, MaskSource, Problem, Sample};
 use vcp_evaluate::{CategoryReport, DatasetDescription, Found, Store, digest_of_listing};
 use vcp_predict::Predictor;
 
 use super::options::Options;
 use crate::args::EvalSave;
 use crate::console;
-use crate::data::Read;
+use crate::data::{Read, say_problems};
 use crate::exit::usage;
 use crate::segment::ResultNames;
-
-/// Problems of a data set that are said one by one.
-const PROBLEMS_SAID: usize = 10;
 
 /// The data sets and their categories.
 pub(super) struct Plan {
@@ -54,11 +52,14 @@ impl Plan {
             categories: Vec::new(),
             is_incomplete: false,
         };
+        let mut why_empty = None;
         for Read {
             layout,
             mut dataset,
+            why_empty: unused,
         } in all
         {
+            why_empty = why_empty.or(unused);
             dataset.select(&[], options.split)?;
             plan.is_incomplete |= is_incomplete(&dataset);
             if !options.quiet {
@@ -67,23 +68,26 @@ impl Plan {
             plan.add(layout, dataset, options.protocol.limit);
         }
         if plan.categories.is_empty() {
-            return Err(usage(format!(
-                "There is no image to evaluate: the data hold none of the split '{}'.",
-                options.protocol.split
-            )));
+            return Err(usage(why_empty.unwrap_or_else(|| {
+                format!(
+                    "There is no image to evaluate: the data hold none of the split '{}'.",
+                    options.protocol.split
+                )
+            })));
         }
         Ok(plan)
     }
 
     fn add(&mut self, layout: &str, dataset: Dataset, limit: Option<NonZeroUsize>) {
         let mut names = ResultNames::default();
-        for name in dataset.categories() {
-            let samples: Vec<Sample> = dataset
-                .samples
-                .iter()
-                .filter(|sample| sample.category == name)
-                .cloned()
-                .collect();
+        let order = dataset.categories();
+        let mut by_category: HashMap<String, Vec<Sample>> = HashMap::new();
+        for sample in dataset.samples {
+            let category = sample.category.clone();
+            by_category.entry(category).or_default().push(sample);
+        }
+        for name in order {
+            let samples = by_category.remove(&name).unwrap_or_default();
             let samples = limited(samples, limit);
             let places = samples
                 .iter()
@@ -200,31 +204,21 @@ fn place(id: &str) -> PathBuf {
 /// Whether figures leave something out that the data set should have, among what was selected.
 fn is_incomplete(dataset: &Dataset) -> bool {
     let is_selected = |image: &Path| dataset.samples.iter().any(|sample| sample.image == image);
+    // Of very many problems not all are kept: a mask that is missing may be one of the others.
+    let is_lacking = |sample: &Sample| sample.mask == MaskSource::Unknown;
     dataset.problems.iter().any(|problem| match problem {
-        Problem::MissingMask { image, .. } => is_selected(image),
+        Problem::MissingMask { image, .. } => {
+            is_selected(image)
+                || dataset.problems.left_out() > 0 && dataset.samples.iter().any(is_lacking)
+        }
         Problem::MissingImage { .. }
+        | Problem::MissingFile { .. }
         | Problem::UnreadableImage { .. }
         | Problem::UnreadableMask { .. }
         | Problem::UnreadableFolder { .. }
         | Problem::BadEntry { .. } => true,
         _ => false,
     })
-}
-
-fn say_problems(dataset: &Dataset) {
-    for note in &dataset.notes {
-        console::note(note);
-    }
-    for problem in dataset.problems.iter().take(PROBLEMS_SAID) {
-        console::note(&problem.sentence());
-    }
-    if dataset.problems.len() > PROBLEMS_SAID {
-        console::note(&format!(
-            "{} has {} problems in all; `vcp-clip data check` lists them.",
-            dataset.name,
-            dataset.problems.len()
-        ));
-    }
 }
 
 #[cfg(test)]

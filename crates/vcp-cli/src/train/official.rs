@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use toml::Table;
 use vcp_checkpoint::{LearnedGeometry, Weights};
-use vcp_dataset::{Augmentation, Sample, Split};
+use vcp_dataset::{Augmentation, Official, RecognisedBy, Sample, Split};
 use vcp_evaluate::digest_of_listing;
 use vcp_train::{
     DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer, hold_out,
@@ -15,7 +15,8 @@ use super::session::{Outputs, RunFolder, Session, ValidationSet};
 use crate::args::{
     AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs,
 };
-use crate::data::Datasets;
+use crate::console;
+use crate::data::{Datasets, say_problems};
 use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 use crate::model::Choice;
@@ -25,6 +26,7 @@ const GIGABYTE: f64 = 1e9;
 /// One data set's samples.
 struct Set {
     layout: &'static str,
+    official: Option<(Official, RecognisedBy)>,
     name: String,
     samples: Vec<Sample>,
 }
@@ -32,12 +34,12 @@ struct Set {
 pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let split = split("--split", &arguments.split)?;
     let datasets = Datasets::new(arguments.data.clone(), arguments.orientation.orientation)?;
-    let mut sets = read(&datasets, split)?;
+    let mut sets = read(&datasets, split, arguments.quiet)?;
     let all = sets.iter().flat_map(|set| &set.samples);
     let decode = datasets.settled(all, arguments.quiet);
     let recipe = recipe(
         &arguments.recipe,
-        sets.iter().all(|set| set.layout == "mvtec"),
+        sets.iter().all(Set::is_mvtec),
         arguments.device.mixed_precision,
     );
     recipe.check().or_usage()?;
@@ -61,8 +63,11 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let mut sources = Vec::new();
     let mut augmented = Vec::new();
     for set in sets {
-        let augmentation = augmentation(&arguments.augmentation, set.layout)?;
+        let augmentation = augmentation(&arguments.augmentation, set.is_mvtec())?;
         augmentation.check().or_usage()?;
+        if !arguments.quiet {
+            say_recipe(&set, &recipe, &augmentation);
+        }
         sources.push(Source {
             layout: set.layout,
             name: set.name,
@@ -124,14 +129,54 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
 }
 
 /// Data sets with the samples of a split.
-fn read(datasets: &Datasets, split: Option<Split>) -> anyhow::Result<Vec<Set>> {
+fn read(datasets: &Datasets, split: Option<Split>, quiet: bool) -> anyhow::Result<Vec<Set>> {
     let belongs = |sample: &Sample| split.is_none_or(|split| sample.split.belongs_to(split));
-    let sets = datasets.read()?.into_iter().map(|read| Set {
+    let all = datasets.read()?;
+    if let Some(why) = all.iter().find_map(|read| read.why_empty.clone()) {
+        return Err(usage(why));
+    }
+    if !quiet {
+        for read in &all {
+            say_problems(&read.dataset);
+        }
+    }
+    let sets = all.into_iter().map(|read| Set {
         layout: read.layout,
+        official: Official::recognise(read.layout, &read.dataset),
         name: read.dataset.name,
         samples: read.dataset.samples.into_iter().filter(belongs).collect(),
     });
     Ok(sets.collect())
+}
+
+impl Set {
+    fn is_mvtec(&self) -> bool {
+        matches!(self.official, Some((Official::Mvtec, _)))
+    }
+}
+
+/// Says which of the official recipes was taken for a data set, and why.
+fn say_recipe(set: &Set, recipe: &Recipe, augmentation: &Augmentation) {
+    let name = &set.name;
+    let (of, why) = match set.official {
+        Some((official, by)) => {
+            let why = match by {
+                RecognisedBy::Layout => format!("it is read as '{}'", set.layout),
+                RecognisedBy::Name => format!("its list is called '{name}'"),
+                RecognisedBy::Categories => "it has categories of that data set only".to_owned(),
+            };
+            (official, why)
+        }
+        None => {
+            let why = format!("'{}' is taken for neither MVTec-AD nor VisA", set.layout);
+            (Official::Visa, why)
+        }
+    };
+    console::note(&format!(
+        "{name} is trained by the official recipe for {of} (learning rate {}, mosaics with \
+         probability {}), because {why}; --learning-rate and --mosaic set others.",
+        recipe.learning_rate, augmentation.mosaic
+    ));
 }
 
 /// A sample under the name of its category, which two data sets may share.
@@ -165,7 +210,7 @@ fn judged_apart(all: &TrainArgs) -> anyhow::Result<Vec<(String, Sample)>> {
         },
         all.orientation.orientation,
     )?;
-    let sets = read(&datasets, split)?;
+    let sets = read(&datasets, split, all.quiet)?;
     let all = sets.into_iter().flat_map(|set| {
         let name = set.name;
         let samples = set.samples.into_iter();
@@ -221,7 +266,7 @@ fn recipe(arguments: &RecipeArgs, is_mvtec: bool, is_mixed: bool) -> Recipe {
     }
 }
 
-fn augmentation(arguments: &AugmentationArgs, layout: &str) -> anyhow::Result<Augmentation> {
+fn augmentation(arguments: &AugmentationArgs, is_mvtec: bool) -> anyhow::Result<Augmentation> {
     if arguments.augment == AugmentName::None {
         return Ok(Augmentation::none());
     }
@@ -230,7 +275,7 @@ fn augmentation(arguments: &AugmentationArgs, layout: &str) -> anyhow::Result<Au
             "--noise-variance takes two numbers, the smallest and the largest: A,B.",
         ));
     };
-    let usual = if layout == "mvtec" {
+    let usual = if is_mvtec {
         Augmentation::official_mvtec()
     } else {
         Augmentation::default()

@@ -14,7 +14,7 @@ use vcp_train::{
 
 use super::session::{Outputs, RunFolder, Session};
 use crate::args::PretrainArgs;
-use crate::data::Datasets;
+use crate::data::{Datasets, say_problems};
 use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 
@@ -120,6 +120,14 @@ fn photos(arguments: &PretrainArgs) -> anyhow::Result<Option<Photos>> {
     }
     let datasets = Datasets::new(arguments.data.clone(), true)?;
     let read = datasets.read()?;
+    if let Some(why) = read.iter().find_map(|read| read.why_empty.clone()) {
+        return Err(usage(why));
+    }
+    if !arguments.quiet {
+        for read in &read {
+            say_problems(&read.dataset);
+        }
+    }
     let samples = read.into_iter().flat_map(|read| read.dataset.samples);
     let samples: Vec<Sample> = samples
         .filter(|sample| sample.split.belongs_to(Split::Train))

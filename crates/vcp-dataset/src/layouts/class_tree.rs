@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::dataset::GOOD;
 use crate::pairing::{MaskFolder, beside};
 use crate::{
-    Dataset, Error, Label, Layout, MaskRule, MaskSource, Problem, Sample, Split, files, words,
+    Dataset, Error, Label, Layout, MaskRule, MaskSource, Problem, Problems, Sample, Split, files,
+    words,
 };
 
 /// What differs between the data sets that lie in such a tree.
@@ -63,20 +64,22 @@ impl ClassTree {
                 || files::list(folder)
                     .is_ok_and(|listing| listing.folders.iter().any(|folder| is_category(folder)))
         };
-        let nothing = || Error::Layout {
+        let nothing = |found: &str| Error::Layout {
             layout: layout.name(),
             root: root.to_owned(),
-            found: "no folder in it has a folder 'train', 'test' or 'test_public'".to_owned(),
+            found: found.to_owned(),
             expected: layout.describe(),
         };
-        let root = files::find_root(root, holds_categories)?.ok_or_else(nothing)?;
+        let root = files::find_root(root, holds_categories)?.ok_or_else(|| {
+            nothing("no folder in it has a folder 'train', 'test' or 'test_public'")
+        })?;
         let mut dataset = Dataset::new(layout.name(), &root);
         if is_category(&root) {
             // Somebody gave the folder of one category.
             let category = files::folder_name(&root, layout.name());
             self.read_category(&root, &category, &mut dataset)?;
         } else {
-            let mut categories = files::list(&root)?.folders;
+            let mut categories = files::folders(&root, &mut dataset.problems)?;
             categories.retain(|folder| is_category(folder));
             categories.sort_by_cached_key(|folder| {
                 let name = files::name(folder);
@@ -88,7 +91,9 @@ impl ClassTree {
             }
         }
         if dataset.samples.is_empty() {
-            return Err(nothing());
+            return Err(nothing(
+                "its folders of training and test images hold no images in folders",
+            ));
         }
         Ok(dataset)
     }
@@ -99,7 +104,7 @@ impl ClassTree {
         category: &str,
         dataset: &mut Dataset,
     ) -> Result<(), Error> {
-        let folders = files::list(folder)?.folders;
+        let folders = files::folders(folder, &mut dataset.problems)?;
         let (mut splits, mut truth, mut private) = (Vec::new(), None, 0);
         for folder in folders {
             if let Some(split) = split_of(&folder) {
@@ -124,6 +129,7 @@ impl ClassTree {
                 .files
                 .into_iter()
                 .filter(|path| files::is_image(path));
+            dataset.problems.extend(listing.missing);
             dataset
                 .problems
                 .extend(unplaced.map(|image| Problem::UnplacedImage { image }));
@@ -161,8 +167,9 @@ impl ClassTree {
         dataset: &mut Dataset,
     ) -> Result<(), Error> {
         let defect = files::name(folder);
-        let masks = masks.of(&defect)?;
+        let masks = masks.of(&defect, &mut dataset.problems)?;
         let listing = files::list(folder)?;
+        dataset.problems.extend(listing.missing);
         let images = listing.files.into_iter();
         let (images, mut beside) = beside(images.filter(|path| files::is_image(path)).collect());
         for image in images {
@@ -221,7 +228,7 @@ impl ClassTree {
 
     /// Reports masks left over. `images` is the folder in which their images would be expected.
     fn finish(&self, masks: Masks, images: &Path, dataset: &mut Dataset) -> Result<(), Error> {
-        for (defect, masks) in masks.all()? {
+        for (defect, masks) in masks.all(&mut dataset.problems)? {
             if !self.is_normal(&defect) {
                 masks.finish(&images.join(defect), self.suffixes, &mut dataset.problems);
             }
@@ -245,21 +252,22 @@ impl Masks {
         }
     }
 
-    fn of(&mut self, defect: &str) -> Result<&mut MaskFolder, Error> {
+    fn of(&mut self, defect: &str, problems: &mut Problems) -> Result<&mut MaskFolder, Error> {
         Ok(match self.types.entry(defect.to_owned()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(vacant) => {
-                vacant.insert(MaskFolder::read_with_parts(&self.folder.join(defect))?)
-            }
+            Entry::Vacant(vacant) => vacant.insert(MaskFolder::read_with_parts(
+                &self.folder.join(defect),
+                problems,
+            )?),
         })
     }
 
     /// Those that were asked for and those of types without images.
-    fn all(mut self) -> Result<BTreeMap<String, MaskFolder>, Error> {
+    fn all(mut self, problems: &mut Problems) -> Result<BTreeMap<String, MaskFolder>, Error> {
         if self.folder.is_dir() {
-            for folder in files::list(&self.folder)?.folders {
+            for folder in files::folders(&self.folder, problems)? {
                 if let Entry::Vacant(vacant) = self.types.entry(files::name(&folder)) {
-                    vacant.insert(MaskFolder::read_with_parts(&folder)?);
+                    vacant.insert(MaskFolder::read_with_parts(&folder, problems)?);
                 }
             }
         }
@@ -268,8 +276,8 @@ impl Masks {
 }
 
 /// Says so if there are images in a folder that has no place in the tree.
-fn report_unused(folder: &Path, problems: &mut Vec<Problem>) -> Result<(), Error> {
-    let images = files::images(folder)?.len();
+fn report_unused(folder: &Path, problems: &mut Problems) -> Result<(), Error> {
+    let images = files::images(folder, problems)?.len();
     if images > 0 {
         problems.push(Problem::UnusedFolder {
             folder: folder.to_owned(),

@@ -7,8 +7,8 @@ use crate::dataset::GOOD;
 use crate::files::Place;
 use crate::pairing::MaskFolder;
 use crate::{
-    Dataset, Ellipse, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split,
-    files,
+    Dataset, Ellipse, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Problems,
+    Sample, Split, files,
 };
 
 pub(super) struct Dagm;
@@ -61,7 +61,7 @@ The masks are weak labels: ellipses around the defects, larger than the defects 
              defects themselves. Pixel figures measure how well an ellipse is found, not the defect."
                 .to_owned(),
         );
-        let mut classes = files::list(&root)?.folders;
+        let mut classes = files::folders(&root, &mut dataset.problems)?;
         classes.retain(|folder| class_number(folder).is_some());
         classes.sort_by_key(|folder| class_number(folder));
         for folder in classes {
@@ -98,7 +98,7 @@ fn read_class(folder: &Path, dataset: &mut Dataset) -> Result<(), Error> {
         }
         return Ok(());
     }
-    for image in files::images(folder)? {
+    for image in files::images(folder, &mut dataset.problems)? {
         let sample = sample(dataset, folder, image, Split::Unassigned, None);
         dataset.samples.push(sample);
     }
@@ -138,14 +138,14 @@ fn read_split(
     dataset: &mut Dataset,
 ) -> Result<(), Error> {
     let label_folder = folder.join("Label");
-    let mut masks = MaskFolder::read(&label_folder)?;
+    let mut masks = MaskFolder::read(&label_folder, &mut dataset.problems)?;
     let list = label_folder.join("Labels.txt");
     let listed = if files::is_file(&list) {
         read_labels(&list, &mut dataset.problems)?
     } else {
         HashMap::new()
     };
-    for image in files::images(folder)? {
+    for image in files::images(folder, &mut dataset.problems)? {
         let mut mask = masks.find(&image, &[SUFFIX, ""], &mut dataset.problems);
         let mut is_anomalous = mask.is_some();
         // Without a list, a mask that is lost makes an image normal without anybody noticing.
@@ -186,7 +186,7 @@ fn stem_text(path: &Path) -> String {
 }
 
 /// Whether each image is anomalous, by its name without ending. The first line is a number of its own.
-fn read_labels(list: &Path, problems: &mut Vec<Problem>) -> Result<HashMap<Vec<u8>, bool>, Error> {
+fn read_labels(list: &Path, problems: &mut Problems) -> Result<HashMap<Vec<u8>, bool>, Error> {
     let text = files::read_text(list)?;
     let mut labels = HashMap::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -213,7 +213,7 @@ fn read_labels(list: &Path, problems: &mut Vec<Problem>) -> Result<HashMap<Vec<u
 
 /// The anomalous images as first published.
 fn read_ellipses(class: &Path, folder: &Path, dataset: &mut Dataset) -> Result<(), Error> {
-    let images = files::images(folder)?;
+    let images = files::images(folder, &mut dataset.problems)?;
     let list = folder.join("labels.txt");
     let mut ellipses = HashMap::new();
     if files::is_file(&list) {

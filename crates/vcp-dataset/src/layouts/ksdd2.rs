@@ -55,9 +55,10 @@ decodes all masks. One category, ksdd2."
         let mut dataset = Dataset::new(self.name(), &root);
         for (name, split) in SPLITS {
             let folder = root.join(name);
-            let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) = files::images(&folder)?
-                .into_iter()
-                .partition(|path| is_mask(path));
+            let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) =
+                files::images(&folder, &mut dataset.problems)?
+                    .into_iter()
+                    .partition(|path| is_mask(path));
             let mut masks = MaskFolder::new(&folder, masks);
             let pairs: Vec<(PathBuf, PathBuf)> = images
                 .into_iter()

@@ -50,14 +50,16 @@ type, MT_Free is normal. Masks have soft edges: values above 127 are defect. No 
             expected: self.describe(),
         })?;
         let mut dataset = Dataset::new(self.name(), &root);
-        for folder in files::list(&root)?.folders {
+        for folder in files::folders(&root, &mut dataset.problems)? {
             let Some(defect) = defect(&folder) else {
                 continue;
             };
             let is_normal = defect == NORMAL;
             let folder = folder.join("Imgs");
             let is_mask = |path: &PathBuf| files::ending(path).as_deref() == Some("png");
-            let (masks, images) = files::images(&folder)?.into_iter().partition(is_mask);
+            let (masks, images) = files::images(&folder, &mut dataset.problems)?
+                .into_iter()
+                .partition(is_mask);
             let mut masks = MaskFolder::new(&folder, masks);
             let images: Vec<PathBuf> = images;
             for image in images {

@@ -4,28 +4,13 @@
 use std::path::Path;
 
 use super::class_tree::ClassTree;
+use crate::official::MVTEC;
 use crate::{Dataset, Error, Layout, Options};
 
 pub(super) struct Mvtec;
 
 const TREE: ClassTree = ClassTree {
-    categories: &[
-        "bottle",
-        "cable",
-        "capsule",
-        "carpet",
-        "grid",
-        "hazelnut",
-        "leather",
-        "metal_nut",
-        "pill",
-        "screw",
-        "tile",
-        "toothbrush",
-        "transistor",
-        "wood",
-        "zipper",
-    ],
+    categories: &MVTEC,
     normal: "good",
     suffixes: &["_mask", ""],
 };

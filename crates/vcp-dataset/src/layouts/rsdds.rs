@@ -52,13 +52,13 @@ defect."
         let types = if is_type(&root) {
             vec![root.clone()]
         } else {
-            files::list(&root)?.folders
+            files::folders(&root, &mut dataset.problems)?
         };
         for folder in types.iter().filter(|folder| is_type(folder)) {
             let name = files::folder_name(folder, self.name());
             let category = name.split(" RSDDs").next().unwrap_or(&name);
-            let mut masks = MaskFolder::read(&folder.join(MASKS))?;
-            for image in files::images(&folder.join(IMAGES))? {
+            let mut masks = MaskFolder::read(&folder.join(MASKS), &mut dataset.problems)?;
+            for image in files::images(&folder.join(IMAGES), &mut dataset.problems)? {
                 let mask = masks.require(&image, &SUFFIXES, &mut dataset.problems);
                 dataset.samples.push(Sample {
                     id: files::id(&root, &image),

@@ -5,27 +5,13 @@ use std::path::Path;
 
 use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
+use crate::official::VISA;
 use crate::table::{Listed, Table};
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,
 };
 
 pub(super) struct Visa;
-
-const CATEGORIES: [&str; 12] = [
-    "candle",
-    "capsules",
-    "cashew",
-    "chewinggum",
-    "fryum",
-    "macaroni1",
-    "macaroni2",
-    "pcb1",
-    "pcb2",
-    "pcb3",
-    "pcb4",
-    "pipe_fryum",
-];
 
 const LIST: &str = "split_csv/1cls.csv";
 
@@ -98,7 +84,7 @@ defect."
             .collect();
         dataset.samples.sort_by_cached_key(|sample| {
             let name = &sample.category;
-            let official = CATEGORIES.iter().position(|known| known == name);
+            let official = VISA.iter().position(|known| known == name);
             (
                 official.unwrap_or(usize::MAX),
                 objects.get(name).copied(),

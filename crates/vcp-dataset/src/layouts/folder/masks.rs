@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::place::Place;
 use crate::labelme::Annotation;
 use crate::pairing::image_name;
-use crate::{Label, MaskRule, MaskSource, Problem, files, words};
+use crate::{Label, MaskRule, MaskSource, Problem, Problems, files, words};
 
 /// A picture or annotation that says where defects are.
 struct Mask {
@@ -107,7 +107,7 @@ impl Masks {
         &mut self,
         image: &Path,
         place: &Place,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> (MaskSource, Option<String>) {
         let is_normal = place.label() == Some(Label::Normal);
         let found = self.best(image, place);
@@ -209,7 +209,7 @@ impl Masks {
 
     /// Reports masks that no image asked for, and masks that several asked for. `bad` are the folders of
     /// bad images, with the number of names above each.
-    pub(super) fn finish(self, bad: &[Place], problems: &mut Vec<Problem>) {
+    pub(super) fn finish(self, bad: &[Place], problems: &mut Problems) {
         for mask in self.all {
             match mask.images.len() {
                 // Annotations may be of other kinds, and of all images at once.

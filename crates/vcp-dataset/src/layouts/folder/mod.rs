@@ -10,7 +10,9 @@ use masks::{Masks, is_annotation};
 use place::Place;
 
 use crate::dataset::{ANOMALY, GOOD};
-use crate::{Dataset, Error, Label, Layout, Options, Problem, Sample, Split, files, words};
+use crate::{
+    Dataset, Error, Label, Layout, Options, Problem, Problems, Sample, Split, files, words,
+};
 
 pub(super) struct Folder;
 
@@ -84,9 +86,11 @@ fn read_named(
     root: &Path,
     options: &Options,
     found: &mut Found,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Result<(), Error> {
-    let beside = files::list(root).unwrap_or_default().folders;
+    let beside = files::list(root).unwrap_or_default();
+    problems.extend(beside.missing);
+    let beside = beside.folders;
     for (named, label) in [
         (&options.normal, Label::Normal),
         (&options.anomalous, Label::Anomalous),
@@ -126,7 +130,7 @@ struct Found {
 
 impl Found {
     /// Sorts what lies below a folder. If the folder's label is known, what lies below it has that label.
-    fn search(&mut self, root: &Path, label: Option<Label>, problems: &mut Vec<Problem>) {
+    fn search(&mut self, root: &Path, label: Option<Label>, problems: &mut Problems) {
         let is_wanted = |path: &Path| files::is_image(path) || is_annotation(path);
         let masks = self.masks.named.clone();
         let mut by_folder: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
