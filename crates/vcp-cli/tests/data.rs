@@ -55,6 +55,71 @@ fn every_problem_is_reported() {
 }
 
 #[test]
+fn of_many_problems_the_first_are_said() {
+    let workplace = mvtec();
+    workplace.write("list.csv", format!("image\n{}", "gone.png\n".repeat(5000)));
+    let check = |further: &[&str]| {
+        let usual = ["data", "check", "--dataset", "manifest", "--root", "."];
+        let list = ["--manifest", "list.csv"];
+        workplace
+            .run(&[&usual[..], &list, further].concat())
+            .ends_with(1)
+    };
+    let outcome = check(&[]);
+    assert!(outcome.stdout.contains("Problems: 5000;"), "{outcome:#?}");
+    assert!(
+        outcome
+            .stdout
+            .contains("- and 4900 more: of each kind, the first 100"),
+        "{outcome:#?}"
+    );
+    assert!(outcome.stdout.lines().count() < 120);
+    let lines = check(&["--json"]).lines();
+    assert_eq!(lines[0]["problem_count"], 5000);
+    assert_eq!(lines[0]["problems"].as_array().unwrap().len(), 100);
+    // No split is to blame for a list of which nothing is there.
+    let mut command = workplace.command(["eval", "--dataset", "manifest", "--root", "."]);
+    command.args(["--manifest", "list.csv", "--out", "o", "--model"]);
+    let outcome = Outcome::of(command.arg(bundle()).output().unwrap()).ends_with(2);
+    outcome.says("No image of the data set 'list' can be used (5000 problems).");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_missing_files() {
+    let workplace = mvtec();
+    let place = workplace.path("set/nut/test/rust/001.png");
+    fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink("/annex/001.png", &place).unwrap();
+    let outcome = data(&workplace, "check", &["--json"]).ends_with(1);
+    let kinds: Vec<String> = outcome.lines()[0]["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(kinds.contains(&"missing-file".to_owned()), "{kinds:?}");
+}
+
+/// Whatever a list says, files are written below the folder of results only.
+#[test]
+fn conversions_stay_in_their_folder() {
+    let workplace = mvtec();
+    for name in ["..", "../out", "/tmp/x", "a/b", "a\\b", "C:", "."] {
+        let list = format!("image,category\nset/nut/test/good/000.png,{name}\n");
+        workplace.write("list.csv", list);
+        let before = workplace.files(".");
+        let usual = ["data", "convert", "--dataset", "manifest", "--root", "."];
+        let list = ["--manifest", "list.csv", "--out", "deep/out"];
+        workplace
+            .run(&[&usual[..], &list].concat())
+            .ends_with(1)
+            .says("cannot be used as the name of a file or folder");
+        assert_eq!(workplace.files("."), before, "{name}");
+    }
+}
+
+#[test]
 fn converted_data_give_the_same_figures() {
     let workplace = mvtec();
     data(&workplace, "convert", &["--out", "official"]).ends_with(0);

@@ -661,6 +661,41 @@ fn links_in_a_circle_end() {
     assert_eq!(outcome.paths(), ["p/a.png", "p/q/b.png", "p/z.png"]);
 }
 
+/// Photos whose content was not fetched (git-annex, DVC), and a folder that is not mounted.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_files_that_are_missing() {
+    let workplace = Workplace::with_photos(&["p/a.png"]);
+    std::os::unix::fs::symlink("/annex/b", workplace.path("p/b.png")).unwrap();
+    std::os::unix::fs::symlink("/mnt/share/line 3", workplace.path("p/line 3")).unwrap();
+    for inputs in [&["p"][..], &["p/*.png"], &["p/b.png", "p/a.png"]] {
+        let outcome = workplace.segment(inputs).ends_with(1);
+        let error = outcome
+            .lines()
+            .into_iter()
+            .find(|line| line["path"] == "p/b.png");
+        assert!(error.unwrap()["error"].is_string(), "{outcome:#?}");
+    }
+    let outcome = workplace.segment(&["p"]).ends_with(1);
+    assert_eq!(outcome.paths(), ["p/a.png", "p/b.png", "p/line 3"]);
+    let message = outcome.lines()[1]["error"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("it is a link to /annex/b, which does not exist"),
+        "{message}"
+    );
+    std::fs::remove_file(workplace.path("p/a.png")).unwrap();
+    let outcome = workplace.segment(&["p/*.png"]).ends_with(1);
+    assert_eq!(outcome.paths(), ["p/b.png"]);
+}
+
+#[test]
+fn lists_made_on_windows_are_read() {
+    let workplace = Workplace::with_photos(&["p/a.png", "p/b c.png"]);
+    let list = "\u{feff}p/a.png\r\np\\b c.png\r\n";
+    let outcome = workplace.segment_with_input(&["-"], list).ends_with(0);
+    assert_eq!(outcome.paths(), ["p/a.png", "p/b c.png"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn names_need_not_be_text() {

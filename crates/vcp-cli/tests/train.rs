@@ -143,6 +143,82 @@ fn a_run_leaves_models_logs_and_what_it_was() {
     assert!(before == fs::read(workplace.path("run/state.safetensors")).unwrap());
 }
 
+/// A converted MVTec-AD is MVTec-AD, and the run says which recipe it took. `--category` takes what
+/// the official `--group_id_list` takes: some of the products.
+#[test]
+fn the_recipe_is_that_of_the_data_set() {
+    let workplace = mvtec();
+    workplace
+        .run(&[
+            "data",
+            "convert",
+            "--dataset",
+            "mvtec",
+            "--root",
+            "set",
+            "--out",
+            "official",
+        ])
+        .ends_with(0);
+    fs::rename(
+        workplace.path("official/meta_mvtec.json"),
+        workplace.path("official/list.json"),
+    )
+    .unwrap();
+    let list = fs::read_to_string(workplace.path("official/list.json")).unwrap();
+    workplace.write("official/meta_mvtec.json", &list);
+    let own = list
+        .replace("\"bolt\"", "\"screw\"")
+        .replace("\"nut\"", "\"metal_nut\"");
+    workplace.write("official/own.json", own);
+    for (list, rate, words) in [
+        ("meta_mvtec.json", 2e-5, "its list is called 'mvtec'"),
+        ("own.json", 2e-5, "it has categories of that data set only"),
+        (
+            "list.json",
+            4e-5,
+            "recipe for VisA (learning rate 0.00004, mosaics with probability 0)",
+        ),
+    ] {
+        let mut command = workplace.command(["train", "--dataset", "meta", "--root", "official"]);
+        let list = format!("official/{list}");
+        command.args([
+            "--manifest",
+            &list,
+            "--epochs",
+            "1",
+            "--batch-size",
+            "9",
+            "--restart",
+        ]);
+        let (some, count) = if rate < 3e-5 && list.contains("own") {
+            ("screw", 7)
+        } else {
+            ("", 13)
+        };
+        if !some.is_empty() {
+            command.args(["--category", some]);
+        }
+        command.args(["--out", "run", "--model"]).arg(bundle());
+        Outcome::of(command.output().unwrap())
+            .ends_with(0)
+            .says(words);
+        let text = fs::read_to_string(workplace.path("run/config.toml")).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let found = table["recipe"]["learning_rate"].as_float().unwrap();
+        assert!((found - rate).abs() < 1e-9, "{list}: {found}");
+        assert_eq!(
+            table["data"][0]["images"].as_integer(),
+            Some(count),
+            "{list}"
+        );
+        let mosaic = table["data"][0]["augmentation"]["mosaic"]
+            .as_float()
+            .unwrap();
+        assert_eq!(mosaic > 0.0, rate < 3e-5, "{list}");
+    }
+}
+
 #[test]
 fn a_killed_run_ends_as_an_unbroken_one() {
     let workplace = mvtec();

@@ -216,10 +216,13 @@ fn plan<'a>(dataset: &'a Dataset, categories: &[String]) -> Vec<Planned<'a>> {
         .collect()
 }
 
-/// Text from a data set as part of a file's name.
+/// Text from a data set as part of a file's name, which file systems give 255 bytes. The id beside it
+/// keeps names apart.
 fn part_of_name(text: &str) -> String {
-    text.chars()
-        .map(|letter| {
+    const LONGEST: usize = 120;
+    text.char_indices()
+        .take_while(|(at, letter)| at + letter.len_utf8() <= LONGEST)
+        .map(|(_, letter)| {
             if letter.is_control() || r#"/\:*?"<>|"#.contains(letter) {
                 '-'
             } else {

@@ -2,18 +2,14 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{Error as IoError, ErrorKind, Read};
+use std::fs;
+use std::io::{Error as IoError, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization;
 use walkdir::WalkDir;
 
 use crate::{Error, Problem, Problems};
-
-/// Longest list or annotation that is read. The longest real one, the official list of `VisA`, has
-/// 3 MB; annotations of labelme may carry their photo with them.
-pub(crate) const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 /// How many folders deep a search goes. No layout needs more; folders linked into each other end.
 const MAX_DEPTH: usize = 8;
@@ -63,14 +59,14 @@ fn missing(path: PathBuf, source: &IoError) -> Option<Problem> {
     if path.file_name().is_some_and(is_clutter) {
         return None;
     }
-    match fs::read_link(&path) {
-        Ok(target) => {
-            let may_matter = is_image(&path) || path.extension().is_none();
+    let may_matter = is_image(&path) || path.extension().is_none();
+    match (source.kind(), fs::read_link(&path)) {
+        (ErrorKind::NotFound, Ok(target)) => {
             may_matter.then_some(Problem::MissingFile { file: path, target })
         }
         // It was there a moment ago.
-        Err(_) if source.kind() == ErrorKind::NotFound => None,
-        Err(_) => Some(Problem::UnreadableFolder {
+        (ErrorKind::NotFound, Err(_)) => None,
+        _ => may_matter.then(|| Problem::UnreadableFolder {
             folder: path,
             reason: source.to_string(),
         }),
@@ -256,44 +252,6 @@ pub(crate) fn id(root: &Path, path: &Path) -> String {
     parts.join("/")
 }
 
-/// The text of a list or annotation, without byte order mark.
-pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
-    let read_error = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // Opening a pipe would wait for somebody to write to it.
-    if !fs::metadata(path).map_err(read_error)?.is_file() {
-        return Err(read_error(IoError::new(
-            ErrorKind::InvalidInput,
-            "it is not a regular file",
-        )));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(read_error)?;
-    file.take(MAX_TEXT_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read_error)?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES {
-        return Err(Error::TooLong {
-            path: path.to_owned(),
-            max_bytes: MAX_TEXT_BYTES,
-        });
-    }
-    let mut text = String::from_utf8(bytes).map_err(|error| Error::Invalid {
-        path: path.to_owned(),
-        line: None,
-        reason: format!(
-            "it is not UTF-8 text (byte {})",
-            error.utf8_error().valid_up_to()
-        ),
-    })?;
-    if text.starts_with('\u{feff}') {
-        text.drain(..'\u{feff}'.len_utf8());
-    }
-    Ok(text)
-}
-
 /// Where a list says what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -327,13 +285,22 @@ impl Place<'_> {
     }
 
     /// A path named in a list, which has to stay inside `root` unless `anywhere` is allowed. Links
-    /// are the user's own affair: a list cannot make any.
+    /// are the user's own affair: a list cannot make any. Where there is no file of this name, `\`
+    /// stands between folders, too, as in lists made on Windows.
     pub(crate) fn resolve(
         self,
         root: &Path,
         named: &str,
         anywhere: bool,
     ) -> Result<PathBuf, Error> {
+        let path = self.inside(root, named, anywhere)?;
+        if named.contains('\\') && !is_file(&path) {
+            return self.inside(root, &with_slashes(named), anywhere);
+        }
+        Ok(path)
+    }
+
+    fn inside(self, root: &Path, named: &str, anywhere: bool) -> Result<PathBuf, Error> {
         let path = root.join(named);
         let inside = path.strip_prefix(root).is_ok_and(|below| {
             below
@@ -351,6 +318,11 @@ impl Place<'_> {
             })
         }
     }
+}
+
+/// A path of Windows as other systems write it.
+pub(crate) fn with_slashes(named: &str) -> String {
+    named.replace('\\', "/")
 }
 
 /// The folder that holds the data set: `root`, or the one folder in it that fits, which is where
@@ -403,6 +375,39 @@ mod tests {
             let error = place.resolve(root, named, false).unwrap_err();
             assert!(error.to_string().contains("(line 3)"), "{named}: {error}");
             place.resolve(root, named, true).unwrap();
+        }
+    }
+
+    #[test]
+    fn names_of_windows_are_read_where_there_is_no_such_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("a")).unwrap();
+        fs::write(root.join("a/b.png"), "").unwrap();
+        let place = Place {
+            list: Path::new("list.csv"),
+            line: Some(3),
+        };
+        let resolve = |named: &str| place.resolve(root, named, false);
+        assert_eq!(resolve(r"a\b.png").unwrap(), root.join("a/b.png"));
+        assert_eq!(resolve(r".\a\b.png").unwrap(), root.join("./a/b.png"));
+        for named in [
+            r"..\x.png",
+            r"a\..\..\x.png",
+            r"\etc\passwd",
+            r"\\host\share\x.png",
+        ] {
+            let error = resolve(named).unwrap_err();
+            assert!(
+                matches!(error, Error::OutsideRoot { .. }),
+                "{named}: {error}"
+            );
+        }
+        // Elsewhere `\` may be part of a name.
+        #[cfg(unix)]
+        {
+            fs::write(root.join(r"a\b.png"), "").unwrap();
+            assert_eq!(resolve(r"a\b.png").unwrap(), root.join(r"a\b.png"));
         }
     }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::dataset::ANOMALY;
-use crate::shapes::{LARGEST, fill_circle, fill_polygon};
-use crate::{Error, files};
+use crate::shapes::{Areas, LARGEST};
+use crate::{Error, text};
 
-/// Most points that an annotation may have. Filling costs their number times the image's height.
+/// Most points that an annotation may have.
 const MAX_POINTS: usize = 100_000;
 
 /// What is read of an annotation file. The photo that it may carry is skipped.
@@ -34,7 +34,7 @@ impl Annotation {
     /// # Errors
     /// [`Error::Read`], [`Error::TooLong`], [`Error::Invalid`].
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
-        let text = files::read_text(path)?;
+        let text = text::read(path)?;
         let invalid = |line, reason| Error::Invalid {
             path: path.to_owned(),
             line,
@@ -71,25 +71,41 @@ impl Annotation {
             .iter()
             .map(|shape| shape.label.as_str())
             .collect();
-        if labels.is_empty() {
+        let joined = labels.into_iter().collect::<Vec<_>>().join("+");
+        if joined.is_empty() || text::check_name("type of defect", &joined).is_err() {
             return ANOMALY.to_owned();
         }
-        labels.into_iter().collect::<Vec<_>>().join("+")
+        joined
     }
 
     /// Sets the pixels of a mask to 255 that lie in any shape.
-    pub(crate) fn fill(&self, mask: &mut [u8], width: usize) {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for shapes so many and so large that this would take long.
+    pub(crate) fn fill(&self, path: &Path, mask: &mut [u8], width: usize) -> Result<(), Error> {
+        let mut areas = Areas::default();
         for shape in &self.shapes {
             match (shape.kind(), shape.points.as_slice()) {
                 ("rectangle", &[[x0, y0], [x1, y1]]) => {
-                    fill_polygon(&[[x0, y0], [x1, y0], [x1, y1], [x0, y1]], mask, width);
+                    areas.add_polygon(&[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]);
                 }
                 ("circle", &[centre @ [x0, y0], [x1, y1]]) => {
-                    fill_circle(centre, (x1 - x0).hypot(y1 - y0), mask, width);
+                    areas.add_circle(centre, (x1 - x0).hypot(y1 - y0));
                 }
-                (_, points) => fill_polygon(points, mask, width),
+                (_, points) => areas.add_polygon(points),
             }
         }
+        if areas.fill(mask, width) {
+            return Ok(());
+        }
+        Err(Error::Invalid {
+            path: path.to_owned(),
+            line: None,
+            reason: format!(
+                "its {} shapes are too many for their size: drawing them would take minutes",
+                self.shapes.len()
+            ),
+        })
     }
 }
 
@@ -106,13 +122,15 @@ impl Shape {
             "rectangle" | "circle" => count == 2,
             other => {
                 return Err(format!(
-                    "it has a shape of the kind '{other}'; polygons, rectangles and circles can be read"
+                    "it has a shape of the kind '{}'; polygons, rectangles and circles can be read",
+                    text::shortened(other)
                 ));
             }
         };
         if !fits {
             return Err(format!("it has a {} of {count} points", self.kind()));
         }
+        text::check_name("shape", &self.label)?;
         let far = |number: &&f64| number.abs() >= LARGEST;
         match self.points.as_flattened().iter().find(far) {
             Some(number) => Err(format!("it has a point at {number}")),

@@ -18,6 +18,7 @@ mod dataset;
 mod error;
 mod files;
 mod finding;
+mod json;
 mod labelme;
 mod layout;
 mod layouts;
@@ -34,6 +35,7 @@ mod synthetic_set;
 mod table;
 #[cfg(test)]
 mod testing;
+mod text;
 mod words;
 
 pub use augment::{Augmentation, mosaic};

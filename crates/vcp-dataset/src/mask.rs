@@ -150,7 +150,7 @@ pub(crate) fn load(
                 }));
             }
             let mut pixels = vec![0; pixels];
-            annotation.fill(&mut pixels, size.0);
+            annotation.fill(path, &mut pixels, size.0)?;
             Photo::from_grey(size.0, size.1, pixels)?
         }
         MaskSource::Ellipse { ellipse, .. } => {

@@ -41,54 +41,206 @@ impl Ellipse {
     }
 }
 
-/// Coordinates this large or larger are not positions in any image, and their arithmetic overflows.
-pub(crate) const LARGEST: f64 = 1e9;
+/// Most rows that the edges of areas may cross in an image, all together. An annotation made by hand
+/// has some thousands.
+const MAX_ROWS: u64 = 1 << 25;
 
-/// Sets the pixels of a mask to 255 that lie in the polygon (even-odd rule) or on its outline, as labelme
-/// makes masks: the corners are cut to whole pixels, (0, 0) being the top left pixel, and where an edge
-/// crosses a row, the nearest pixel belongs to the polygon. So even the thinnest polygon marks a pixel.
-///
-/// labelme leaves this to `ImageDraw.polygon(…, outline=1, fill=1)` of Pillow, which fills the same
-/// pixels and, at corners between two flat edges, sometimes a few more to connect them.
-///
-/// The coordinates have to be smaller than [`LARGEST`].
-pub(crate) fn fill_polygon(points: &[[f64; 2]], mask: &mut [u8], width: usize) {
-    let corner = |&[x, y]: &[f64; 2]| (x as i64, y as i64);
-    let ends = points.iter().cycle().skip(1);
-    let edges = points.iter().zip(ends);
-    let edges: Vec<Edge> = edges
-        .map(|(from, to)| Edge::new(corner(from), corner(to)))
-        .collect();
-    let (mut crossings, mut spans) = (Vec::new(), Vec::new());
-    for (y, row) in mask.chunks_exact_mut(width).enumerate() {
-        crossings.clear();
-        spans.clear();
-        for edge in &edges {
-            edge.meet(y as i64, &mut crossings, &mut spans);
+/// Polygons and circles that make one mask: row by row, so that each pixel is set once, however many
+/// of them cover it.
+#[derive(Debug, Default)]
+pub(crate) struct Areas {
+    areas: Vec<Area>,
+}
+
+#[derive(Debug)]
+struct Area {
+    /// The first and the last row that it may touch.
+    rows: (i64, i64),
+    outline: Outline,
+}
+
+#[derive(Debug)]
+enum Outline {
+    Polygon {
+        /// By their upper ends, the lowest first.
+        coming: Vec<Edge>,
+        /// Those that the row in hand may meet.
+        met: Vec<Edge>,
+    },
+    Circle {
+        x: f64,
+        y: f64,
+        radius: f64,
+    },
+}
+
+impl Areas {
+    /// Adds a polygon: all that lies in it (even-odd rule) or on its outline, as labelme makes masks.
+    /// The corners are cut to whole pixels, (0, 0) being the top left pixel, and where an edge crosses
+    /// a row, the nearest pixel belongs to the polygon. So even the thinnest polygon marks a pixel.
+    ///
+    /// labelme leaves this to `ImageDraw.polygon(…, outline=1, fill=1)` of Pillow, which fills the same
+    /// pixels and, at corners between two flat edges, sometimes a few more to connect them.
+    ///
+    /// The coordinates have to be smaller than [`LARGEST`].
+    pub(crate) fn add_polygon(&mut self, points: &[[f64; 2]]) {
+        let corner = |&[x, y]: &[f64; 2]| (x as i64, y as i64);
+        let ends = points.iter().cycle().skip(1);
+        let edges = points.iter().zip(ends);
+        let mut coming: Vec<Edge> = edges
+            .map(|(from, to)| Edge::new(corner(from), corner(to)))
+            .collect();
+        coming.sort_by_key(|edge| std::cmp::Reverse(edge.upper.1));
+        let first = coming.iter().map(|edge| edge.upper.1).min();
+        let last = coming.iter().map(|edge| edge.lower.1).max();
+        if let (Some(first), Some(last)) = (first, last) {
+            self.areas.push(Area {
+                rows: (first, last),
+                outline: Outline::Polygon {
+                    coming,
+                    met: Vec::new(),
+                },
+            });
         }
-        crossings.sort_unstable_by(f64::total_cmp);
-        let pairs = crossings.chunks_exact(2);
-        spans.extend(pairs.map(|pair| {
-            (
-                (pair[0] + 0.5).floor() as i64,
-                (pair[1] - 0.5).ceil() as i64,
-            )
-        }));
-        spans.sort_unstable();
-        // However many spans there are, each pixel is set once.
-        let mut done = 0;
-        for &(first, last) in &spans {
-            let end = (last + 1).clamp(0, width as i64) as usize;
-            let first = (first.max(0) as usize).max(done);
-            if first < end {
-                row[first..end].fill(255);
-                done = end;
+    }
+
+    /// Adds a circle: the pixels whose centres lie in it; (0, 0) is the top left corner of the image, so
+    /// that centres have odd halves. labelme's circles, which Pillow draws, are up to a pixel wider.
+    ///
+    /// The numbers have to be smaller than [`LARGEST`].
+    pub(crate) fn add_circle(&mut self, [x, y]: [f64; 2], radius: f64) {
+        let (x, y, radius) = (x - 0.5, y - 0.5, radius.max(0.5));
+        self.areas.push(Area {
+            // A row more on both sides, for the rounding.
+            rows: ((y - radius) as i64 - 1, (y + radius) as i64 + 1),
+            outline: Outline::Circle { x, y, radius },
+        });
+    }
+
+    /// Sets the pixels of a mask to 255 that lie in any of the areas; false, and nothing is done, if
+    /// they are so many and so large that this would take long.
+    pub(crate) fn fill(mut self, mask: &mut [u8], width: usize) -> bool {
+        let height = mask.len().checked_div(width).unwrap_or_default() as i64;
+        self.areas
+            .retain(|area| area.rows.0 < height && area.rows.1 >= 0);
+        let work: u64 = self.areas.iter().map(|area| area.work(height)).sum();
+        if work > MAX_ROWS {
+            return false;
+        }
+        // The topmost last.
+        self.areas
+            .sort_by_key(|area| std::cmp::Reverse(area.rows.0));
+        let mut met: Vec<Area> = Vec::new();
+        let (mut crossings, mut spans) = (Vec::new(), Vec::new());
+        for (y, row) in (0..height).zip(mask.chunks_exact_mut(width.max(1))) {
+            while let Some(area) = self.areas.pop_if(|area| area.rows.0 <= y) {
+                met.push(area);
+            }
+            spans.clear();
+            for area in &mut met {
+                area.outline
+                    .meet(y, width as i64, &mut crossings, &mut spans);
+            }
+            met.retain(|area| area.rows.1 > y);
+            spans.sort_unstable();
+            let mut done = 0;
+            for &(first, last) in &spans {
+                let end = (last + 1).clamp(0, width as i64) as usize;
+                let first = (first.max(0) as usize).max(done);
+                if first < end {
+                    row[first..end].fill(255);
+                    done = end;
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Area {
+    /// How many rows of the image its edges cross.
+    fn work(&self, height: i64) -> u64 {
+        let within = |(first, last): (i64, i64)| {
+            let (first, last) = (first.max(0), last.min(height - 1));
+            u64::try_from(last - first + 1).unwrap_or_default()
+        };
+        match &self.outline {
+            Outline::Polygon { coming, .. } => coming
+                .iter()
+                .map(|edge| within((edge.upper.1, edge.lower.1)))
+                .sum(),
+            // Its two ends are searched for.
+            Outline::Circle { .. } => 16 * within(self.rows),
+        }
+    }
+}
+
+impl Outline {
+    /// Adds the spans of pixels of a row that belong to the area. The rows have to come in order.
+    fn meet(
+        &mut self,
+        row: i64,
+        width: i64,
+        crossings: &mut Vec<f64>,
+        spans: &mut Vec<(i64, i64)>,
+    ) {
+        match self {
+            Self::Polygon { coming, met } => {
+                while let Some(edge) = coming.pop_if(|edge| edge.upper.1 <= row) {
+                    met.push(edge);
+                }
+                met.retain(|edge| edge.lower.1 >= row);
+                crossings.clear();
+                for edge in &*met {
+                    edge.meet(row, crossings, spans);
+                }
+                crossings.sort_unstable_by(f64::total_cmp);
+                let pairs = crossings.chunks_exact(2);
+                spans.extend(pairs.map(|pair| {
+                    (
+                        (pair[0] + 0.5).floor() as i64,
+                        (pair[1] - 0.5).ceil() as i64,
+                    )
+                }));
+            }
+            &mut Self::Circle { x, y, radius } => {
+                let across = (row as f64 - y) / radius;
+                let is_inside = |column: i64| {
+                    let along = (column as f64 - x) / radius;
+                    along * along + across * across <= 1.0
+                };
+                let middle = (x.round() as i64).clamp(0, width - 1);
+                if is_inside(middle) {
+                    // The farther from the middle, the less inside.
+                    let left = first_of(0, middle, is_inside);
+                    let right = first_of(middle + 1, width, |column| !is_inside(column)) - 1;
+                    spans.push((left, right));
+                }
             }
         }
     }
 }
 
+/// The first number from `begin` on for which something holds that holds for all after it; `end` if for
+/// none before it.
+fn first_of(begin: i64, end: i64, holds: impl Fn(i64) -> bool) -> i64 {
+    let (mut begin, mut end) = (begin, end);
+    while begin < end {
+        let middle = i64::midpoint(begin, end);
+        if holds(middle) {
+            end = middle;
+        } else {
+            begin = middle + 1;
+        }
+    }
+    begin
+}
+
+/// Coordinates this large or larger are not positions in any image, and their arithmetic overflows.
+pub(crate) const LARGEST: f64 = 1e9;
+
 /// An edge of a polygon between two pixels, the upper one first.
+#[derive(Debug)]
 struct Edge {
     upper: (i64, i64),
     lower: (i64, i64),
@@ -119,19 +271,6 @@ impl Edge {
     }
 }
 
-/// Sets the pixels of a mask to 255 whose centres lie in the circle; (0, 0) is the top left corner of the
-/// image, so that centres have odd halves. labelme's circles, which Pillow draws, are up to a pixel wider.
-pub(crate) fn fill_circle([x, y]: [f64; 2], radius: f64, mask: &mut [u8], width: usize) {
-    let circle = Ellipse {
-        x: x - 0.5,
-        y: y - 0.5,
-        first: radius.max(0.5),
-        second: radius.max(0.5),
-        rotation: 0.0,
-    };
-    circle.fill(mask, width);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -141,7 +280,9 @@ mod tests {
 
     fn polygon(points: &[[f64; 2]], width: usize, height: usize) -> Vec<u8> {
         let mut mask = vec![0; width * height];
-        fill_polygon(points, &mut mask, width);
+        let mut areas = Areas::default();
+        areas.add_polygon(points);
+        assert!(areas.fill(&mut mask, width));
         mask
     }
 
@@ -313,12 +454,70 @@ mod tests {
     #[test]
     fn a_circle_is_round() {
         let mut mask = vec![0; 49];
-        fill_circle([3.5, 3.5], 2.0, &mut mask, 7);
+        let mut areas = Areas::default();
+        areas.add_circle([3.5, 3.5], 2.0);
+        assert!(areas.fill(&mut mask, 7));
         assert_eq!(defect_pixels(&mask), 13);
         assert_eq!(mask[3 * 7 + 1], 255);
     }
 
+    /// As many areas over the whole image as an annotation may have points: each pixel is set once.
+    #[test]
+    fn areas_over_each_other_do_not_add_up() {
+        let (width, height) = (4000, 3000);
+        let mut mask = vec![0; width * height];
+        let mut areas = Areas::default();
+        for _ in 0..600 {
+            areas.add_circle([2000.0, 1500.0], 4000.0);
+            areas.add_polygon(&[[0.0, 0.0], [3999.0, 0.0], [3999.0, 2999.0], [0.0, 2999.0]]);
+        }
+        assert!(areas.fill(&mut mask, width));
+        assert!(mask.iter().all(|&pixel| pixel == 255));
+        // Small ones cost what they cover, however many they are.
+        let mut areas = Areas::default();
+        for index in 0..50_000 {
+            areas.add_circle([f64::from(index % 3990), f64::from(index % 2990)], 3.0);
+        }
+        mask.fill(0);
+        assert!(areas.fill(&mut mask, width));
+        let mut areas = Areas::default();
+        for _ in 0..50_000 {
+            areas.add_circle([2000.0, 1500.0], 4000.0);
+        }
+        mask.fill(0);
+        assert!(!areas.fill(&mut mask, width));
+        assert_eq!(defect_pixels(&mask), 0);
+    }
+
     proptest! {
+        /// The mask of several areas is what they make one after the other, and circles are ellipses
+        /// that are drawn pixel by pixel.
+        #[test]
+        fn areas_equal_their_parts(
+            circles in prop::collection::vec((-9.0..25.0, -9.0..25.0, 0.0..30.0), 0..5),
+            points in prop::collection::vec((-5.0..20.0, -5.0..20.0).prop_map(|(x, y)| [x, y]), 3..7),
+        ) {
+            let (width, height) = (17, 13);
+            let mut expected = polygon(&points, width, height);
+            let mut areas = Areas::default();
+            areas.add_polygon(&points);
+            for &(x, y, radius) in &circles {
+                areas.add_circle([x, y], radius);
+                let radius: f64 = radius;
+                let circle = Ellipse {
+                    x: x - 0.5,
+                    y: y - 0.5,
+                    first: radius.max(0.5),
+                    second: radius.max(0.5),
+                    rotation: 0.0,
+                };
+                circle.fill(&mut expected, width);
+            }
+            let mut mask = vec![0; width * height];
+            prop_assert!(areas.fill(&mut mask, width));
+            prop_assert_eq!(mask, expected);
+        }
+
         #[test]
         fn polygons_equal_their_definition(
             points in prop::collection::vec((-5..20_i64, -5..20_i64).prop_map(|(x, y)| [x, y]), 3..9),

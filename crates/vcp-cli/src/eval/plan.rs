@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 
-use vcp_dataset::{Dataset, MaskSource, Problem, Sample};
+use vcp_dataset::{Dataset, MaskSource, Problem, Problems, Sample};
 use vcp_evaluate::{CategoryReport, DatasetDescription, Found, Store, digest_of_listing};
 use vcp_predict::Predictor;
 
@@ -102,11 +102,19 @@ impl Plan {
                 places,
             });
         }
+        let mut problems: Vec<String> = dataset.problems.iter().map(Problem::sentence).collect();
+        if dataset.problems.left_out() > 0 {
+            problems.push(format!(
+                "There are {} problems in all; of each kind, the first {} are named.",
+                dataset.problems.count(),
+                Problems::KEPT
+            ));
+        }
         self.datasets.push(DatasetDescription {
             layout: layout.to_owned(),
             root: dataset.root.display().to_string(),
             weak_masks: dataset.weak_masks,
-            problems: dataset.problems.iter().map(Problem::sentence).collect(),
+            problems,
             notes: dataset.notes,
             name: dataset.name,
             ..DatasetDescription::default()

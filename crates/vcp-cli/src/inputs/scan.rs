@@ -1,5 +1,6 @@
 //! Folders and patterns.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -91,13 +92,15 @@ impl Scanner {
                 Err(error) if error.loop_ancestor().is_some() => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(folder).to_owned();
-                    // A link that leads nowhere matters only if it should lead to a photo.
-                    if self.is_photo(&path) || !path.is_symlink() {
-                        let cause = match error.io_error() {
-                            Some(cause) => cause.to_string(),
-                            None => error.to_string(),
+                    let cause = error.io_error();
+                    let is_missing = cause.is_some_and(|it| it.kind() == ErrorKind::NotFound);
+                    // A link that leads nowhere matters only if it should lead to a photo or a folder.
+                    let may_be_folder = self.recursive && is_missing && path.extension().is_none();
+                    if self.is_photo(&path) || may_be_folder || !path.is_symlink() {
+                        let message = match cause {
+                            Some(cause) => unreadable(&path, cause),
+                            None => format!("{} cannot be read: {error}.", path.display()),
                         };
-                        let message = format!("{} cannot be read: {cause}.", path.display());
                         found.push(Err((path, message)));
                     }
                 }
@@ -135,6 +138,11 @@ impl Scanner {
                     matches += 1;
                     if path.is_file() && self.is_photo(&path) {
                         found.push(Ok(path));
+                    } else if self.is_photo(&path)
+                        && let Err(cause) = path.metadata()
+                    {
+                        let message = unreadable(&path, &cause);
+                        found.push(Err((path, message)));
                     }
                 }
                 Err(error) => {
@@ -173,6 +181,19 @@ impl Scanner {
                 .out
                 .as_ref()
                 .is_some_and(|out| absolute(path).starts_with(out))
+    }
+}
+
+/// The message about a path that cannot be read.
+fn unreadable(path: &Path, cause: &io::Error) -> String {
+    let file = path.display();
+    match path.read_link() {
+        Ok(target) if cause.kind() == ErrorKind::NotFound => format!(
+            "{file} cannot be read: it is a link to {}, which does not exist. Fetch its content (git annex \
+             get, dvc pull) or mount what it leads to.",
+            target.display()
+        ),
+        _ => format!("{file} cannot be read: {cause}."),
     }
 }
 

@@ -6,18 +6,16 @@ use serde::Deserialize;
 
 use crate::dataset::GOOD;
 use crate::files::Place;
+use crate::json::{self, Entries};
 use crate::labelme::Annotation;
 use crate::table::Listed;
-use crate::{Dataset, Error, Label, Layout, MaskSource, Options, Problem, Sample, Split, files};
+use crate::{
+    Dataset, Error, Label, Layout, MaskSource, Options, Problem, Sample, Split, files, text,
+};
 
 pub(super) struct Bsdata;
 
 const LIST: &str = "image_data.json";
-
-#[derive(Deserialize)]
-struct List {
-    images: Vec<Entry>,
-}
 
 #[derive(Deserialize)]
 struct Entry {
@@ -52,40 +50,78 @@ position are a group."
                 expected: self.describe(),
             })?;
         let path = root.join(LIST);
-        let text = files::read_text(&path)?;
-        let list: List = serde_json::from_str(&text).map_err(|error| Error::Invalid {
-            path: path.clone(),
-            line: Some(error.line() as u64),
-            reason: error.to_string(),
-        })?;
+        let text = text::read(&path)?;
         let mut dataset = Dataset::new(self.name(), &root);
         dataset.notes.push(
             "Images of BSData without annotation are taken as normal; they come from the time \
              before the first pitting of their position and belong to no split."
                 .to_owned(),
         );
-        let mut listed = Listed::default();
-        let place = Place {
-            list: &path,
-            line: None,
+        let mut reading = Reading {
+            dataset,
+            listed: Listed::default(),
+            place: Place {
+                list: &path,
+                line: None,
+            },
+            options,
+            has_list: false,
         };
-        for entry in list.images {
-            let image = place.resolve(
-                &root.join("data"),
-                &entry.filename,
-                options.allow_outside_root,
-            )?;
-            if !files::is_file(&image) {
-                dataset.problems.push(place.missing_image(image));
-            } else if listed.image(&image) {
-                add(&mut dataset, &mut listed, place, image, &entry, options)?;
-            } else {
-                dataset.problems.push(place.duplicate_image(image));
-            }
+        json::read(&path, &text, 1, &mut reading)?;
+        if !reading.has_list {
+            return Err(Error::Invalid {
+                path,
+                line: None,
+                reason: "it has no 'images'".to_owned(),
+            });
         }
+        let Reading {
+            mut dataset,
+            listed,
+            ..
+        } = reading;
         listed.report_others(&path, &mut dataset.problems)?;
         report_other_labels(&listed, &mut dataset)?;
         Ok(dataset)
+    }
+}
+
+struct Reading<'a> {
+    dataset: Dataset,
+    listed: Listed,
+    place: Place<'a>,
+    options: &'a Options,
+    has_list: bool,
+}
+
+impl Entries<'_> for Reading<'_> {
+    type Entry = Entry;
+
+    fn wants(&mut self, keys: &[String]) -> Result<bool, Error> {
+        let is_list = keys.last().is_some_and(|key| key == "images");
+        self.has_list |= is_list;
+        Ok(is_list)
+    }
+
+    fn entry(&mut self, _: &[String], entry: Entry) -> Result<(), Error> {
+        let (place, options) = (self.place, self.options);
+        let dataset = &mut self.dataset;
+        let checked = text::check_path(&entry.filename)
+            .and_then(|()| text::check_path(entry.annotations.as_deref().unwrap_or_default()));
+        if let Err(reason) = checked {
+            dataset.problems.push(place.bad_entry(reason));
+            return Ok(());
+        }
+        let folder = dataset.root.join("data");
+        let image = place.resolve(&folder, &entry.filename, options.allow_outside_root)?;
+        if !files::is_file(&image) {
+            dataset.problems.push(place.missing_image(image));
+        } else if self.listed.image(&image) {
+            add(dataset, &mut self.listed, place, image, &entry, options)?;
+        } else {
+            dataset.problems.push(place.duplicate_image(image));
+        }
+        Ok(())
     }
 }
 
@@ -100,8 +136,9 @@ fn add(
     let split = entry.train_test_split.as_deref().unwrap_or_default();
     let Some(split) = Split::parse(split) else {
         dataset.problems.push(place.bad_entry(format!(
-            "the split of {} is '{split}' where 'train', 'test' or null was expected",
-            entry.filename
+            "the split of {} is '{}' where 'train', 'test' or null was expected",
+            text::shortened(&entry.filename),
+            text::shortened(split)
         )));
         return Ok(());
     };

@@ -1,6 +1,6 @@
 //! DAGM 2007 (<https://conferences.mpi-inf.mpg.de/dagm/2007/prizes.html>), in both of its shapes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::dataset::GOOD;
@@ -8,7 +8,7 @@ use crate::files::Place;
 use crate::pairing::MaskFolder;
 use crate::{
     Dataset, Ellipse, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Problems,
-    Sample, Split, files,
+    Sample, Split, files, text,
 };
 
 pub(super) struct Dagm;
@@ -140,12 +140,13 @@ fn read_split(
     let label_folder = folder.join("Label");
     let mut masks = MaskFolder::read(&label_folder, &mut dataset.problems)?;
     let list = label_folder.join("Labels.txt");
+    let images = files::images(folder, &mut dataset.problems)?;
     let listed = if files::is_file(&list) {
-        read_labels(&list, &mut dataset.problems)?
+        read_labels(&list, &images, &mut dataset.problems)?
     } else {
         HashMap::new()
     };
-    for image in files::images(folder, &mut dataset.problems)? {
+    for image in images {
         let mut mask = masks.find(&image, &[SUFFIX, ""], &mut dataset.problems);
         let mut is_anomalous = mask.is_some();
         // Without a list, a mask that is lost makes an image normal without anybody noticing.
@@ -186,15 +187,24 @@ fn stem_text(path: &Path) -> String {
 }
 
 /// Whether each image is anomalous, by its name without ending. The first line is a number of its own.
-fn read_labels(list: &Path, problems: &mut Problems) -> Result<HashMap<Vec<u8>, bool>, Error> {
-    let text = files::read_text(list)?;
+/// Of a list as long as it may be, only what it says of `images` is kept.
+fn read_labels(
+    list: &Path,
+    images: &[PathBuf],
+    problems: &mut Problems,
+) -> Result<HashMap<Vec<u8>, bool>, Error> {
+    let known: HashSet<Vec<u8>> = images.iter().map(|image| files::stem(image)).collect();
+    let text = text::read(list)?;
     let mut labels = HashMap::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let cells: Vec<&str> = line.split_whitespace().collect();
-        match cells.as_slice() {
-            [] | [_] => {}
-            [_, flag @ ("0" | "1"), image, ..] => {
-                labels.insert(files::stem(Path::new(image)), *flag == "1");
+        let mut cells = line.split_whitespace();
+        match (cells.next(), cells.next(), cells.next()) {
+            (_, None, _) => {}
+            (_, Some(flag @ ("0" | "1")), Some(image)) => {
+                let stem = files::stem(Path::new(image));
+                if known.contains(&stem) {
+                    labels.insert(stem, flag == "1");
+                }
             }
             _ => {
                 let place = Place {
@@ -203,7 +213,7 @@ fn read_labels(list: &Path, problems: &mut Problems) -> Result<HashMap<Vec<u8>, 
                 };
                 problems.push(place.bad_entry(format!(
                     "it is '{}' where a number, 0 or 1, an image, 0 and a mask were expected",
-                    line.trim()
+                    text::shortened(line.trim())
                 )));
             }
         }
@@ -215,13 +225,22 @@ fn read_labels(list: &Path, problems: &mut Problems) -> Result<HashMap<Vec<u8>, 
 fn read_ellipses(class: &Path, folder: &Path, dataset: &mut Dataset) -> Result<(), Error> {
     let images = files::images(folder, &mut dataset.problems)?;
     let list = folder.join("labels.txt");
+    let known: HashSet<Vec<u8>> = images.iter().map(|image| number_of(image)).collect();
     let mut ellipses = HashMap::new();
     if files::is_file(&list) {
-        for (number, line) in (1..).zip(files::read_text(&list)?.lines()) {
+        for (number, line) in (1..).zip(text::read(&list)?.lines()) {
             match parse_ellipse(line) {
                 None if line.trim().is_empty() => {}
                 Some((image, ellipse)) => {
-                    ellipses.insert(image.into_bytes(), ellipse);
+                    let image = image.into_bytes();
+                    if known.contains(&image) {
+                        ellipses.insert(image, ellipse);
+                    } else {
+                        dataset.problems.push(Problem::ExtraMask {
+                            mask: list.clone(),
+                            expected: folder.join(String::from_utf8_lossy(&image).as_ref()),
+                        });
+                    }
                 }
                 None => {
                     let place = Place {
@@ -230,17 +249,14 @@ fn read_ellipses(class: &Path, folder: &Path, dataset: &mut Dataset) -> Result<(
                     };
                     dataset.problems.push(place.bad_entry(format!(
                         "it is '{}' where a number, two semi-axes, an angle and a position were expected",
-                        line.trim()
+                        text::shortened(line.trim())
                     )));
                 }
             }
         }
     }
     for image in images {
-        // Images may have been given leading zeros to sort well.
-        let stem = files::stem(&image);
-        let zeros = stem.iter().take_while(|&&byte| byte == b'0').count();
-        let mask = if let Some(ellipse) = ellipses.remove(&stem[zeros..]) {
+        let mask = if let Some(ellipse) = ellipses.remove(&number_of(&image)) {
             MaskSource::Ellipse {
                 list: list.clone(),
                 ellipse,
@@ -255,24 +271,28 @@ fn read_ellipses(class: &Path, folder: &Path, dataset: &mut Dataset) -> Result<(
         let sample = sample(dataset, class, image, Split::Unassigned, Some(mask));
         dataset.samples.push(sample);
     }
-    let mut left: Vec<_> = ellipses.into_keys().collect();
-    left.sort();
-    for image in left {
-        dataset.problems.push(Problem::ExtraMask {
-            mask: list.clone(),
-            expected: folder.join(String::from_utf8_lossy(&image).as_ref()),
-        });
-    }
     Ok(())
+}
+
+/// Images may have been given leading zeros to sort well.
+fn number_of(image: &Path) -> Vec<u8> {
+    let mut stem = files::stem(image);
+    let zeros = stem.iter().take_while(|&&byte| byte == b'0').count();
+    stem.drain(..zeros);
+    stem
 }
 
 fn parse_ellipse(line: &str) -> Option<(String, Ellipse)> {
     let mut cells = line.split_whitespace();
     let image = cells.next()?.trim_start_matches('0').to_owned();
-    let numbers: Vec<f64> = cells.map(|cell| cell.parse().ok()).collect::<Option<_>>()?;
-    let &[first, second, rotation, x, y] = numbers.as_slice() else {
+    let mut numbers = [0.0; 5];
+    for number in &mut numbers {
+        *number = cells.next()?.parse().ok()?;
+    }
+    if cells.next().is_some() {
         return None;
-    };
+    }
+    let [first, second, rotation, x, y] = numbers;
     let ellipse = Ellipse {
         x,
         y,
@@ -387,7 +407,7 @@ mod tests {
             .iter()
             .map(|problem| matches!(problem, Problem::MissingMask { .. }))
             .collect();
-        assert_eq!(kinds, [false, true, true, false]);
-        assert!(matches!(dataset.problems[3], Problem::ExtraMask { .. }));
+        assert_eq!(kinds, [false, false, true, true]);
+        assert!(matches!(dataset.problems[1], Problem::ExtraMask { .. }));
     }
 }

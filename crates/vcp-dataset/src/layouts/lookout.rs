@@ -10,9 +10,13 @@ use crate::files::Place;
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,
+    text,
 };
 
 pub(super) struct Lookout;
+
+/// How many folders deep below a manifest's place a file is looked for.
+const MAX_PARTS: usize = 32;
 
 impl Layout for Lookout {
     fn name(&self) -> &'static str {
@@ -57,7 +61,7 @@ defect; without: every colour but the background's. One category, named like ROO
                 split: split(list),
                 category: &category,
             };
-            for (line, text) in (1..).zip(files::read_text(list)?.lines()) {
+            for (line, text) in (1..).zip(text::read(list)?.lines()) {
                 if !text.trim().is_empty() {
                     let place = Place {
                         list,
@@ -129,12 +133,14 @@ impl Reading<'_> {
     }
 
     fn try_entry(&mut self, place: Place<'_>, text: &str) -> Result<(), Problem> {
+        text::check_line(text).map_err(|reason| place.bad_entry(reason))?;
         let entry: Map<String, Value> = serde_json::from_str(text)
             .map_err(|error| place.bad_entry(format!("it is not a JSON object: {error}")))?;
         let named = entry
             .get("source-ref")
             .and_then(Value::as_str)
             .ok_or_else(|| place.bad_entry("it has no 'source-ref'"))?;
+        text::check_path(named).map_err(|reason| place.bad_entry(reason))?;
         let label = label(&entry).ok_or_else(|| {
             place.bad_entry(
                 "it has no label of the type groundtruth/image-classification with the class \
@@ -151,6 +157,9 @@ impl Reading<'_> {
             (Label::Normal, _) => (MaskSource::None, GOOD.to_owned()),
             (Label::Anomalous, None) => (MaskSource::Unknown, ANOMALY.to_owned()),
             (Label::Anomalous, Some(mask)) => {
+                text::check_path(mask.named)
+                    .and_then(|()| text::check_name("type of defect", &mask.defect))
+                    .map_err(|reason| place.bad_entry(reason))?;
                 let source = if let Some(path) = self.look_up(mask.named) {
                     self.listed.mask(&path);
                     MaskSource::File {
@@ -183,10 +192,20 @@ impl Reading<'_> {
     }
 
     /// The file that a path or address means: the longest end of it that exists below one of the
-    /// bases. Nothing outside of them can be meant.
+    /// bases. Nothing outside of them can be meant. In lists made on Windows, `\` stands between
+    /// folders.
     fn look_up(&self, named: &str) -> Option<PathBuf> {
+        self.look_up_parts(named).or_else(|| {
+            let is_of_windows = named.contains('\\');
+            let named = is_of_windows.then(|| files::with_slashes(named))?;
+            self.look_up_parts(&named)
+        })
+    }
+
+    fn look_up_parts(&self, named: &str) -> Option<PathBuf> {
         let parts = parts(named)?;
-        (0..parts.len()).find_map(|skipped| {
+        let first = parts.len().saturating_sub(MAX_PARTS);
+        (first..parts.len()).find_map(|skipped| {
             let end: PathBuf = parts[skipped..].iter().collect();
             self.bases
                 .iter()

@@ -9,11 +9,12 @@ use crate::files::Place;
 use crate::table::{Listed, Table};
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,
+    text,
 };
 
 pub(super) struct Manifest;
 
-const NAMES: [&str; 2] = ["manifest.csv", "manifest.jsonl"];
+const NAMES: [&str; 3] = ["manifest.csv", "manifest.tsv", "manifest.jsonl"];
 const COLUMNS: [&str; 6] = ["image", "mask", "label", "category", "split", "defect"];
 
 impl Layout for Manifest {
@@ -26,7 +27,7 @@ impl Layout for Manifest {
     }
 
     fn describe(&self) -> &'static str {
-        "ROOT/manifest.csv or ROOT/manifest.jsonl   (or --manifest FILE)
+        "ROOT/manifest.csv, manifest.tsv or manifest.jsonl   (or --manifest FILE)
 image,mask,label,category,split,defect
 photos/1.jpg,,normal,bottle,train,
 photos/2.jpg,masks/2.png,anomalous,bottle,test,scratch
@@ -34,7 +35,8 @@ or {\"image\": \"photos/1.jpg\", \"label\": \"normal\"} on each line. Only image
 ok, 0 or false; anomalous, anomaly, abnormal, defect, defective, bad, ng, ko, 1 or true, in any case; if
 empty, an image with a mask is anomalous. category: named like the list if empty. split: train,
 validation, test or empty.
-Paths begin at ROOT and may not leave it (--allow-outside-root lets them). Mask values above 0 are
+Commas, semicolons or tabs between columns; UTF-8, or UTF-16 with a byte order mark; names of up to 255
+bytes. Paths begin at ROOT and may not leave it (--allow-outside-root lets them); \\ between folders will do. Mask values above 0 are
 defect, above 127 in JPEG masks."
     }
 
@@ -54,29 +56,13 @@ defect, above 127 in JPEG masks."
             listed: Listed::default(),
             allow_outside_root: options.allow_outside_root,
         };
-        if files::ending(&list).as_deref() == Some("csv") {
-            let table = Table::read(&list)?;
-            let columns = COLUMNS.map(|name| table.column(name));
-            if columns[0].is_none() {
-                return Err(Error::Invalid {
-                    path: list.clone(),
-                    line: Some(1),
-                    reason: format!("it has no column 'image', only {}", table.columns()),
-                });
-            }
-            for (line, row) in table.rows() {
-                let cells = columns.map(|column| {
-                    let cell = column.and_then(|column| row.get(column));
-                    cell.unwrap_or_default().to_owned()
-                });
-                reading.entry(line, &cells)?;
-            }
-        } else {
-            for (line, text) in (1..).zip(files::read_text(&list)?.lines()) {
+        let text = text::read(&list)?;
+        if holds_json(&list, &text)? {
+            for (line, text) in (1..).zip(text.lines()) {
                 if text.trim().is_empty() {
                     continue;
                 }
-                match cells(text) {
+                match text::check_line(text).and_then(|()| cells(text)) {
                     Ok(cells) => reading.entry(Some(line), &cells)?,
                     Err(reason) => {
                         let place = reading.place(Some(line));
@@ -84,9 +70,39 @@ defect, above 127 in JPEG masks."
                     }
                 }
             }
+        } else {
+            let table = Table::new(&list, &text, &COLUMNS)?;
+            table.require(COLUMNS[0])?;
+            let columns = COLUMNS.map(|name| table.column(name));
+            table.rows(|line, row| {
+                let cells = columns.map(|column| {
+                    let cell = column.and_then(|column| row.get(column));
+                    cell.unwrap_or_default().to_owned()
+                });
+                reading.entry(line, &cells)
+            })?;
         }
         Ok(reading.dataset)
     }
+}
+
+/// Whether a list has a JSON object on each line: what its name says, or else its first letter.
+fn holds_json(list: &Path, text: &str) -> Result<bool, Error> {
+    let first = text.trim_start().chars().next();
+    let is_named = matches!(
+        files::ending(list).as_deref(),
+        Some("jsonl" | "ndjson" | "json")
+    );
+    if first == Some('[') && is_named {
+        return Err(Error::Invalid {
+            path: list.to_owned(),
+            line: None,
+            reason: "it is one JSON array, where an object on each line was expected; \
+                     `jq -c '.[]' FILE` makes such lines of it"
+                .to_owned(),
+        });
+    }
+    Ok(is_named || first == Some('{'))
 }
 
 fn default_list(layout: &Manifest, root: &Path) -> Result<PathBuf, Error> {
@@ -153,7 +169,16 @@ impl<'a> Reading<'a> {
             bad("it names no image".to_owned());
             return Ok(());
         }
+        let checked = text::check_path(image)
+            .and_then(|()| text::check_path(mask))
+            .and_then(|()| text::check_name("category", category))
+            .and_then(|()| text::check_name("type of defect", defect));
+        if let Err(reason) = checked {
+            bad(reason);
+            return Ok(());
+        }
         let Some(split) = Split::parse(split) else {
+            let split = text::shortened(split);
             bad(format!(
                 "its split is '{split}' where 'train', 'validation', 'test' or nothing was expected"
             ));
@@ -162,6 +187,7 @@ impl<'a> Reading<'a> {
         let label = match Label::parse(label) {
             Some(label) => label,
             None if !label.is_empty() => {
+                let label = text::shortened(label);
                 bad(format!(
                     "its label is '{label}' where 'normal', 'anomalous' or nothing was expected"
                 ));

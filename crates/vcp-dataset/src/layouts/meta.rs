@@ -1,16 +1,16 @@
 //! The `meta_<name>.json` of the official VCP-CLIP code and its relatives (VAND, `AnomalyCLIP`, …).
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
+use crate::json::{self, Entries};
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,
+    text,
 };
 
 pub(super) struct Meta;
@@ -23,33 +23,6 @@ struct Entry {
     #[serde(default)]
     specie_name: String,
     anomaly: u8,
-}
-
-/// An object whose keys keep their order, and may repeat.
-struct Ordered<T>(Vec<(String, T)>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(std::marker::PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Ordered<T>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Ordered(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries(std::marker::PhantomData))
-    }
 }
 
 impl Layout for Meta {
@@ -74,60 +47,84 @@ defect. What the official code prepared runs unchanged."
             Some(list) => list.clone(),
             None => default_list(self, root, options.name.as_deref())?,
         };
-        let text = files::read_text(&list)?;
-        let invalid = |line, reason| Error::Invalid {
-            path: list.clone(),
-            line,
-            reason,
-        };
-        let splits: Ordered<Ordered<Vec<Entry>>> = serde_json::from_str(&text)
-            .map_err(|error| invalid(Some(error.line() as u64), error.to_string()))?;
+        let text = text::read(&list)?;
         let stem = list.file_stem().unwrap_or_default().to_string_lossy();
         let name = match (&options.name, stem.strip_prefix("meta_")) {
             (Some(name), _) => name.clone(),
             (None, Some(name)) if !name.is_empty() => name.to_owned(),
             _ => files::folder_name(root, self.name()),
         };
-        let mut dataset = Dataset::new(&name, root);
-        let mut listed = Listed::default();
-        let place = Place {
-            list: &list,
-            line: None,
+        let mut reading = Reading {
+            dataset: Dataset::new(&name, root),
+            listed: Listed::default(),
+            place: Place {
+                list: &list,
+                line: None,
+            },
+            allow_outside_root: options.allow_outside_root,
         };
-        for (split, categories) in splits.0 {
-            let Some(split) = Split::parse(&split) else {
-                return Err(invalid(
-                    None,
-                    format!("it has a split '{split}' where 'train' or 'test' was expected"),
-                ));
-            };
-            for (category, entries) in categories.0 {
-                for entry in entries {
-                    // What the official script writes for a class without training images.
-                    if entry.img_path.is_empty() {
-                        continue;
-                    }
-                    let outside = options.allow_outside_root;
-                    let image = place.resolve(root, &entry.img_path, outside)?;
-                    if !files::is_file(&image) {
-                        dataset.problems.push(place.missing_image(image));
-                    } else if listed.image(&image) {
-                        let sample = sample(
-                            &mut dataset,
-                            place,
-                            image,
-                            (&category, split),
-                            entry,
-                            outside,
-                        )?;
-                        dataset.samples.push(sample);
-                    } else {
-                        dataset.problems.push(place.duplicate_image(image));
-                    }
-                }
-            }
+        json::read(&list, &text, 2, &mut reading)?;
+        Ok(reading.dataset)
+    }
+}
+
+struct Reading<'a> {
+    dataset: Dataset,
+    listed: Listed,
+    place: Place<'a>,
+    allow_outside_root: bool,
+}
+
+/// Under a split and a category.
+impl Entries<'_> for Reading<'_> {
+    type Entry = Entry;
+
+    fn wants(&mut self, keys: &[String]) -> Result<bool, Error> {
+        let reason = match keys {
+            [split] if Split::parse(split).is_none() => format!(
+                "it has a split '{}' where 'train' or 'test' was expected",
+                text::shortened(split)
+            ),
+            [_, category] => match text::check_name("category", category) {
+                Ok(()) => return Ok(true),
+                Err(reason) => reason,
+            },
+            _ => return Ok(true),
+        };
+        Err(Error::Invalid {
+            path: self.place.list.to_owned(),
+            line: None,
+            reason,
+        })
+    }
+
+    fn entry(&mut self, keys: &[String], entry: Entry) -> Result<(), Error> {
+        let [split, category] = keys else {
+            return Ok(());
+        };
+        // What the official script writes for a class without training images has no image.
+        let Some(split) = Split::parse(split).filter(|_| !entry.img_path.is_empty()) else {
+            return Ok(());
+        };
+        let checked = text::check_path(&entry.img_path)
+            .and_then(|()| text::check_path(entry.mask_path.as_deref().unwrap_or_default()))
+            .and_then(|()| text::check_name("type of defect", &entry.specie_name));
+        if let Err(reason) = checked {
+            self.dataset.problems.push(self.place.bad_entry(reason));
+            return Ok(());
         }
-        Ok(dataset)
+        let (place, outside) = (self.place, self.allow_outside_root);
+        let dataset = &mut self.dataset;
+        let image = place.resolve(&dataset.root, &entry.img_path, outside)?;
+        if !files::is_file(&image) {
+            dataset.problems.push(place.missing_image(image));
+        } else if self.listed.image(&image) {
+            let sample = sample(dataset, place, image, (category, split), entry, outside)?;
+            dataset.samples.push(sample);
+        } else {
+            dataset.problems.push(place.duplicate_image(image));
+        }
+        Ok(())
     }
 }
 
@@ -154,7 +151,11 @@ fn default_list(layout: &Meta, root: &Path, name: Option<&str>) -> Result<PathBu
         [list] => Ok(list.clone()),
         several => Err(Error::SeveralLists {
             root: root.to_owned(),
-            names: several.iter().map(|path| files::name(path)).collect(),
+            names: several
+                .iter()
+                .take(20)
+                .map(|path| files::name(path))
+                .collect(),
         }),
     }
 }

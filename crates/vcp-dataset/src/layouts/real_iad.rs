@@ -9,6 +9,7 @@ use crate::files::Place;
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,
+    text,
 };
 
 pub(super) struct RealIad;
@@ -114,7 +115,7 @@ One list per category: {\"meta\": {\"normal_class\": \"OK\", \"prefix\": \"audio
             anywhere: options.allow_outside_root,
         };
         for path in lists {
-            let text = files::read_text(&path)?;
+            let text = text::read(&path)?;
             let list: List = serde_json::from_str(&text).map_err(|error| Error::Invalid {
                 path: path.clone(),
                 line: Some(error.line() as u64),
@@ -191,6 +192,17 @@ impl Reading {
         entry: Entry,
     ) -> Result<(), Error> {
         let dataset = &mut self.dataset;
+        let checked = text::check_path(&entry.image_path)
+            .and_then(|()| text::check_path(entry.mask_path.as_deref().unwrap_or_default()))
+            .and_then(|()| text::check_name("type of defect", &entry.anomaly_class))
+            .and_then(|()| {
+                let category = entry.category.as_deref().unwrap_or_default();
+                text::check_name("category", category)
+            });
+        if let Err(reason) = checked {
+            dataset.problems.push(place.bad_entry(reason));
+            return Ok(());
+        }
         let named = joined(base, &entry.image_path);
         let image = place.resolve(&dataset.root, &named, self.anywhere)?;
         if !files::is_file(&image) {

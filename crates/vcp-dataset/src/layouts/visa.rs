@@ -1,7 +1,7 @@
 //! `VisA` (<https://github.com/amazon-science/spot-diff>).
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, Path, PathBuf};
 
 use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
@@ -9,11 +9,13 @@ use crate::official::VISA;
 use crate::table::{Listed, Table};
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,
+    text,
 };
 
 pub(super) struct Visa;
 
 const LIST: &str = "split_csv/1cls.csv";
+const COLUMNS: [&str; 5] = ["object", "split", "label", "image", "mask"];
 
 impl Layout for Visa {
     fn name(&self) -> &'static str {
@@ -43,32 +45,22 @@ defect."
                 expected: self.describe(),
             })?;
         let list = root.join(LIST);
-        let table = Table::read(&list)?;
-        let column = |name: &str| {
-            table.column(name).ok_or_else(|| Error::Invalid {
-                path: list.clone(),
-                line: Some(1),
-                reason: format!("it has no column '{name}', only {}", table.columns()),
-            })
-        };
-        let columns = [
-            column("object")?,
-            column("split")?,
-            column("label")?,
-            column("image")?,
-            column("mask")?,
-        ];
+        let text = text::read(&list)?;
+        let table = Table::new(&list, &text, &COLUMNS)?;
+        let mut columns = [0; COLUMNS.len()];
+        for (column, name) in columns.iter_mut().zip(COLUMNS) {
+            *column = table.require(name)?;
+        }
         let mut reading = Reading {
             dataset: Dataset::new(self.name(), &root),
             list: &list,
             listed: Listed::default(),
-            defects: HashMap::new(),
             options,
         };
-        for (line, row) in table.rows() {
+        table.rows(|line, row| {
             let cells = columns.map(|column| row.get(column).unwrap_or_default());
-            reading.row(line, cells)?;
-        }
+            reading.row(line, cells)
+        })?;
         let Reading {
             mut dataset,
             listed,
@@ -91,6 +83,7 @@ defect."
                 sample.split,
             )
         });
+        name_defects(&mut dataset)?;
         listed.report_others(&list, &mut dataset.problems)?;
         Ok(dataset)
     }
@@ -100,8 +93,6 @@ struct Reading<'a> {
     dataset: Dataset,
     list: &'a Path,
     listed: Listed,
-    /// Defect types by object and then by image below the object's folder.
-    defects: HashMap<String, HashMap<String, String>>,
     options: &'a Options,
 }
 
@@ -116,9 +107,17 @@ impl Reading<'_> {
             line,
         };
         let problems = &mut self.dataset.problems;
+        let checked = text::check_name("object", object)
+            .and_then(|()| text::check_path(image))
+            .and_then(|()| text::check_path(mask));
+        if let Err(reason) = checked {
+            problems.push(place.bad_entry(reason));
+            return Ok(());
+        }
         let Some(split @ (Split::Train | Split::Test)) = Split::parse(split) else {
             problems.push(place.bad_entry(format!(
-                "its split is '{split}' where 'train' or 'test' was expected"
+                "its split is '{}' where 'train' or 'test' was expected",
+                text::shortened(split)
             )));
             return Ok(());
         };
@@ -127,7 +126,8 @@ impl Reading<'_> {
             "anomaly" => Label::Anomalous,
             other => {
                 problems.push(place.bad_entry(format!(
-                    "its label is '{other}' where 'normal' or 'anomaly' was expected"
+                    "its label is '{}' where 'normal' or 'anomaly' was expected",
+                    text::shortened(other)
                 )));
                 return Ok(());
             }
@@ -162,8 +162,9 @@ impl Reading<'_> {
             }
         };
         let defect = match label {
-            Label::Normal => GOOD.to_owned(),
-            Label::Anomalous => self.defect(object, image)?,
+            Label::Normal => GOOD,
+            // Until the object's annotations are read.
+            Label::Anomalous => ANOMALY,
         };
         self.dataset.samples.push(Sample {
             id: files::id(&self.dataset.root, &path),
@@ -171,49 +172,60 @@ impl Reading<'_> {
             mask,
             label,
             category: object.to_owned(),
-            defect,
+            defect: defect.to_owned(),
             split,
             group: None,
         });
         Ok(())
     }
+}
 
-    /// The defect type that the object's annotations give the image: several, if it has several,
-    /// separated by commas.
-    fn defect(&mut self, object: &str, image: &str) -> Result<String, Error> {
-        let below = |image: &str| {
-            let image = image.strip_prefix(object).unwrap_or(image);
-            image.trim_start_matches('/').to_owned()
-        };
-        if !self.defects.contains_key(object) {
-            let mut defects = HashMap::new();
-            let place = Place {
-                list: self.list,
-                line: None,
-            };
-            let folder = place.resolve(&self.dataset.root, object, false)?;
-            let path = folder.join("image_anno.csv");
-            if files::is_file(&path) {
-                let table = Table::read(&path)?;
-                if let (Some(image), Some(label)) = (table.column("image"), table.column("label")) {
-                    for (_, row) in table.rows() {
-                        if let (Some(image), Some(label)) = (row.get(image), row.get(label)) {
-                            defects.insert(below(image), label.to_owned());
-                        }
-                    }
-                }
-            }
-            self.defects.insert(object.to_owned(), defects);
+/// Gives anomalous samples the defect types of their objects' annotations: several, if there are
+/// several, separated by commas. Of the annotations, only what is said of samples is kept.
+fn name_defects(dataset: &mut Dataset) -> Result<(), Error> {
+    let mut objects: BTreeMap<String, HashMap<PathBuf, usize>> = BTreeMap::new();
+    for (index, sample) in dataset.samples.iter().enumerate() {
+        let mut parts = Path::new(&sample.category).components();
+        let is_folder =
+            matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none();
+        if sample.label == Label::Anomalous && is_folder {
+            let images = objects.entry(sample.category.clone()).or_default();
+            images.insert(sample.image.clone(), index);
         }
-        let found = self
-            .defects
-            .get(object)
-            .and_then(|defects| defects.get(&below(image)));
-        Ok(match found.map(String::as_str) {
-            None | Some("" | "normal") => ANOMALY.to_owned(),
-            Some(defect) => defect.to_owned(),
-        })
     }
+    for (object, images) in objects {
+        let folder = dataset.root.join(&object);
+        let path = folder.join("image_anno.csv");
+        if !files::is_file(&path) {
+            continue;
+        }
+        let content = text::read(&path)?;
+        let table = Table::new(&path, &content, &["image", "label", "mask"])?;
+        let (Some(image), Some(label)) = (table.column("image"), table.column("label")) else {
+            continue;
+        };
+        table.rows(|line, row| {
+            let (Some(image), Some(label)) = (row.get(image), row.get(label)) else {
+                return Ok(());
+            };
+            let image = files::with_slashes(image);
+            // Begins at the root, or at the object's folder.
+            let found = [&dataset.root, &folder]
+                .into_iter()
+                .find_map(|base| images.get(&base.join(&image)));
+            let Some(&index) = found else {
+                return Ok(());
+            };
+            if let Err(reason) = text::check_name("type of defect", label) {
+                let place = Place { list: &path, line };
+                dataset.problems.push(place.bad_entry(reason));
+            } else if !matches!(label, "" | "normal") {
+                label.clone_into(&mut dataset.samples[index].defect);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
