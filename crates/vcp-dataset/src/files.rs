@@ -59,14 +59,16 @@ fn missing(path: PathBuf, source: &IoError) -> Option<Problem> {
     if path.file_name().is_some_and(is_clutter) {
         return None;
     }
-    let may_matter = is_image(&path) || path.extension().is_none();
     match (source.kind(), fs::read_link(&path)) {
         (ErrorKind::NotFound, Ok(target)) => {
+            let may_matter = is_image(&path) || path.extension().is_none();
             may_matter.then_some(Problem::MissingFile { file: path, target })
         }
         // It was there a moment ago.
         (ErrorKind::NotFound, Err(_)) => None,
-        _ => may_matter.then(|| Problem::UnreadableFolder {
+        // A link into itself is as good as nothing, if it should not lead to a picture.
+        (_, Ok(_)) if !is_image(&path) => None,
+        _ => Some(Problem::UnreadableFolder {
             folder: path,
             reason: source.to_string(),
         }),

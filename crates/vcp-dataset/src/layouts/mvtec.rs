@@ -209,6 +209,10 @@ mod tests {
             "test tile good tile/test/good/000.png -
              test tile good tile/test/good/\u{fffd}.png -"
         );
-        assert_eq!(dataset.problems, []);
+        let missing = Problem::MissingFile {
+            file: fixture.path("tile/test/good/001.png"),
+            target: "nowhere.png".into(),
+        };
+        assert_eq!(dataset.problems, [missing]);
     }
 }

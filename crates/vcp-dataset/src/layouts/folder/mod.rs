@@ -485,8 +485,9 @@ mod tests {
         let dataset = fixture.read("folder");
         assert_eq!(dataset.samples.len(), 1);
         assert!(
-            matches!(&dataset.problems[..], [Problem::UnreadableFolder { folder, .. }]
-                if folder.ends_with("normal/again")),
+            matches!(&dataset.problems[..],
+                [Problem::UnreadableFolder { folder, .. }, Problem::MissingFile { file, .. }]
+                if folder.ends_with("normal/again") && file.ends_with("b.png")),
             "{:?}",
             dataset.problems
         );
