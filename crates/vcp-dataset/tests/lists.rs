@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -459,10 +460,105 @@ fn long_types_of_defect_are_cut_in_names_of_files() {
     let dataset = read_list("manifest", &folder, "list.csv", text.as_bytes()).unwrap();
     let out = TempDir::new().unwrap();
     let options = DecodeOptions::default();
-    let converted = vcp_dataset::convert_to_official(&dataset, out.path(), &options, &|| ());
+    let go_on = || ControlFlow::Continue(());
+    let converted = vcp_dataset::convert_to_official(&dataset, out.path(), &options, &go_on);
     let list = fs::read_to_string(converted.unwrap().list).unwrap();
     assert!(
         list.contains(&format!("list_{}_000000.bmp", "ß".repeat(60))),
         "{list}"
     );
+}
+
+/// Every row of the page's table, tried.
+#[test]
+fn the_page_of_formats_is_true() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats.md");
+    let page = fs::read_to_string(page).unwrap();
+    let section = page.split("\n## ").find(|text| text.starts_with("Lists\n"));
+    let rows = section.unwrap().lines().filter_map(|line| {
+        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        cells.split_once(" | ")
+    });
+    let table = "image\nfotos/groß/2.png\n";
+    let rows: Vec<(&str, &str)> = rows.skip(1).collect();
+    assert_eq!(rows.len(), 13);
+    let folder = place();
+    for (list, happens) in rows {
+        let long = "x".repeat(300_000);
+        let (name, texts) = match list {
+            "UTF-8, with or without a byte order mark" => {
+                let marked = format!("\u{feff}{table}");
+                (
+                    "list.csv",
+                    vec![table.as_bytes().to_vec(), marked.into_bytes()],
+                )
+            }
+            "UTF-16 with a byte order mark" => ("list.csv", vec![utf_16(table)]),
+            "Windows-1252, Latin-1 and other encodings" => {
+                ("list.csv", vec![b"image\nfotos/gro\xdf/2.png\n".to_vec()])
+            }
+            "UTF-16 without a byte order mark, UTF-32" => {
+                let wide = table
+                    .chars()
+                    .flat_map(|letter| u32::from(letter).to_le_bytes());
+                let marked = [0xff, 0xfe, 0, 0].into_iter().chain(wide);
+                (
+                    "list.csv",
+                    vec![utf_16(table)[2..].to_vec(), marked.collect()],
+                )
+            }
+            "commas, semicolons or tabs between cells" => {
+                let text = "image,label\nfotos/groß/2.png,NG\n";
+                let texts = [",", ";", "\t"].map(|cell| text.replace(',', cell).into_bytes());
+                ("list.csv", texts.to_vec())
+            }
+            "`sep=;` before the header" => {
+                ("list.csv", vec![format!("sep=;\n{table}").into_bytes()])
+            }
+            "a JSON object on each line" => {
+                let text = r#"{"image": "fotos/groß/2.png"}"#;
+                ("list.jsonl", vec![text.as_bytes().to_vec()])
+            }
+            "one JSON array as a manifest" => ("list.json", vec![b"[{}]".to_vec()]),
+            "a table without a column `image`" => ("list.csv", vec![b"photo\n".to_vec()]),
+            "`\\` between folders, where there is no file of that name" => {
+                ("list.csv", vec![table.replace('/', "\\").into_bytes()])
+            }
+            "more than 64 MiB" => ("list.csv", vec![vec![b'\n'; (64 << 20) + 1]]),
+            "a line of more than 256 KiB in a table" => {
+                ("list.csv", vec![format!("{table}{long}\n").into_bytes()])
+            }
+            "a category of more than 255 bytes, a path of more than 4096" => {
+                let long = &long[..5000];
+                let category = format!("image,category\nfotos/groß/2.png,{long}\n");
+                let path = format!("image\n{long}\n");
+                ("list.csv", vec![category.into_bytes(), path.into_bytes()])
+            }
+            other => panic!("nothing tries '{other}'"),
+        };
+        for bytes in texts {
+            match (happens, read_list("manifest", &folder, name, &bytes)) {
+                ("read", Ok(dataset)) => {
+                    assert_eq!(dataset.problems, [], "{list}");
+                    assert_eq!(dataset.samples.len(), 1, "{list}");
+                }
+                ("the entry is left out, as a problem", Ok(dataset)) => {
+                    assert!(
+                        matches!(dataset.problems[..], [Problem::BadEntry { .. }]),
+                        "{list}"
+                    );
+                }
+                (refused, Err(error)) => {
+                    let error = error.to_string();
+                    let advice = match refused.strip_prefix("refused: ").unwrap() {
+                        "the columns that there are, are named" => "only photo",
+                        "the line is named" => "(line 3)",
+                        advice => advice,
+                    };
+                    assert!(error.contains(advice), "{list}: {error}");
+                }
+                (_, Ok(dataset)) => panic!("{list}: {dataset:?}"),
+            }
+        }
+    }
 }
