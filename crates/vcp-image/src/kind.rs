@@ -14,7 +14,7 @@ pub enum Kind {
     Jpeg,
     /// Windows bitmaps.
     Bmp,
-    /// TIFF and BigTIFF.
+    /// TIFF and `BigTIFF`.
     Tiff,
     /// WebP, lossy, lossless or animated.
     WebP,
@@ -48,7 +48,7 @@ pub enum Kind {
     PostScript,
     /// Drawings in SVG.
     Svg,
-    /// OpenEXR.
+    /// `OpenEXR`.
     OpenExr,
     /// Radiance HDR.
     Radiance,
@@ -56,7 +56,7 @@ pub enum Kind {
     Pfm,
     /// Windows icons.
     Icon,
-    /// DirectDraw surfaces.
+    /// `DirectDraw` surfaces.
     Dds,
     /// "Quite OK Image".
     Qoi,

@@ -29,13 +29,13 @@ pub(super) fn size(bytes: &[u8]) -> Option<(u64, u64)> {
     let payload = bytes.get(20..)?;
     let number = |at: usize, length: usize| {
         let bytes = payload.get(at..at + length)?.iter().rev();
-        Some(bytes.fold(0, |number, &byte| number << 8 | u64::from(byte)))
+        Some(bytes.fold(0, |number, &byte| (number << 8) | u64::from(byte)))
     };
     match bytes.get(12..16)? {
         b"VP8X" => Some((number(4, 3)? + 1, number(7, 3)? + 1)),
         b"VP8L" => {
             let sides = number(1, 4)?;
-            Some(((sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1))
+            Some(((sides & 0x3FFF) + 1, ((sides >> 14) & 0x3FFF) + 1))
         }
         b"VP8 " => Some((number(6, 2)? & 0x3FFF, number(8, 2)? & 0x3FFF)),
         _ => None,

@@ -115,7 +115,7 @@ impl<'a> Bits<'a> {
             if inverted.wrapping_sub(0x0101_0101_0101_0101) & next & 0x8080_8080_8080_8080 == 0 {
                 let taken = (64 - self.count) / 8;
                 self.at += taken as usize;
-                let whole = next >> (64 - taken * 8) << (64 - taken * 8);
+                let whole = (next >> (64 - taken * 8)) << (64 - taken * 8);
                 self.buffer |= whole >> self.count;
                 self.count += taken * 8;
                 return;

@@ -33,7 +33,7 @@ pub(super) fn inverse(
     }
     if values[1..].iter().all(|&value| value == 0) {
         // The same as below, without the work: most blocks of a flat surface.
-        let sample = sample((values[0] << PASS_BITS) + (1 << (PASS_BITS + 2)) >> (PASS_BITS + 3));
+        let sample = sample(((values[0] << PASS_BITS) + (1 << (PASS_BITS + 2))) >> (PASS_BITS + 3));
         for row in output.chunks_mut(stride).take(8) {
             row[..8].fill(sample);
         }

@@ -265,6 +265,12 @@ pub(super) fn decode_in_passes(
     if 1.0 - damage.missing < LEAST_SHARE {
         return Err(nothing());
     }
+    Ok((draw(&planes, frame, colour)?, damage))
+}
+
+/// The pixels of a picture whose coefficients are all there.
+fn draw(planes: &[Coefficients], frame: &Frame, colour: Colour) -> Result<Vec<u8>, Failure> {
+    let (_, down) = frame.units();
     let mut renderer = Renderer::new(frame, colour)?;
     for row in 0..down {
         for (place, (plane, component)) in planes.iter().zip(&frame.components).enumerate() {
@@ -279,7 +285,7 @@ pub(super) fn decode_in_passes(
         }
         renderer.finish_row(row);
     }
-    Ok((renderer.into_pixels(), damage))
+    Ok(renderer.into_pixels())
 }
 
 /// All coefficients of a block, one after the other.
