@@ -20,6 +20,7 @@ mod leftovers;
 mod lock;
 mod read;
 mod registry;
+mod walk;
 mod write;
 
 pub use digest::{Sha256, sha256, sha256_of_file};
@@ -28,6 +29,7 @@ pub use leftovers::remove_leftovers;
 pub use lock::{Lock, LockError};
 pub use read::read_at_most;
 pub use registry::end;
+pub use walk::FoldersOnce;
 pub use write::{Content, Durability, Writer, try_folder, write};
 
 use std::path::Path;

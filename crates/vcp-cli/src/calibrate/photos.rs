@@ -49,9 +49,14 @@ impl Photos {
         let scan = |inputs: &[PathBuf]| {
             let options = ScanOptions {
                 recursive: arguments.recursive,
-                out: None,
             };
-            Inputs::gather(inputs, &options)
+            let inputs = Inputs::gather(inputs, &options)?;
+            if !arguments.quiet
+                && let Some(skipped) = inputs.skipped().in_words()
+            {
+                console::note(&skipped);
+            }
+            anyhow::Ok(inputs)
         };
         let (source, words) = match (&arguments.dataset, &arguments.anomalous) {
             (Some(name), _) => {

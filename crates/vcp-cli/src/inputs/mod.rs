@@ -1,16 +1,18 @@
 //! The photos that the inputs on the command line stand for, in order.
 
 mod common;
+mod kinds;
 mod pages;
 mod scan;
 mod stdin;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::exit::usage;
 pub(crate) use pages::every_page;
 
 use common::CommonFolder;
+pub(crate) use kinds::Skipped;
 use scan::Scanner;
 use stdin::Paths;
 
@@ -38,8 +40,6 @@ pub(crate) enum Found {
 pub(crate) struct ScanOptions {
     /// Look into folders inside folders.
     pub(crate) recursive: bool,
-    /// Pictures that earlier runs wrote here are no photos.
-    pub(crate) out: Option<PathBuf>,
 }
 
 /// All photos: those found already, and those whose paths are still to come on standard input.
@@ -51,6 +51,7 @@ pub(crate) struct Inputs {
     current: std::vec::IntoIter<Found>,
     piped: Option<Paths>,
     known: Option<usize>,
+    skipped: Skipped,
 }
 
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Inputs {
                 "`-` stands for standard input and can be given only once.",
             ));
         }
-        let scanner = Scanner::new(options);
+        let mut scanner = Scanner::new(options, arguments);
         let mut scanned = Vec::with_capacity(arguments.len());
         for argument in arguments {
             scanned.push(if is_piped(argument) {
@@ -90,13 +91,15 @@ impl Inputs {
         // and the tree below --out does not depend on how the photos were named.
         let common = CommonFolder::of(scanned.iter().flatten().map(|found| found.root.as_path()));
         let mut known = Some(0);
+        let mut skipped = Skipped::default();
         let parts: Vec<Part> = scanned
             .into_iter()
             .map(|found| {
-                let Some(found) = found else {
+                let Some(mut found) = found else {
                     known = None;
                     return Part::Piped;
                 };
+                skipped.add(std::mem::take(&mut found.skipped));
                 let listed = found.place(&common);
                 known = known.map(|count| count + listed.len());
                 Part::Listed(listed)
@@ -107,7 +110,13 @@ impl Inputs {
             current: Vec::new().into_iter(),
             piped: None,
             known,
+            skipped,
         })
+    }
+
+    /// What lies in the folders named, and matches the patterns, without being taken for a photo.
+    pub(crate) fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 
     /// How many there are, unless that depends on standard input.
@@ -149,12 +158,4 @@ impl Iterator for Inputs {
             }
         }
     }
-}
-
-/// Whether a name ends like a picture that can be decoded.
-fn has_picture_ending(path: &Path) -> bool {
-    const ENDINGS: [&str; 8] = ["bmp", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
-    path.extension()
-        .and_then(|ending| ending.to_str())
-        .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }

@@ -4,12 +4,13 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
-use walkdir::{DirEntry, WalkDir};
+use vcp_files::FoldersOnce;
+use walkdir::WalkDir;
 
-use super::common::{CommonFolder, absolute};
-use super::{Found, Input, ScanOptions, has_picture_ending};
+use super::common::CommonFolder;
+use super::kinds::{Content, ENDINGS_IN_WORDS, Skipped, has_ending};
+use super::{Found, Input, ScanOptions};
 use crate::exit::usage;
-use crate::segment::PICTURE_SUFFIXES;
 
 /// What one input stands for.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Scanned {
     /// The folder that holds it all.
     pub(crate) root: PathBuf,
     found: Vec<Result<PathBuf, (PathBuf, String)>>,
+    /// Pictures there that are not among them.
+    pub(crate) skipped: Skipped,
 }
 
 impl Scanned {
@@ -42,19 +45,19 @@ impl Scanned {
 /// Looks up single inputs.
 pub(crate) struct Scanner {
     recursive: bool,
-    /// The output folder, as absolute as its photos are made below.
-    out: Option<PathBuf>,
+    once: FoldersOnce,
 }
 
 impl Scanner {
-    pub(crate) fn new(options: &ScanOptions) -> Self {
+    /// For all that is named on the command line.
+    pub(crate) fn new(options: &ScanOptions, arguments: &[PathBuf]) -> Self {
         Self {
             recursive: options.recursive,
-            out: options.out.as_deref().map(absolute),
+            once: FoldersOnce::below(arguments.iter().map(PathBuf::as_path)),
         }
     }
 
-    pub(crate) fn scan(&self, argument: &Path) -> anyhow::Result<Scanned> {
+    pub(crate) fn scan(&mut self, argument: &Path) -> anyhow::Result<Scanned> {
         if argument.is_dir() {
             return self.folder(argument);
         }
@@ -63,29 +66,35 @@ impl Scanner {
             && text.contains(['*', '?', '['])
             && !argument.exists()
         {
-            return self.pattern(text);
+            return Self::pattern(text);
         }
         let root = argument.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Scanned {
             root: or_current(root),
             found: vec![Ok(argument.to_owned())],
+            skipped: Skipped::default(),
         })
     }
 
-    fn folder(&self, folder: &Path) -> anyhow::Result<Scanned> {
+    fn folder(&mut self, folder: &Path) -> anyhow::Result<Scanned> {
         let depth = if self.recursive { usize::MAX } else { 1 };
         let walk = WalkDir::new(folder)
             .max_depth(depth)
             .follow_links(true)
             .sort_by_file_name()
             .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+            .filter_entry(|entry| self.once.enters(entry));
         let mut found = Vec::new();
+        let mut skipped = Skipped::default();
         for entry in walk {
             match entry {
                 Ok(entry) => {
-                    if entry.file_type().is_file() && self.is_photo(entry.path()) {
-                        found.push(Ok(entry.into_path()));
+                    if !entry.file_type().is_file() {
+                        continue;
+                    }
+                    match Content::of(entry.path()) {
+                        Content::Photo => found.push(Ok(entry.into_path())),
+                        other => skipped.note(entry.path(), &other),
                     }
                 }
                 // A link to a folder above it: its photos are found there.
@@ -96,7 +105,7 @@ impl Scanner {
                     let is_missing = cause.is_some_and(|it| it.kind() == ErrorKind::NotFound);
                     // A link that leads nowhere matters only if it should lead to a photo or a folder.
                     let may_be_folder = self.recursive && is_missing && path.extension().is_none();
-                    if self.is_photo(&path) || may_be_folder || !path.is_symlink() {
+                    if has_ending(&path) || may_be_folder || !path.is_symlink() {
                         let message = match cause {
                             Some(cause) => unreadable(&path, cause),
                             None => format!("{} cannot be read: {error}.", path.display()),
@@ -108,18 +117,23 @@ impl Scanner {
         }
         if found.is_empty() {
             return Err(usage(format!(
-                "The folder {} holds no photo. Files that end in png, jpg, jpeg, bmp, tif, tiff \
-                 or webp count; hidden files do not.",
-                folder.display()
+                "The folder {} holds no photo. Files that end in {ENDINGS_IN_WORDS} count; hidden \
+                 files do not.{}",
+                folder.display(),
+                skipped
+                    .in_words()
+                    .map(|words| format!(" {words}"))
+                    .unwrap_or_default()
             )));
         }
         Ok(Scanned {
             root: folder.to_owned(),
             found,
+            skipped,
         })
     }
 
-    fn pattern(&self, text: &str) -> anyhow::Result<Scanned> {
+    fn pattern(text: &str) -> anyhow::Result<Scanned> {
         let options = MatchOptions {
             case_sensitive: true,
             require_literal_separator: true,
@@ -131,18 +145,24 @@ impl Scanner {
             ))
         })?;
         let mut found = Vec::new();
+        let mut skipped = Skipped::default();
         let mut matches = 0;
         for path in paths {
             match path {
                 Ok(path) => {
                     matches += 1;
-                    if path.is_file() && self.is_photo(&path) {
-                        found.push(Ok(path));
-                    } else if self.is_photo(&path)
-                        && let Err(cause) = path.metadata()
-                    {
-                        let message = unreadable(&path, &cause);
-                        found.push(Err((path, message)));
+                    if !path.is_file() {
+                        if has_ending(&path)
+                            && let Err(cause) = path.metadata()
+                        {
+                            let message = unreadable(&path, &cause);
+                            found.push(Err((path, message)));
+                        }
+                        continue;
+                    }
+                    match Content::of(&path) {
+                        Content::Photo | Content::Unnamed(_) => found.push(Ok(path)),
+                        other => skipped.note(&path, &other),
                     }
                 }
                 Err(error) => {
@@ -157,30 +177,19 @@ impl Scanner {
                 format!("The pattern {text} matches nothing.")
             } else {
                 format!(
-                    "The pattern {text} matches no photo. Files that end in png, jpg, jpeg, bmp, \
-                     tif, tiff or webp count."
+                    "The pattern {text} matches no photo that can be read.{}",
+                    skipped
+                        .in_words()
+                        .map(|words| format!(" {words}"))
+                        .unwrap_or_default()
                 )
             }));
         }
         Ok(Scanned {
             root: fixed_folder(text),
             found,
+            skipped,
         })
-    }
-
-    fn is_photo(&self, path: &Path) -> bool {
-        has_picture_ending(path) && !self.is_own_picture(path)
-    }
-
-    /// Whether an earlier run may have written it, so that a second run over the same folder does
-    /// not look for defects in overlays.
-    fn is_own_picture(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        PICTURE_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
-            && self
-                .out
-                .as_ref()
-                .is_some_and(|out| absolute(path).starts_with(out))
     }
 }
 
@@ -195,10 +204,6 @@ fn unreadable(path: &Path, cause: &io::Error) -> String {
         ),
         _ => format!("{file} cannot be read: {cause}."),
     }
-}
-
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 fn or_current(folder: PathBuf) -> PathBuf {

@@ -34,6 +34,11 @@ pub(crate) use save::PICTURE_SUFFIXES;
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let inputs = Inputs::gather(&options.inputs, &options.scan)?;
+    if !options.quiet
+        && let Some(skipped) = inputs.skipped().in_words()
+    {
+        console::note(&skipped);
+    }
     let place = Place::find(options.device, options.quiet)?;
     let (mut weights, set_aside) = options.choice.open_saying(options.quiet)?;
     place.settle_cost(&options.choice, &weights, options.threads, options.quiet)?;
@@ -169,7 +174,8 @@ fn finish(
     scale: Scale,
     names: &mut ResultNames,
 ) -> Result<Report, Failure> {
-    let path = item.input.path.display().to_string();
+    let photo = &item.input.path;
+    let path = photo.display().to_string();
     let page = item.input.page;
     let base = options
         .saving
@@ -177,7 +183,7 @@ fn finish(
         .map(|saving| saving.claim(names, &item.input.relative));
     let outcome = item.outcome.and_then(|looked| {
         let saving = options.saving.as_ref().zip(base.as_deref());
-        report((path.clone(), page), &looked, item.spent, scale, saving)
+        report((photo, page), &looked, item.spent, scale, saving)
             .map_err(|error| whole_message(&error))
     });
     outcome.map_err(|error| Failure { path, error, page })
@@ -185,7 +191,7 @@ fn finish(
 
 /// `saving` also says under what name. `spent` is the time that the photo has taken so far.
 fn report(
-    (path, page): (String, Option<u32>),
+    (photo, page): (&Path, Option<u32>),
     looked: &Looked,
     spent: Duration,
     scale: Scale,
@@ -199,12 +205,12 @@ fn report(
         .map(Into::into)
         .collect();
     let files = match saving {
-        Some((saving, base)) => saving.save(base, looked, &*map, scale)?,
+        Some((saving, base)) => saving.save(photo, base, looked, &*map, scale)?,
         None => save::Files::default(),
     };
     let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
     let report = Report {
-        path,
+        path: photo.display().to_string(),
         page,
         score: looked.score(),
         score_threshold: scale.score,

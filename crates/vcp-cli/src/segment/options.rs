@@ -63,7 +63,6 @@ impl Options {
             inputs: arguments.inputs,
             scan: ScanOptions {
                 recursive: arguments.recursive,
-                out: arguments.out,
             },
             choice: Choice::new(arguments.choice)?,
             saving,

@@ -1,8 +1,10 @@
 //! Files written for each photo.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 use vcp_image::MapRows;
 use vcp_predict::tiling::MapKind;
@@ -20,6 +22,10 @@ pub(crate) const PICTURE_SUFFIXES: [&str; 3] = [OVERLAY, HEATMAP, MASK];
 const OVERLAY: &str = ".overlay.png";
 const HEATMAP: &str = ".heatmap.png";
 const MASK: &str = ".mask.png";
+const JSON: &str = ".json";
+
+/// How a record begins.
+const RECORD: &[u8] = br#"{"path":"#;
 
 /// What to write and where.
 #[derive(Debug)]
@@ -57,6 +63,7 @@ impl Saving {
     /// be called.
     pub(crate) fn save(
         &self,
+        photo: &Path,
         base: &Path,
         looked: &Looked,
         map: &dyn MapRows,
@@ -66,6 +73,7 @@ impl Saving {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("The folder {} cannot be created", folder.display()))?;
         }
+        self.check_places(photo, base)?;
         let picture = |suffix, draw: &dyn Fn() -> vcp_image::Picture| {
             let path = with_suffix(base, suffix);
             write_picture(&path, &draw())?;
@@ -91,11 +99,41 @@ impl Saving {
                     (files.map, files.branch1, files.branch2) = (map, branch1, branch2);
                 }
                 Save::Json => {
-                    files.json = Some(with_suffix(base, ".json").display().to_string());
+                    files.json = Some(with_suffix(base, JSON).display().to_string());
                 }
             }
         }
         Ok(files)
+    }
+
+    /// Refuses to replace a file that lies beside the photo and that this program has not written:
+    /// it is a person's own mask or annotation.
+    fn check_places(&self, photo: &Path, base: &Path) -> anyhow::Result<()> {
+        let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+        // An empty path is the current folder.
+        let real = |path: &Path| folder(path).join(".").canonicalize().ok();
+        if real(photo) != real(base) {
+            return Ok(());
+        }
+        for kind in &self.kinds {
+            let suffix = match kind {
+                Save::Overlay => OVERLAY,
+                Save::Heatmap => HEATMAP,
+                Save::Mask => MASK,
+                Save::Json => JSON,
+                // No other program uses these names.
+                Save::Npy => continue,
+            };
+            let path = with_suffix(base, suffix);
+            if path.exists() && !is_ours(&path, *kind) {
+                bail!(
+                    "{} lies beside the photo and vcp-clip has not written it, so it is not \
+                     replaced; name another folder with --out.",
+                    path.display()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Writes the JSON file, if it was asked for.
@@ -103,9 +141,23 @@ impl Saving {
         if !self.kinds.contains(&Save::Json) {
             return Ok(());
         }
-        let path = with_suffix(base, ".json");
+        let path = with_suffix(base, JSON);
         write_whole(&path, |file| writeln!(file, "{line}"))
             .with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// Whether a file begins as those that are written here.
+fn is_ours(path: &Path, kind: Save) -> bool {
+    let Ok(mut file) = File::open(path) else {
+        return false;
+    };
+    match kind {
+        Save::Json => {
+            let mut start = [0; RECORD.len()];
+            file.read_exact(&mut start).is_ok() && start == RECORD
+        }
+        _ => vcp_image::is_own_png(file).unwrap_or(false),
     }
 }
 
