@@ -307,7 +307,7 @@ fn with_advice(error: Error) -> anyhow::Error {
     let is_unknown = |problem: &Problem| matches!(problem.kind, ProblemKind::Unknown { .. });
     match error.kind() {
         ErrorKind::Mismatch { problems } if problems.iter().all(is_unknown) => anyhow::anyhow!(
-            "{error}\nIf the model is right without them, --ignore-unknown-tensors goes on."
+            "{error}\n  If the model is right without them, --ignore-unknown-tensors goes on."
         ),
         _ => error.into(),
     }

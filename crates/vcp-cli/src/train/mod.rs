@@ -25,7 +25,7 @@ fn noticing(examples: DatasetExamples, is_quiet: bool) -> DatasetExamples {
             && !said.contains(&kind)
         {
             said.push(kind);
-            let sentence = console::printable(&finding.sentence());
+            let sentence = finding.sentence();
             console::note(&format!("{sentence} There may be more such masks."));
         }
     })
