@@ -15,7 +15,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use support::cli::{Outcome, Workplace, bundle};
 use support::data::{category, mvtec};
-use vcp_checkpoint::{LearnedGeometry, Settings, TensorFile, Weights};
+use vcp_checkpoint::{LearnedGeometry, LoadOptions, Settings, TensorFile, Weights};
 
 /// A short training on a small data set.
 fn train(workplace: &Workplace, out: &str, further: &[&str]) -> Command {
@@ -761,7 +761,7 @@ fn ablations_are_trained_and_read() {
         ..LearnedGeometry::default()
     };
     let settings = |_: &_| Settings::clone(trained.settings());
-    let begun = Weights::start(&clip, learned, settings, 333).unwrap();
+    let begun = Weights::start(&clip, learned, settings, 333, LoadOptions::default()).unwrap();
     let without_part = [
         "vcp.prompt_",
         "vcp.New_Lan_Embed.prompt_linear1.",
