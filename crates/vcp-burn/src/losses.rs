@@ -129,12 +129,15 @@ pub fn grid_cross_entropy(logits: &Tensor<3>, share: &Tensor<3>, defect: f32) ->
     -(share.clone() * defect * is + normal * is_not).mean()
 }
 
-/// [batch, side, side] → the mean of every patch, [batch, grid, grid].
+/// [batch, side, side] → the mean of every patch, [batch, grid, grid]. Pixels beyond the last patch
+/// belong to none, as in the convolution that cuts the patches.
 fn share_of_patches(truth: &Tensor<3>, grid: usize) -> Tensor<3> {
     let [batch, side, _] = truth.dims();
     let patch = side / grid;
+    let covered = grid * patch;
     truth
         .clone()
+        .slice([0..batch, 0..covered, 0..covered])
         .reshape([batch, grid, patch, grid, patch])
         .mean_dim(4)
         .mean_dim(2)

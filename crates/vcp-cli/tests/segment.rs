@@ -552,9 +552,9 @@ fn settings_of_a_bundle_can_be_changed() {
         assert_ne!(plain, score(&change), "{change:?}");
     }
     workplace
-        .segment(&["a.png", "--image-size", "71"])
+        .segment(&["a.png", "--image-size", "13"])
         .ends_with(2)
-        .says("image size 71");
+        .says("image size is 13");
     workplace
         .segment(&["a.png", "--taps", "1,3"])
         .ends_with(2)

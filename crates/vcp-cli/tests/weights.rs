@@ -270,8 +270,5 @@ fn costly_settings_are_told_and_refused() {
     let outcome = workplace
         .run(&[&pack[..], &["8190", "--force"], &own].concat())
         .ends_with(2);
-    says(
-        &outcome.stderr,
-        &["expected 14, the size of a patch, to 4096"],
-    );
+    says(&outcome.stderr, &["expected a whole number from 1 to 4096"]);
 }

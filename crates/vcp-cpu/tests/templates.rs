@@ -56,7 +56,7 @@ fn settings_without_templates_or_mark_are_refused() {
         (&[good], &[], "0 anomalous templates"),
         (&["a product"], &[good], "holds <|class|> 0 times"),
         (&[good], &["<|class|> <|class|>"], "holds <|class|> 2 times"),
-        (&[good, ""], &[good], "holds <|class|> 0 times"),
+        (&[good, ""], &[good], "has 0 bytes, expected 1 to 2000"),
     ];
     for (normal, anomalous, expected) in cases {
         let error = Weights::random(geometry(), settings(normal, anomalous), 3);
@@ -125,10 +125,10 @@ fn endless_templates_are_refused_at_once() {
         char::from(b'a' + (state >> 40) as u8 % 26)
     });
     let template = letters.collect::<String>() + " <|class|>";
-    let error = load_error(&weights(&[&template], &["a <|class|>"]));
-    let message = error.to_string();
-    assert!(matches!(error, Error::TooManyBytes { limit: 4096, .. }));
-    assert!(message.len() < 200, "{message}");
+    let error = Weights::random(geometry(), settings(&[&template], &["a <|class|>"]), 3);
+    let message = error.expect_err("the template is too long").to_string();
+    assert!(message.contains("has 4000010 bytes"), "{message}");
+    assert!(message.len() < 400, "{message}");
 }
 
 #[test]

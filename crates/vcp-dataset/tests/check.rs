@@ -127,8 +127,8 @@ fn everything_that_decoding_finds_is_reported_with_both_paths() {
         "grid/test/good/000.png is normal, but its mask grid/ground_truth/good/000_mask.png has 5 pixels of defect, which are ignored.
 The mask grid/ground_truth/hole/001_mask.png has 4 × 6 pixels, but its image grid/test/hole/001.png has 6 × 4: the sides are swapped, so that one of the two was turned without the other.
 grid/test/hole/002.png is anomalous, but its mask grid/ground_truth/hole/002_mask.png is empty.
-The mask of grid/test/hole/003.png cannot be used: grid/ground_truth/hole/003_mask.png is not a PNG, JPEG, BMP, TIFF or WebP image (judged by its first bytes, not by its name).
-grid/test/hole/004.png is not a PNG, JPEG, BMP, TIFF or WebP image (judged by its first bytes, not by its name)."
+The mask of grid/test/hole/003.png cannot be used: grid/ground_truth/hole/003_mask.png is not a PNG, JPEG, BMP, TIFF, WebP, GIF or PNM image (judged by its first bytes, not by its name).
+grid/test/hole/004.png is not a PNG, JPEG, BMP, TIFF, WebP, GIF or PNM image (judged by its first bytes, not by its name)."
     );
     // Whatever its file says, a normal image has no defects.
     let normal = dataset

@@ -101,9 +101,11 @@ fn data_that_end_before_the_end_marker_are_said_to() {
                 Ok(photo) => photo,
                 // Of next to nothing there is no picture.
                 Err(error) => {
-                    let is_early =
-                        part < 7 && error.to_string().contains("almost where they begin");
-                    assert!(is_early, "{name}, {part} of 20: {error}");
+                    let said = error.to_string();
+                    let is_early = part < 7 && said.contains("almost where they begin");
+                    // Cut amid the tables between two scans, which claim more than is left.
+                    let is_cut = name == "scans.jpg" && said.contains("ends before its end marker");
+                    assert!(is_early || is_cut, "{name}, {part} of 20: {error}");
                     continue;
                 }
             };

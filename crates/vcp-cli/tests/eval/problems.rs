@@ -84,7 +84,7 @@ fn wrong_usage_is_explained_before_any_work() {
         ("NaN,1", "from 0 to 1"),
         ("inf,1", "from 0 to 1"),
         ("0,0", "--blend takes two shares A,B"),
-        ("1,2,3", "--blend takes two shares A,B"),
+        ("0.1,0.2,0.3", "--blend takes two shares A,B"),
         ("1", "--blend takes two shares A,B"),
     ] {
         eval(&workplace, &[&usual[..], &["--blend", blend]].concat())
