@@ -75,7 +75,11 @@ fn remove(path: &Path, kind: Kind) {
     match kind {
         Kind::File | Kind::Lock => {
             // Some file systems give a lock only to those who may write.
-            let Ok(file) = File::options().write(true).open(path) else {
+            let opened = File::options()
+                .write(true)
+                .open(path)
+                .or_else(|_| File::open(path));
+            let Ok(file) = opened else {
                 return;
             };
             if file.try_lock().is_err() || !is_still(path, &file) {

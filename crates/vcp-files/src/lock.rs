@@ -72,12 +72,17 @@ impl Lock {
             if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
                 return Err(fail(io::Error::other("it is no regular file")));
             }
-            let file = File::options()
+            let opened = File::options()
                 .create(true)
                 .truncate(false)
                 .write(true)
-                .open(&path)
-                .map_err(fail)?;
+                .open(&path);
+            let file = match opened {
+                // Another user's, left by a run that was killed; most file systems lock it as well.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path),
+                other => other,
+            }
+            .map_err(fail)?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     let place = place.to_owned();

@@ -43,10 +43,11 @@ impl FoldersOnce {
         let Ok(real) = entry.path().canonicalize() else {
             return true;
         };
-        if entry.path_is_symlink() && self.roots.iter().any(|root| is_walked(root, &real)) {
-            return false;
+        // What a walk comes to by itself, it enters there and through no link.
+        if self.roots.iter().any(|root| is_walked(root, &real)) {
+            return !entry.path_is_symlink();
         }
-        self.entered.insert(real) || !entry.path_is_symlink()
+        self.entered.insert(real)
     }
 }
 
@@ -112,6 +113,20 @@ mod tests {
             walk(&mut once, &root),
             ["a/file", "a/out/deep/file", "b/file", "shown/file"]
         );
+    }
+
+    #[test]
+    fn a_folder_inside_one_that_is_linked_later_is_not_entered_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("set/deep")).unwrap();
+        std::fs::create_dir(at("p")).unwrap();
+        std::fs::write(at("set/deep/file"), "").unwrap();
+        symlink(at("set/deep"), at("p/a")).unwrap();
+        symlink(at("set"), at("p/b")).unwrap();
+        let root = at("p");
+        let mut once = FoldersOnce::below([root.as_path()]);
+        assert_eq!(walk(&mut once, &root), ["a/file"]);
     }
 
     #[test]

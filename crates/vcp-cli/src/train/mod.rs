@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use toml::Table;
 use vcp_checkpoint::Weights;
+use vcp_image::{Bits, DecodeOptions};
 use vcp_train::{DatasetExamples, Recipe};
 
 use crate::console;
@@ -29,6 +30,15 @@ fn noticing(examples: DatasetExamples, is_quiet: bool) -> DatasetExamples {
             console::note(&format!("{sentence} There may be more such masks."));
         }
     })
+}
+
+/// The depth of 16-bit photos as it stands in config.toml: only where it is not all 16 bits, which is
+/// what versions took it for that knew no other.
+fn bits_apart(decode: &DecodeOptions) -> Option<u32> {
+    match decode.bits {
+        Bits::Auto => None,
+        Bits::Fixed(depth) | Bits::Settled(depth) => Some(depth.bits()).filter(|bits| *bits != 16),
+    }
 }
 
 /// What every run depends on, as it stands in config.toml: the start and the recipe. `program` says

@@ -35,7 +35,12 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let split = split("--split", &arguments.split)?;
     let datasets = Datasets::new(arguments.data.clone(), arguments.orientation.orientation)?;
     let mut sets = read(&datasets, split, arguments.quiet)?;
-    let all = sets.iter().flat_map(|set| &set.samples);
+    let mut judged = judged_apart(&arguments)?;
+    // One depth for the photos of training and of validation.
+    let all = sets
+        .iter()
+        .flat_map(|set| &set.samples)
+        .chain(judged.iter().map(|(_, sample)| sample));
     let decode = datasets.settled(all, arguments.quiet);
     let recipe = recipe(
         &arguments.recipe,
@@ -45,7 +50,6 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     recipe.check().or_usage()?;
     let place = Place::to_train(&arguments.device, arguments.quiet)?;
 
-    let mut judged = judged_apart(&arguments)?;
     let share = arguments.validation.val_share;
     for set in sets.iter_mut().filter(|_| share > 0.0) {
         let held_out = hold_out(&mut set.samples, share, recipe.seed);
@@ -75,6 +79,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
             digest: digest_of_listing(&set.samples),
             augmentation: augmentation.clone(),
             orientation: arguments.orientation.orientation,
+            bits: super::bits_apart(&decode),
         });
         augmented.push((set.samples, augmentation));
     }
@@ -89,7 +94,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     };
     let choice = Choice::to_train(arguments.choice, learned, seed)?;
     let weights = choice.open(arguments.quiet)?;
-    choice.settle_cost(&weights, None, arguments.quiet)?;
+    place.settle_cost(&choice, &weights, None, arguments.quiet)?;
     let side = weights.settings().image_size;
     let examples = DatasetExamples::augmented(augmented, side, decode.clone(), seed);
     let examples = super::noticing(examples, arguments.quiet);
@@ -306,6 +311,10 @@ struct Source {
     /// Left out where it is not given, as in the runs of versions that did not have it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     orientation: bool,
+    /// The depth of 16-bit photos, left out where it is 16, as in the runs of versions that knew no
+    /// other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits: Option<u32>,
 }
 
 /// All that the run depends on.

@@ -182,6 +182,9 @@ fn configuration(
         data.insert("share_of_photos".to_owned(), arguments.photos.into());
         let digest = digest_of_listing(&photos.samples);
         data.insert("digest".to_owned(), digest.into());
+        if let Some(bits) = super::bits_apart(&photos.decode) {
+            data.insert("bits".to_owned(), i64::from(bits).into());
+        }
     }
     table.insert("data".to_owned(), data.into());
     Ok(table)

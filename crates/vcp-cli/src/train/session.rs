@@ -127,8 +127,7 @@ impl RunFolder {
         }
         let is_a_run =
             fs::read_to_string(path.join(CONFIGURATION)).is_ok_and(|text| is_configuration(&text));
-        let has_other_configuration = names.iter().any(|name| name == CONFIGURATION);
-        if !is_a_run && (has_other_configuration || restart && !names.is_empty()) {
+        if !is_a_run && !names.is_empty() {
             names.sort_unstable();
             names.truncate(3);
             return Err(usage(format!(

@@ -147,6 +147,10 @@ impl Reading {
             list: path,
             line: None,
         };
+        if let Err(reason) = text::check_path(&meta.prefix) {
+            self.dataset.problems.push(place.bad_entry(reason));
+            return Ok(());
+        }
         let base = self.base(place, &meta, &category, train.iter().chain(&test))?;
         for (split, entries) in [(Split::Train, train), (Split::Test, test)] {
             for entry in entries {
@@ -170,7 +174,8 @@ impl Reading {
             .iter()
             .flat_map(|images| [prefix, category, ""].map(|below| joined(images, below)))
             .collect();
-        for entry in entries.take(TRIED) {
+        let usable = entries.filter(|entry| text::check_path(&entry.image_path).is_ok());
+        for entry in usable.take(TRIED) {
             for base in &bases {
                 let image = joined(base, &entry.image_path);
                 let image = place.resolve(&self.dataset.root, &image, self.anywhere)?;

@@ -225,6 +225,10 @@ impl<'a> Bits<'a> {
     /// Goes behind the restart marker with this number (0 to 7). Gives whether data follow; with
     /// markers missing or too many it does what libjpeg does.
     pub(super) fn restart(&mut self, number: u8) -> bool {
+        // The rest of the file was searched already; each of a million intervals would do so again.
+        if self.is_ended {
+            return false;
+        }
         (self.buffer, self.count) = (0, 0);
         self.is_exhausted = false;
         loop {

@@ -29,6 +29,13 @@ pub(super) fn unpacked<R: Read + Seek>(
         .place(index, expected)
         .ok_or_else(|| Fault::invalid("it does not say where all of its pixels are"))?;
     let length = length.unwrap_or_else(|| source.bytes_after(offset));
+    // What compresses nothing still makes data little longer than they are; many strips that all claim
+    // the whole file would be read for ever.
+    let length = if page.compression == UNCOMPRESSED {
+        length
+    } else {
+        length.min(expected.saturating_mul(4).saturating_add(1 << 16))
+    };
     let mut bytes = source.read(offset, length)?;
     // JPEG knows one order of bits only, whatever the tag says.
     if page.is_reversed && page.compression != JPEG {

@@ -8,6 +8,10 @@ use crate::decode::WORKING_MEMORY;
 
 /// Most pages that are looked for.
 const MAX_PAGES: usize = 1 << 16;
+/// Most entries of all directories together.
+const MAX_ENTRIES: u64 = 1 << 20;
+/// Most numbers of one tag.
+const MAX_NUMBERS: u64 = WORKING_MEMORY / 8;
 
 /// Order of the bytes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub(super) struct Source<R> {
     /// `BigTIFF`: offsets and counts have 8 bytes.
     is_big: bool,
     first: u64,
+    /// Entries of directories that may still be read.
+    entries_left: u64,
 }
 
 /// One page's tags.
@@ -87,6 +93,7 @@ impl<R: Read + Seek> Source<R> {
             order: Order::Little,
             is_big: false,
             first: 0,
+            entries_left: MAX_ENTRIES,
         };
         let start = source.read(0, 8)?;
         if !is_tiff(&start) {
@@ -159,6 +166,11 @@ impl<R: Read + Seek> Source<R> {
                 "one of its directories has too many entries",
             ));
         }
+        // Directories may overlap, so that the length of the file bounds them badly.
+        self.entries_left = self
+            .entries_left
+            .checked_sub(count)
+            .ok_or_else(|| Fault::invalid("its directories have too many entries"))?;
         let table = self.read(
             offset + count_bytes,
             count * entry_bytes + field_bytes as u64,
@@ -181,11 +193,12 @@ impl<R: Read + Seek> Source<R> {
         })
     }
 
-    /// The bytes of a tag's value, and how many make an element.
+    /// The bytes of a tag's value, of its first `most` elements, and how many make an element.
     fn value(
         &mut self,
         directory: &Directory,
         tag: u16,
+        most: u64,
     ) -> Result<Option<(Vec<u8>, usize)>, Fault> {
         let Some(entry) = directory.entries.get(&tag) else {
             return Ok(None);
@@ -205,17 +218,32 @@ impl<R: Read + Seek> Source<R> {
         if bytes > WORKING_MEMORY {
             return Err(Fault::invalid(format!("its tag {tag} has too many values")));
         }
+        let wanted = bytes.min(most.saturating_mul(size));
         let value = match entry.field.get(..bytes as usize) {
-            Some(inline) => inline.to_owned(),
-            None => self.read(self.order.number(&entry.field), bytes)?,
+            Some(inline) => inline[..wanted as usize].to_owned(),
+            None => self.read(self.order.number(&entry.field), wanted)?,
         };
         Ok(Some((value, size as usize)))
     }
 
     /// The unsigned numbers of a tag; none if there is no such tag.
     pub(super) fn numbers(&mut self, directory: &Directory, tag: u16) -> Result<Vec<u64>, Fault> {
+        // One more than there may be, so that too many are not taken for all.
+        let numbers = self.first_numbers(directory, tag, MAX_NUMBERS + 1)?;
+        if numbers.len() as u64 > MAX_NUMBERS {
+            return Err(Fault::invalid(format!("its tag {tag} has too many values")));
+        }
+        Ok(numbers)
+    }
+
+    fn first_numbers(
+        &mut self,
+        directory: &Directory,
+        tag: u16,
+        most: u64,
+    ) -> Result<Vec<u64>, Fault> {
         let order = self.order;
-        let value = self.value(directory, tag)?;
+        let value = self.value(directory, tag, most)?;
         Ok(value.map_or_else(Vec::new, |(bytes, size)| {
             let elements = bytes.chunks_exact(size);
             elements.map(|bytes| order.number(bytes)).collect()
@@ -229,7 +257,7 @@ impl<R: Read + Seek> Source<R> {
         tag: u16,
         otherwise: u64,
     ) -> Result<u64, Fault> {
-        let numbers = self.numbers(directory, tag)?;
+        let numbers = self.first_numbers(directory, tag, 1)?;
         Ok(numbers.first().copied().unwrap_or(otherwise))
     }
 
@@ -239,7 +267,7 @@ impl<R: Read + Seek> Source<R> {
         directory: &Directory,
         tag: u16,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let value = self.value(directory, tag)?;
+        let value = self.value(directory, tag, WORKING_MEMORY)?;
         Ok(value.map(|(bytes, _)| bytes))
     }
 

@@ -94,8 +94,14 @@ fn photos<R: Read + Seek>(
 ) -> Result<Vec<usize>, Fault> {
     let mut candidates = Vec::new();
     for (index, directory) in directories.iter().enumerate() {
-        if !is_reduced(source, directory)? {
-            candidates.push((index, source.size(directory)?));
+        let found = is_reduced(source, directory)
+            .and_then(|is_reduced| Ok((is_reduced, source.size(directory)?)));
+        match found {
+            Ok((false, size)) => candidates.push((index, size)),
+            Ok((true, _)) => {}
+            Err(fault) if index == 0 => return Err(fault),
+            // A later page that is broken is no reason to refuse the first.
+            Err(_) => {}
         }
     }
     // A thumbnail that does not say so.
@@ -136,8 +142,10 @@ fn full_below<R: Read + Seek>(
     const MOST: usize = 16;
     let places = source.numbers(directory, tag::SUB_DIRECTORIES)?;
     for offset in places.into_iter().take(MOST) {
-        let below = source.directory(offset)?;
-        if !is_reduced(source, &below)? {
+        let Ok(below) = source.directory(offset) else {
+            continue;
+        };
+        if matches!(is_reduced(source, &below), Ok(false)) {
             return Ok(Some(below));
         }
     }
