@@ -57,8 +57,9 @@ fn train(variant: &Variant) {
         .vision
         .forward(&frozen, &images(&frozen, variant.stage("image")));
     let there = |x: &Tensor<3>| burn.constant(frozen.shape(x), &frozen.values(x));
+    let taps = features.taps.iter();
+    features.taps = taps.map(there).collect();
     features.image_feature = there(&features.image_feature);
-    features.taps = features.taps.iter().map(there).collect();
     let truth = variant.stage("gt");
     let shape = [truth.shape[0], truth.shape[1], truth.shape[2]];
     let truth = burn.constant(shape, &truth.values);

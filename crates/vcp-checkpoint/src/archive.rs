@@ -45,7 +45,7 @@ impl Archive {
             (!root.is_empty() && !root.contains('/')).then(|| root.to_owned())
         });
         let root = roots.next().ok_or_else(|| {
-            let hint = crate::foreign::describe_zip(all.keys().map(String::as_str));
+            let hint = crate::foreign::describe_zip(&all.keys().map(String::as_str));
             problem(match hint {
                 Some(hint) => format!("it holds no FOLDER/data.pkl; {hint}"),
                 None => "it holds no FOLDER/data.pkl, so PyTorch did not write it".to_owned(),

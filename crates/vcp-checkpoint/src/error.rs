@@ -141,7 +141,7 @@ pub enum ErrorKind {
          in a file of their own.", .places[0], .places[1]
     )]
     Ambiguous {
-        /// Where, such as "under state_dict".
+        /// Where, such as "under `state_dict`".
         places: [String; 2],
     },
     /// The file is one of the parts of a larger file.

@@ -49,7 +49,7 @@ pub(crate) fn describe_folder(folder: &Path) -> String {
 
 /// What a zip file is in which PyTorch put nothing, judged by the names of its entries; none if
 /// nothing can be said.
-pub(crate) fn describe_zip<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+pub(crate) fn describe_zip<'a>(names: &(impl Iterator<Item = &'a str> + Clone)) -> Option<String> {
     let ending = |endings: &'static [&str]| {
         names
             .clone()

@@ -69,6 +69,7 @@ pub(crate) fn with_blank(header: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// If it has one that is not that of its content.
+#[allow(clippy::implicit_hasher, reason = "what safetensors gives")]
 pub fn check(file: &[u8], metadata: &HashMap<String, String>) -> Result<Seal, BrokenSeal> {
     check_releasing(file, metadata, |_| {})
 }

@@ -18,12 +18,12 @@ const MAX_PARTS: usize = 64;
 
 /// Whether these bytes begin as an index does.
 pub(crate) fn looks_like(bytes: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"weight_map\"";
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first = text
         .iter()
         .take(64)
         .find(|byte| !byte.is_ascii_whitespace());
-    const KEY: &[u8] = b"\"weight_map\"";
     first == Some(&b'{')
         && bytes[..bytes.len().min(MAX_INDEX)]
             .windows(KEY.len())

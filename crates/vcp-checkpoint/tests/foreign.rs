@@ -23,6 +23,7 @@ fn tar(names: &[&str]) -> Vec<u8> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn each_kind_is_named_with_what_to_do() {
     let old_magic = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
     let text = |text: &str| text.as_bytes().to_vec();

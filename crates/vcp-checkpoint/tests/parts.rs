@@ -79,7 +79,11 @@ fn an_index_is_read_as_one_file() {
     let found = Weights::from_parts(&whole, &checkpoint, small_settings()).unwrap();
     assert_equal(&found, &expected);
     // Each part is a source of its own, whose digest is that of the file.
-    let sources: Vec<&str> = found.sources().iter().map(|it| it.file_name()).collect();
+    let sources: Vec<&str> = found
+        .sources()
+        .iter()
+        .map(vcp_checkpoint::Source::file_name)
+        .collect();
     assert_eq!(sources, [&NAMES[..], &["checkpoint"]].concat());
     for (name, source) in NAMES.iter().zip(found.sources()) {
         let digest = vcp_checkpoint::sha256_of_file(&folder.path(name)).unwrap();
@@ -113,6 +117,7 @@ fn a_part_alone_points_to_the_index() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_hostile_index_is_refused() {
     let folder = Folder::new();
     let named = |name: &str| {

@@ -11,12 +11,12 @@ use crate::exit::usage;
 
 /// Beyond this, what one photo will cost is said.
 const WORTH_SAYING: Limits = Limits {
-    duration: Duration::from_secs(60),
+    duration: Duration::from_mins(1),
     memory: 4 << 30,
 };
 /// Beyond this, the run is refused unless it is asked for.
 const TOO_MUCH: Limits = Limits {
-    duration: Duration::from_secs(10 * 60),
+    duration: Duration::from_mins(10),
     memory: 32 << 30,
 };
 

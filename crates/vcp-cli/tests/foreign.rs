@@ -231,10 +231,9 @@ fn listed(workplace: &Workplace, normal: usize) {
     let category = csv(&format!("=c{WICKED}"));
     let mut add = |image: &str, label: &str, split: &str, defect: &str| {
         let mask = if label == "bad" { "mask.png" } else { "" };
-        list += &format!(
-            "{},{mask},{label},{category},{split},{defect},x\n",
-            csv(image)
-        );
+        let image = csv(image);
+        let line = [&image, mask, label, &category, split, defect, "x\n"];
+        list += &line.join(",");
     };
     for number in 0..normal {
         let name = format!("{number}-{WICKED}.png");

@@ -28,7 +28,7 @@ fn what_should_be_known_of_a_photo_stands_in_its_record() {
         let lines = outcome.ends_with(0).lines();
         assert_eq!(lines[0]["warnings"], serde_json::json!([WORDS]));
         assert_eq!(
-            lines[0].as_object().unwrap().keys().last().unwrap(),
+            lines[0].as_object().unwrap().keys().next_back().unwrap(),
             "warnings"
         );
         assert!(lines[1].get("warnings").is_none(), "{}", lines[1]);
@@ -91,6 +91,7 @@ fn table(heading: &str) -> Vec<Row> {
 }
 
 /// What makes a file of each kind in the table of photos.
+#[allow(clippy::type_complexity, reason = "a table of names and makers")]
 const PHOTOS: &[(&str, fn() -> Vec<u8>)] = &[
     ("PNG", || picture("decoded/rgb.png")),
     ("PNG, interlaced, 16 bits, with alpha", || {

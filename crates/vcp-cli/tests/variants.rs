@@ -2,7 +2,6 @@
 //! depend on the photo.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[allow(dead_code, reason = "shared by several tests")]
 mod support;
 
 use serde_json::Value;

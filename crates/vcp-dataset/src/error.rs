@@ -192,7 +192,7 @@ impl fmt::Display for Mismatch {
 
 /// Each line on one of its own, moved in.
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("\n  {line}")).collect()
+    text.lines().flat_map(|line| ["\n  ", line]).collect()
 }
 
 fn at_line(line: Option<u64>) -> String {

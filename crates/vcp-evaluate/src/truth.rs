@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(bits.to_bytes(), mask, "{length} pixels");
             assert_eq!(bits.is_empty(), length == 0);
             let defect = mask.iter().filter(|&&pixel| pixel > 0).count();
-            assert!((bits.share() * length as f64 - defect as f64).abs() < 1e-9);
+            assert!((bits.share() * f64::from(length) - defect as f64).abs() < 1e-9);
         }
         assert!(Bits::new(&[0; 100]).is_empty());
         assert!(!Bits::new(&[0, 1]).is_empty());

@@ -35,7 +35,7 @@ pub struct Golden {
 /// The small case otherwise than the published models are: with an image side that the patch does
 /// not divide, and perhaps without what the paper's ablations leave out.
 pub struct Variant {
-    /// "odd", "queries_only", "no_prompts" or "neither".
+    /// "odd", "`queries_only`", "`no_prompts`" or "neither".
     pub name: &'static str,
     /// The model.
     pub weights: Weights,

@@ -38,6 +38,7 @@ pub(crate) fn open(index: &[u8]) -> Result<TensorFile, Error> {
     TensorFile::open(&path)
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn cases() -> Vec<Case> {
     let map = |entries: &str| format!("{{\"metadata\":{{}},\"weight_map\":{{{entries}}}}}");
     let many = |count: usize, file: &dyn Fn(usize) -> String| {

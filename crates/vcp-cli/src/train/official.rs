@@ -163,19 +163,16 @@ impl Set {
 /// Says which of the official recipes was taken for a data set, and why.
 fn say_recipe(set: &Set, recipe: &Recipe, augmentation: &Augmentation) {
     let name = &set.name;
-    let (of, why) = match set.official {
-        Some((official, by)) => {
-            let why = match by {
-                RecognisedBy::Layout => format!("it is read as '{}'", set.layout),
-                RecognisedBy::Name => format!("its list is called '{name}'"),
-                RecognisedBy::Categories => "it has categories of that data set only".to_owned(),
-            };
-            (official, why)
-        }
-        None => {
-            let why = format!("'{}' is taken for neither MVTec-AD nor VisA", set.layout);
-            (Official::Visa, why)
-        }
+    let (of, why) = if let Some((official, by)) = set.official {
+        let why = match by {
+            RecognisedBy::Layout => format!("it is read as '{}'", set.layout),
+            RecognisedBy::Name => format!("its list is called '{name}'"),
+            RecognisedBy::Categories => "it has categories of that data set only".to_owned(),
+        };
+        (official, why)
+    } else {
+        let why = format!("'{}' is taken for neither MVTec-AD nor VisA", set.layout);
+        (Official::Visa, why)
     };
     console::note(&format!(
         "{name} is trained by the official recipe for {of} (learning rate {}, mosaics with \

@@ -75,6 +75,7 @@ struct Bounds {
 }
 
 impl Bounds {
+    #[allow(clippy::float_cmp, reason = "the bounds themselves are meant")]
     fn contain(&self, number: f64) -> bool {
         let (low, high): (f64, f64) = (self.low.parse().unwrap(), self.high.parse().unwrap());
         (low < number || self.takes_low && low == number)

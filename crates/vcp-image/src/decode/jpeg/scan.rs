@@ -348,10 +348,8 @@ impl Coder<'_> {
                 *prediction = prediction.wrapping_add(bits.number(u32::from(size)));
                 block[0] = (*prediction << low) as i16;
             }
-            (0, _, _, _) => {
-                if bits.bit() {
-                    block[0] |= 1 << low;
-                }
+            (0, _, _, _) if bits.bit() => {
+                block[0] |= 1 << low;
             }
             (_, 0, _, Some(alternating)) => self.first(bits, alternating, empty_blocks, block),
             (_, _, _, Some(alternating)) => self.refine(bits, alternating, empty_blocks, block),

@@ -98,10 +98,9 @@ fn photos<R: Read + Seek>(
             .and_then(|is_reduced| Ok((is_reduced, source.size(directory)?)));
         match found {
             Ok((false, size)) => candidates.push((index, size)),
-            Ok((true, _)) => {}
             Err(fault) if index == 0 => return Err(fault),
             // A later page that is broken is no reason to refuse the first.
-            Err(_) => {}
+            Ok((true, _)) | Err(_) => {}
         }
     }
     // A thumbnail that does not say so.
