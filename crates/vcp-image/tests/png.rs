@@ -75,11 +75,32 @@ fn one_check_sum_may_be_wrong() {
                 let sum = crc(&bytes[starts[data].0 + 4..=end]);
                 bytes[end + 1..end + 5].copy_from_slice(&sum.to_be_bytes());
             }
+            // Nothing else vouches for the size and the colours.
+            let (_, kind) = *starts.iter().rfind(|(start, _)| *start <= place).unwrap();
+            if [*b"IHDR", *b"PLTE", *b"tRNS"].contains(&kind) {
+                let error = decode(&bytes).unwrap_err();
+                let is_invalid = matches!(error, Error::Invalid { format: "PNG", .. });
+                assert!(is_invalid, "{name} {place}: {error:?}");
+                continue;
+            }
             let photo = decode(&bytes).unwrap_or_else(|error| panic!("{name} {place}: {error}"));
             let expected = [Warning::CheckSum { format: "PNG" }];
             assert_eq!(photo.warnings(), expected, "{name} at {place}");
             assert!(photo == decode(&whole).unwrap(), "{name} at {place}");
         }
+    }
+}
+
+#[test]
+fn a_damaged_size_or_palette_is_refused() {
+    // The lowest byte of the height; a colour.
+    for (name, kind, offset) in [("rgb.png", b"IHDR", 15), ("palette.png", b"PLTE", 9)] {
+        let mut bytes = fixture(name);
+        let starts = chunks(&bytes);
+        let (start, _) = *starts.iter().find(|(_, found)| found == kind).unwrap();
+        bytes[start + offset] ^= 1;
+        let error = decode(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{name}: {error:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! PNG, row by row: what is stored in 16 bits with alpha is never in memory whole, which would take
 //! eight bytes for each pixel.
 
-use std::io::{BufRead, ErrorKind, Seek, SeekFrom};
+use std::io::{BufRead, ErrorKind, Read as _, Seek, SeekFrom};
 
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
 
@@ -82,7 +82,13 @@ pub(super) fn read<R: BufRead + Seek>(
     if matches!(picture, Err(Failure::Invalid(_))) {
         // Where only one of the two kinds does not fit, what it is about is whole: it was written wrong,
         // or it is itself what was damaged.
-        for other in [(false, true), (true, false)] {
+        let others: &[_] = if headers_fit(&mut reader).map_err(Failure::Read)? {
+            &[(false, true), (true, false)]
+        } else {
+            // Only the pixels have a second check sum.
+            &[(true, false)]
+        };
+        for &other in others {
             (checks.chunks, checks.pixels) = other;
             let found = rows(&mut reader, checks, narrowing);
             if found.is_ok() {
@@ -105,6 +111,39 @@ pub(super) fn read<R: BufRead + Seek>(
     let warning = depth_warning(bits, depth, largest);
     picture.photo = picture.photo.with_warnings(warning);
     Ok(picture)
+}
+
+/// Whether the check sums fit of all chunks that say what the pixels mean: size, palette, transparency.
+fn headers_fit<R: BufRead + Seek>(reader: &mut R) -> std::io::Result<bool> {
+    // A palette of 256 colours; longer ones are none.
+    const LONGEST: u32 = 768;
+    reader.seek(SeekFrom::Start(8))?;
+    let mut head = [0; 8];
+    loop {
+        match reader.read_exact(&mut head) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(true),
+            Err(error) => return Err(error),
+        }
+        let [a, b, c, d, kind @ ..] = head;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        if !matches!(&kind, b"IHDR" | b"PLTE" | b"tRNS") {
+            reader.seek_relative(i64::from(length) + 4)?;
+            continue;
+        }
+        if length > LONGEST {
+            return Ok(false);
+        }
+        let mut chunk = kind.to_vec();
+        let data = u64::from(length) + 4;
+        reader.by_ref().take(data).read_to_end(&mut chunk)?;
+        let Some((checked, sum)) = chunk.split_last_chunk::<4>() else {
+            return Ok(false);
+        };
+        if crc32fast::hash(checked) != u32::from_be_bytes(*sum) {
+            return Ok(false);
+        }
+    }
 }
 
 fn rows<R: BufRead + Seek>(
