@@ -102,6 +102,13 @@ const PHOTOS: &[(&str, fn() -> Vec<u8>)] = &[
         cut(picture("decoded/rgb.png"), 12)
     }),
     ("PNG with one wrong check sum", || {
+        changed(picture("decoded/rgb.png"), |bytes| {
+            // That of the chunk before the last, which has twelve bytes.
+            let place = bytes.len() - 13;
+            bytes[place] ^= 1;
+        })
+    }),
+    ("PNG with a wrong check sum of its size or palette", || {
         changed(picture("decoded/rgb.png"), |bytes| bytes[29] ^= 1)
     }),
     ("PNG with damaged pixels", || {
