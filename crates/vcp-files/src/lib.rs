@@ -5,6 +5,7 @@
 //! - While they are written, such files and folders are called `.vcp-clip-XXXXXX.part` and are locked
 //!   by the process that writes them. [`end`] removes those of this process, before it ends;
 //!   [`remove_leftovers`] removes those whose process has died, which no lock tells of any more.
+//! - [`ResultNames`] gives the results of each photo a name that no other photo's results have.
 //! - [`Lock`] keeps a second run out of a folder that only one may write into.
 //! - [`sha256`] and its like print digests as `sha256sum` does; [`read_at_most`] reads a file whose
 //!   length is not to be trusted.
@@ -18,6 +19,7 @@ mod digest;
 mod folder;
 mod leftovers;
 mod lock;
+mod names;
 mod read;
 mod registry;
 mod walk;
@@ -27,6 +29,7 @@ pub use digest::{Sha256, sha256, sha256_of_file};
 pub use folder::UnfinishedFolder;
 pub use leftovers::remove_leftovers;
 pub use lock::{Lock, LockError};
+pub use names::ResultNames;
 pub use read::read_at_most;
 pub use registry::end;
 pub use walk::FoldersOnce;

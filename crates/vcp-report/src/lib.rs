@@ -2,7 +2,8 @@
 //!
 //! Plain data in, text and pictures out: this crate knows no model, no data set and no metric.
 //! Whoever evaluates fills a [`Report`]; [`html`] makes the page of it and [`write_html`] puts that
-//! on the disk. [`strip`] draws one photo in the four panels of the official code.
+//! on the disk. [`strip`] draws one photo in the four panels of the official code. [`visible`] shows
+//! what text from elsewhere holds, on a terminal and in files.
 //!
 //! The page asks nothing of the network: pictures are data addresses, curves are inline SVG, the
 //! style sheet and the one small script (which sorts the table; all is legible without it) are
@@ -20,6 +21,7 @@ mod plot;
 mod strip;
 mod table;
 mod thin;
+pub mod visible;
 
 pub use data::{Case, Category, Cell, Column, Curve, Format, Report, Row};
 pub use error::Error;

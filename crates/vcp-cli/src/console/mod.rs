@@ -11,7 +11,6 @@
 
 mod table;
 mod usage;
-mod visible;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -25,9 +24,9 @@ use crate::exit::whole_message;
 
 pub(crate) use table::{Column, heading, line, table};
 pub(crate) use usage::{made_visible, usage_error};
-pub(crate) use visible::{printable, visible_json};
+pub(crate) use vcp_report::visible::{json as visible_json, printable};
 
-use visible::{printable_lines, printable_message};
+use vcp_report::visible::{printable_lines, printable_message};
 
 /// Held while something is printed.
 static PRINTING: Mutex<()> = Mutex::new(());

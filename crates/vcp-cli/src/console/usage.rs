@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 
-use super::{printable, printable_lines};
+use vcp_report::visible::{printable, printable_lines};
 
 /// clap's error with what it repeats of the arguments made visible, so that line breaks in its message
 /// are its own.

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use vcp_dataset::{Dataset, MaskSource, Problem, Problems, Sample};
 use vcp_evaluate::{CategoryReport, DatasetDescription, Found, Store, digest_of_listing};
+use vcp_files::ResultNames;
 use vcp_predict::Predictor;
 
 use super::options::Options;
@@ -13,7 +14,6 @@ use crate::args::EvalSave;
 use crate::console;
 use crate::data::{Read, say_problems};
 use crate::exit::usage;
-use crate::segment::ResultNames;
 
 /// The data sets and their categories.
 pub(super) struct Plan {

@@ -1,7 +1,6 @@
 //! `vcp-clip segment`.
 
 mod looked;
-mod names;
 mod options;
 mod report;
 mod save;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use vcp_checkpoint::{Calibration, Weights};
+use vcp_files::ResultNames;
 use vcp_predict::PredictorOptions;
 
 use crate::args::{Format, SegmentArgs};
@@ -28,7 +28,6 @@ use options::Options;
 use report::{Failure, Report};
 use save::Saving;
 
-pub(crate) use names::ResultNames;
 pub(crate) use save::PICTURE_SUFFIXES;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {

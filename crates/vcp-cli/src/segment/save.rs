@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
+use vcp_files::ResultNames;
 use vcp_image::MapRows;
 use vcp_predict::tiling::MapKind;
 
 use super::Scale;
 use super::looked::Looked;
-use super::names::ResultNames;
 use crate::args::Save;
 use crate::files::{with_suffix, write_npy, write_npy_rows, write_picture, write_whole};
 use crate::pipeline::Segmented;

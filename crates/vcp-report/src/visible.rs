@@ -1,6 +1,14 @@
 //! Text from elsewhere made harmless: names, paths, keys of files, whatever a file or an argument
 //! holds. A terminal obeys control characters, and a reader is misled by characters that show nothing
 //! or turn the text around; both are replaced by their numbers.
+//!
+//! ```
+//! use vcp_report::visible::{json, printable};
+//!
+//! assert_eq!(printable("photo.png"), "photo.png");
+//! assert_eq!(printable("gpj.\u{202e}png"), r"gpj.\u{202e}png");
+//! assert_eq!(json("\"\u{9b}31m\""), r#""\u009b31m""#);
+//! ```
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,7 +16,8 @@ use std::fmt::Write as _;
 /// Whether a character does not show itself: controls, formats (with the marks that turn the direction
 /// of text), separators of lines and paragraphs, and what Unicode lets programs ignore, such as
 /// fillers, variation selectors and tags.
-pub(crate) fn is_invisible(character: char) -> bool {
+#[must_use]
+pub fn is_invisible(character: char) -> bool {
     matches!(character,
         '\0'..='\u{1f}'
         | '\u{7f}'..='\u{9f}'
@@ -40,20 +49,27 @@ pub(crate) fn is_invisible(character: char) -> bool {
     )
 }
 
-/// One line that shows every character: `\n`, `\t` and `\r`, others as `\u{1b}`.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+/// The text as one line that shows every character: line breaks and tabs as `\n`, `\r` and `\t`, other
+/// characters that do not show themselves by their numbers, as `\u{1b}`. Nothing changes when this is
+/// done a second time.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
     replaced(text, |_, character| is_invisible(character), braced)
 }
 
-/// The same for a text of several lines: line breaks stay.
-pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
+/// What [`printable`] does, for a text of several lines: line breaks stay. Text from elsewhere in it
+/// has to be made [`printable`] first, or it could begin lines of its own.
+#[must_use]
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
     let is_replaced = |_: &str, character| character != '\n' && is_invisible(character);
     replaced(text, is_replaced, braced)
 }
 
-/// The same for a message that goes on in further lines which begin with a space, as our lists do.
-/// Other line breaks came with a name, and would let that begin a line which looks like ours.
-pub(crate) fn printable_message(text: &str) -> Cow<'_, str> {
+/// What [`printable`] does, for a message that continues in further lines which begin with a space, as
+/// lists do: line breaks before a space stay. Other line breaks came with a name, and would let that
+/// begin a line which looks like the program's own.
+#[must_use]
+pub fn printable_message(text: &str) -> Cow<'_, str> {
     let is_replaced = |rest: &str, character| match character {
         '\n' => !rest.starts_with(' '),
         other => is_invisible(other),
@@ -61,11 +77,12 @@ pub(crate) fn printable_message(text: &str) -> Cow<'_, str> {
     replaced(text, is_replaced, braced)
 }
 
-/// JSON as a serializer made it, which is layout and strings: what the strings hold is escaped as JSON
-/// has it.
-pub(crate) fn visible_json(json: &str) -> Cow<'_, str> {
+/// A document in JSON as a serializer made it, with every character that does not show itself escaped
+/// as JSON has it (`\u001b`). What its strings mean stays the same.
+#[must_use]
+pub fn json(document: &str) -> Cow<'_, str> {
     let is_replaced = |_: &str, character| character != '\n' && is_invisible(character);
-    replaced(json, is_replaced, |text, character| {
+    replaced(document, is_replaced, |text, character| {
         for unit in character.encode_utf16(&mut [0; 2]) {
             // Writing to a string cannot fail.
             let _ = write!(text, "\\u{unit:04x}");
@@ -139,7 +156,7 @@ mod tests {
             "two:\n  one\n  a\\nerror: b\\n"
         );
         assert_eq!(
-            visible_json("{\n  \"a\": \"\u{7f}\u{9b}\u{202e}\u{e0041}ü\"\n}"),
+            json("{\n  \"a\": \"\u{7f}\u{9b}\u{202e}\u{e0041}ü\"\n}"),
             "{\n  \"a\": \"\\u007f\\u009b\\u202e\\udb40\\udc41ü\"\n}"
         );
     }
@@ -209,8 +226,8 @@ mod tests {
         #[test]
         fn json_says_the_same_as_before(text in hostile(), key in hostile()) {
             let value = serde_json::json!({ key: [text] });
-            for json in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
-                let visible = visible_json(&json);
+            for document in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                let visible = json(&document);
                 prop_assert!(!visible.replace('\n', "").contains(is_invisible), "{visible:?}");
                 let read: serde_json::Value = serde_json::from_str(&visible).unwrap();
                 prop_assert_eq!(&read, &value);

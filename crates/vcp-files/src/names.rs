@@ -1,22 +1,26 @@
-//! Names of result files.
+//! Names of result files that never collide.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Gives every photo its own name for results.
+/// Gives every photo of a run its own name for results, below a folder that they share.
 ///
 /// A photo keeps its folders and its name without ending: `x/a.png` gives `x/a`, to which each
 /// kind of file adds what it is. When another photo has that name already (`x/a.jpg`), it keeps
 /// its ending too: `x/a.jpg`; and if that is taken as well, a number is added: `x/a.jpg-2`.
 #[derive(Debug, Default)]
-pub(crate) struct ResultNames {
-    /// In lower case, since some file systems do not tell cases apart.
+pub struct ResultNames {
+    /// Names given so far, in lower case, since some file systems do not tell cases apart.
     taken: HashSet<String>,
 }
 
 impl ResultNames {
-    /// A name for the photo at this place below the output folder.
-    pub(crate) fn claim(&mut self, relative: &Path) -> PathBuf {
+    /// A name for the results of the photo at the place `relative`, which is below the folder of the
+    /// photos: below the folder of the results, and without the ending that each kind of file adds. It
+    /// differs from all names that were given before, also where a file system does not tell cases
+    /// apart.
+    #[must_use = "the name is taken"]
+    pub fn claim(&mut self, relative: &Path) -> PathBuf {
         let whole = relative.to_owned();
         let short = match relative.file_stem() {
             Some(stem) => relative.with_file_name(stem),
