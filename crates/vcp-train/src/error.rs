@@ -35,7 +35,7 @@ pub enum Error {
     #[error("{0}")]
     Recipe(String),
     /// A state was saved by another training.
-    #[error("{path} cannot be gone on from: {problem}", path = path.display())]
+    #[error("The run cannot be resumed from {path}: {problem}", path = path.display())]
     State {
         /// The file.
         path: PathBuf,
