@@ -87,7 +87,7 @@ fn many_images_are_seen_as_each_alone() {
     assert_eq!(logits.len(), count);
     for image in [0, 1, 52, 53, 54, 106, 119] {
         let alone = &predictor.logits(&prepared[image..=image]).unwrap()[0];
-        for (found, expected) in logits[image].branch2.iter().zip(&alone.branch2) {
+        for (found, expected) in logits[image].branch2().zip(alone.branch2()) {
             assert_close("logits", found, expected, Tolerance::Stage);
         }
     }

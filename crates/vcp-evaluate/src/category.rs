@@ -1,12 +1,14 @@
 //! What is said about a category.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vcp_dataset::{Label, Sample};
-use vcp_predict::Predictor;
+use vcp_predict::{Logits, Predictor};
 
 use crate::calibrated::Calibrated;
+use crate::error::Error;
 use crate::figures::{Figures, Undefined};
 use crate::image::Seen;
 use crate::scaling::Scaling;
@@ -169,7 +171,7 @@ impl CategoryReport {
         cases.len() == kind.min(CASES)
             && cases.iter().all(|case| {
                 let image = self.images.get(case.image);
-                let map = case.seen().map(predictor);
+                let map = case.map(predictor);
                 image.is_some_and(|image| image.anomalous == anomalous)
                     && map.is_ok_and(|map| {
                         map.len() == pixels && map.iter().all(|value| value.is_finite())
@@ -233,41 +235,34 @@ impl From<&vcp_metrics::CurvePoint> for CurvePoint {
 pub struct Case {
     /// Its place in [`CategoryReport::images`].
     pub image: usize,
-    /// Logits of branch 1, a grid for each tap; empty if there is a map.
-    pub branch1: Vec<Vec<f32>>,
-    /// Logits of branch 2.
-    pub branch2: Vec<Vec<f32>>,
-    /// The map itself, of an image that was looked at in windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub map: Option<Vec<f32>>,
+    /// Taps of branch 1 and of branch 2; zeros if there is a map.
+    taps: [usize; 2],
+    /// Logits of an image that was processed whole; the map itself of one that was processed in windows.
+    values: Vec<f32>,
 }
 
 impl Case {
     pub(crate) fn new(image: usize, seen: &Seen) -> Self {
-        let (logits, map) = match seen {
-            Seen::Logits(logits) => (Some(logits.clone()), None),
-            Seen::Map(map) => (None, Some(map.clone())),
+        let (taps, values) = match seen {
+            Seen::Logits(logits) => (logits.taps(), logits.values()),
+            Seen::Map(map) => ([0, 0], &map[..]),
         };
-        let (branch1, branch2) = logits
-            .map(|it| (it.branch1, it.branch2))
-            .unwrap_or_default();
         Self {
             image,
-            branch1,
-            branch2,
-            map,
+            taps,
+            values: values.to_vec(),
         }
     }
 
-    /// What its maps are made of.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
-        match &self.map {
-            Some(map) => Seen::Map(map.clone()),
-            None => Seen::Logits(vcp_predict::Logits {
-                branch1: self.branch1.clone(),
-                branch2: self.branch2.clone(),
-            }),
+    /// The blended map before scaling, [side, side].
+    ///
+    /// # Errors
+    /// When what was kept of it does not fit the model, or is not all numbers.
+    pub fn map(&self, predictor: &Predictor) -> Result<Cow<'_, [f32]>, Error> {
+        if self.taps == [0, 0] {
+            return Ok(Cow::Borrowed(&self.values));
         }
+        let logits = Logits::new(self.taps, self.values.clone())?;
+        Ok(Cow::Owned(predictor.blended_map(&logits)?))
     }
 }

@@ -1,22 +1,21 @@
 //! One image: what has to be read, and what the model sees in it.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
 use vcp_image::{Photo, Warning};
-use vcp_predict::tiling::{MapKind, Tiling};
-use vcp_predict::{Logits, Predictor, Prepared};
+use vcp_predict::{Logits, PhotoPrediction, Predictor, PreparedPhoto};
 
 use crate::calibrated::Marked;
 use crate::error::Error;
 use crate::protocol::Protocol;
-use crate::resample::resampled;
 use crate::truth::Truth;
 
 /// An image and its truth, read from the disk.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    input: Input,
+    photo: PreparedPhoto<Photo>,
     truth: Truth,
     findings: Vec<MaskFinding>,
     warnings: Vec<Warning>,
@@ -28,13 +27,6 @@ impl Loaded {
     pub fn findings(&self) -> &[MaskFinding] {
         &self.findings
     }
-}
-
-/// An image before the model.
-#[derive(Clone, Debug)]
-enum Input {
-    Whole(Prepared),
-    Tiled(Photo, Tiling),
 }
 
 /// What is kept of an image: enough to make its maps again.
@@ -57,9 +49,9 @@ pub struct Look {
 /// What the maps of an image are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// Logits on the patch grid, of an image that was looked at whole.
+    /// Logits on the patch grid, of an image that was processed whole.
     Logits(Logits),
-    /// The blended map of an image that was looked at in windows, from the photo's resolution brought
+    /// The blended map of an image that was processed in windows, from the photo's resolution brought
     /// to the model's image size. The logits of many windows would take more memory.
     Map(Vec<f32>),
 }
@@ -69,10 +61,10 @@ impl Seen {
     ///
     /// # Errors
     /// When the logits are not all numbers.
-    pub fn map(&self, predictor: &Predictor) -> Result<Vec<f32>, Error> {
+    pub fn map(&self, predictor: &Predictor) -> Result<Cow<'_, [f32]>, Error> {
         match self {
-            Self::Logits(logits) => Ok(predictor.finish(logits)?.blended),
-            Self::Map(map) => Ok(map.clone()),
+            Self::Logits(logits) => Ok(Cow::Owned(predictor.blended_map(logits)?)),
+            Self::Map(map) => Ok(Cow::Borrowed(map)),
         }
     }
 }
@@ -97,21 +89,16 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
         }
     };
     let warnings = photo.warnings().to_vec();
-    // A photo of one window gives what it gives whole, to the bit.
-    let is_cut = |tiling: &Tiling| tiling.cuts(photo.width(), photo.height());
-    let input = match protocol.tiling.filter(is_cut) {
-        Some(tiling) => Input::Tiled(photo, tiling),
-        None => Input::Whole(predictor.prepare(&photo)),
-    };
+    let photo = predictor.prepare_photo(photo, protocol.tiling.as_ref())?;
     Ok(Loaded {
-        input,
+        photo,
         truth,
         findings,
         warnings,
     })
 }
 
-/// Asks the model. Where an image is looked at in windows, `watch` learns after every few of them how
+/// Asks the model. Where an image is processed in windows, `watch` learns after every few of them how
 /// many of how many are done, and may end the work.
 ///
 /// # Errors
@@ -124,35 +111,27 @@ pub fn look(
     watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Look, Error> {
     let Loaded {
-        input,
+        photo,
         truth,
         warnings,
         ..
     } = loaded;
-    let (seen, map, score) = match input {
-        Input::Whole(prepared) => {
-            let mut logits = predictor.logits(&[prepared])?;
-            // One image in, one out.
-            let logits = logits.pop().unwrap_or(Logits {
-                branch1: Vec::new(),
-                branch2: Vec::new(),
-            });
-            let prediction = predictor.finish(&logits)?;
-            let seen = Seen::Logits(logits);
-            (seen, prediction.blended, prediction.score)
-        }
-        Input::Tiled(photo, tiling) => {
-            let prediction = predictor.predict_tiled(&mut &photo, &tiling, watch)?;
-            let map = prediction.map(predictor, MapKind::Blended);
-            let map = resampled(&map, predictor.image_size());
-            (Seen::Map(map.clone()), map, prediction.score)
-        }
-    };
+    let (_, prediction) = predictor.predict_photo(photo, watch)?;
+    let score = prediction.score();
+    let map = prediction.model_map(predictor);
     let calibration = protocol.calibration.as_ref();
     let marked =
         calibration.and_then(|calibration| Marked::of(&map, &truth, calibration.pixel_threshold));
     let smallest = map.iter().copied().fold(f32::INFINITY, f32::min);
     let largest = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let map = match map {
+        Cow::Owned(map) => Some(map),
+        Cow::Borrowed(_) => None,
+    };
+    let seen = match (prediction, map) {
+        (PhotoPrediction::Whole { logits, .. }, _) => Seen::Logits(logits),
+        (PhotoPrediction::Tiled(_), map) => Seen::Map(map.unwrap_or_default()),
+    };
     Ok(Look {
         seen,
         truth,

@@ -51,8 +51,9 @@ pub fn judge(
         })
         .collect();
     let side = predictor.image_size();
-    let map =
-        |index: usize| -> Result<Vec<f32>, Error> { observed[index].look.seen.map(predictor) };
+    let map = |index: usize| -> Result<Vec<f32>, Error> {
+        Ok(observed[index].look.seen.map(predictor)?.into_owned())
+    };
     // On the model's threads, so that --threads holds for metrics as well.
     let judged = predictor
         .cpu()

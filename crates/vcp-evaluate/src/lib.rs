@@ -5,10 +5,10 @@
 //! a [`CategoryReport`]: maps are scaled to 0..1 over the category, as the official code does it,
 //! and compared with the masks at the model's image size. Of an image only the logits on the patch
 //! grid and one bit per pixel are kept; maps are made again when figures need them. (Of an image that
-//! is looked at in windows, the map is kept.)
+//! is processed in windows, the map is kept.)
 //!
 //! [`Results::of`] puts the categories together as they are written to `results.json`;
-//! [`Store`] keeps finished categories so that an interrupted run goes on where it stopped;
+//! [`Store`] keeps finished categories so that an interrupted run resumes where it stopped;
 //! [`Comparison::of`] tells two results apart.
 //!
 //! Nothing here prints. Figures that the data do not define are `None`, with the reason beside them.
@@ -22,7 +22,6 @@ mod image;
 mod judge;
 mod model;
 mod protocol;
-mod resample;
 mod results;
 mod scaling;
 mod store;
@@ -39,7 +38,6 @@ pub use image::{Loaded, Look, Seen, load, look};
 pub use judge::{Observed, judge};
 pub use model::{ModelDescription, SourceDescription};
 pub use protocol::Protocol;
-pub use resample::resampled;
 pub use results::{DatasetDescription, MeanRow, Results};
 pub use store::{Found, Store, digest_of_listing};
 pub use truth::Truth;

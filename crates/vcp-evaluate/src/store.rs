@@ -17,7 +17,7 @@ use crate::results::{read_bounded, write_whole};
 /// Longest record of a category that is read.
 const MAX_BYTES: u64 = 1 << 30;
 /// Changes whenever records of earlier versions must not be used any more.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// A folder of finished categories, for one model, protocol and device.
 #[derive(Clone, Debug)]

@@ -27,6 +27,20 @@ pub trait PhotoRows {
     fn rows(&mut self, range: Range<usize>) -> Result<Cow<'_, Photo>, Error>;
 }
 
+impl PhotoRows for Photo {
+    fn width(&self) -> usize {
+        Photo::width(self)
+    }
+
+    fn height(&self) -> usize {
+        Photo::height(self)
+    }
+
+    fn rows(&mut self, range: Range<usize>) -> Result<Cow<'_, Photo>, Error> {
+        Ok(rows_of(self, range))
+    }
+}
+
 impl PhotoRows for &Photo {
     fn width(&self) -> usize {
         Photo::width(self)
@@ -37,10 +51,15 @@ impl PhotoRows for &Photo {
     }
 
     fn rows(&mut self, range: Range<usize>) -> Result<Cow<'_, Photo>, Error> {
-        if range == (0..Photo::height(self)) {
-            return Ok(Cow::Borrowed(self));
-        }
-        Ok(Cow::Owned(self.crop(0..Photo::width(self), range)))
+        Ok(rows_of(self, range))
+    }
+}
+
+fn rows_of(photo: &Photo, range: Range<usize>) -> Cow<'_, Photo> {
+    if range == (0..photo.height()) {
+        Cow::Borrowed(photo)
+    } else {
+        Cow::Owned(photo.crop(0..photo.width(), range))
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Error {
     /// An image was prepared for another model.
     #[error(
         "An image was prepared at {found} pixels a side, but this model works at {expected}; \
-         prepare it with the predictor that is to look at it."
+         prepare it with the predictor that is to process it."
     )]
     WrongSize {
         /// Side of the prepared image.
@@ -27,13 +27,27 @@ pub enum Error {
         /// Side the model works at.
         expected: usize,
     },
+    /// Values that are no logits of so many taps.
+    #[error(
+        "{found} values cannot be the logits of {} taps of branch 1 and {} of branch 2: each branch has \
+         a tap, and all taps have as many values.", taps[0], taps[1]
+    )]
+    LogitsLength {
+        /// Number of values.
+        found: usize,
+        /// Taps of branch 1 and of branch 2.
+        taps: [usize; 2],
+    },
+    /// A photo without pixels.
+    #[error("The photo has no rows; a photo has at least one pixel.")]
+    NoRows,
     /// Logits of another model, or damaged ones.
     #[error(
         "Logits of {found} values for a tap cannot become a map, since this model's grid has \
          {expected} patches; take them from the predictor that is to finish them."
     )]
     WrongLogits {
-        /// Values of the first tap that does not fit; 0 if a branch has no taps.
+        /// Values of a tap.
         found: usize,
         /// Patches of the model's grid.
         expected: usize,
@@ -44,7 +58,7 @@ pub enum Error {
          were trained for other settings (activation, taps, image size)."
     )]
     NotFinite,
-    /// A photo that is read while it is looked at cannot be read.
+    /// A photo that is read while it is processed cannot be read.
     #[error(transparent)]
     Photo(#[from] vcp_image::Error),
     /// Windows without pixels.
@@ -53,7 +67,7 @@ pub enum Error {
     /// Windows that overlap too much, or by what is no number.
     #[error(
         "Tiles overlap by a share of their side from 0 to {limit}, not {found}; with more, every \
-         pixel would be looked at hundreds of times."
+         pixel would be processed hundreds of times."
     )]
     Overlap {
         /// The share asked for.

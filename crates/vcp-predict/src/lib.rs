@@ -1,19 +1,23 @@
 //! From a photo to a defect map and a score: the one [`Predictor`]; and from the scores of many
-//! photos to thresholds: [`calibration`]. Large photos are looked at in windows: [`tiling`].
+//! photos to thresholds: [`calibration`]. Large photos are processed in windows: [`tiling`].
 //!
-//! Everything that looks at photos goes through it, so that the same photo gives the same
-//! numbers wherever it is looked at.
+//! Every photo goes through [`Predictor::predict_photo`], so that it gives the same numbers in every
+//! command and program.
 
 pub mod calibration;
 mod cost;
 mod error;
+mod logits;
 mod network;
+mod photo;
 mod predictor;
 mod score;
 pub mod tiling;
 
 pub use cost::Cost;
 pub use error::Error;
+pub use logits::Logits;
 pub use network::Device;
-pub use predictor::{Logits, Prediction, Predictor, PredictorOptions, Prepared, caught};
+pub use photo::{PhotoPrediction, PreparedPhoto};
+pub use predictor::{Prediction, Predictor, PredictorOptions, Prepared, caught};
 pub use score::{mean_of_largest, pixels_for_score};

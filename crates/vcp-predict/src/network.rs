@@ -7,7 +7,7 @@ use vcp_checkpoint::Weights;
 use vcp_cpu::{Cpu, Tensor};
 use vcp_model::{Model, Operations, VisionFeatures};
 
-use crate::predictor::Logits;
+use crate::logits::{Logits, LogitsShape};
 
 /// A device that a [`Predictor`](crate::Predictor) can put its model on: one that many threads may use.
 pub trait Device:
@@ -67,15 +67,16 @@ impl<O: Device> Loaded<O> {
                 values.collect::<Vec<_>>()
             })
         });
-        let pick = |taps: &[Vec<f32>], index: usize| {
-            let taps = taps.iter().map(|tap| tap[index * size..][..size].to_vec());
-            taps.collect()
+        let shape = LogitsShape {
+            taps: [branch1.len(), branch2.len()],
+            patches: size,
         };
-        let images = (0..batch).map(|index| Logits {
-            branch1: pick(&branch1, index),
-            branch2: pick(&branch2, index),
-        });
-        images.collect()
+        let image = |index: usize| {
+            let taps = branch1.iter().chain(&branch2);
+            let values: Vec<&[f32]> = taps.map(|tap| &tap[index * size..][..size]).collect();
+            Logits::of(shape, values.concat())
+        };
+        (0..batch).map(image).collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! The predictor.
 
 use crate::error::Error;
+use crate::logits::{Logits, LogitsView};
 use crate::network::{Device, Loaded, Network, joined};
 use crate::score::{mean_of_largest, pixels_for_score};
+use crate::tiling::MapKind;
 use std::num::NonZero;
 use std::sync::Arc;
 use vcp_checkpoint::{Geometry, Weights};
@@ -42,16 +44,6 @@ pub struct Prepared {
     values: Vec<f32>,
 }
 
-/// Differences of logits on the patch grid, for every branch and tap: all that has to be
-/// kept of an image to make its maps, `(side/patch)²` values for each.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Logits {
-    /// Branch 1, a grid for each tap.
-    pub branch1: Vec<Vec<f32>>,
-    /// Branch 2, a grid for each tap.
-    pub branch2: Vec<Vec<f32>>,
-}
-
 /// What the model says of one photo. Maps are [side, side], row-major, of probabilities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
@@ -61,12 +53,24 @@ pub struct Prediction {
     pub blended: Vec<f32>,
     /// Branch 1, the mean over its taps, not smoothed.
     pub branch1: Vec<f32>,
-    /// Branch 2, likewise.
+    /// Branch 2, the mean over its taps, not smoothed.
     pub branch2: Vec<f32>,
     /// The mean of the largest pixels of branch 1 and of branch 2, averaged: 0 to 1.
     pub score: f32,
     /// The largest value of `blended`.
     pub max: f32,
+}
+
+impl Prediction {
+    /// One of the maps, [side, side].
+    #[must_use]
+    pub fn map(&self, kind: MapKind) -> &[f32] {
+        match kind {
+            MapKind::Blended => &self.blended,
+            MapKind::Branch1 => &self.branch1,
+            MapKind::Branch2 => &self.branch2,
+        }
+    }
 }
 
 /// A loaded model that turns photos into maps.
@@ -138,7 +142,7 @@ impl Predictor {
         }
     }
 
-    /// Side of the square that the model looks at, in pixels.
+    /// Side of the square that photos are resized to, in pixels.
     #[must_use]
     pub fn image_size(&self) -> usize {
         self.side
@@ -206,7 +210,15 @@ impl Predictor {
         Ok(all)
     }
 
-    /// How many images are worth being looked at together.
+    /// As [`Predictor::logits`], of one photo, whose pixels are not copied.
+    pub(crate) fn logits_of_one(&self, prepared: Prepared) -> Result<Logits, Error> {
+        self.check_side(&prepared)?;
+        let shape = [1, 3, self.side * self.side];
+        let mut logits = self.ask(|network| network.logits(shape, &prepared.values))?;
+        logits.pop().ok_or(Error::NoRows)
+    }
+
+    /// How many images are worth being processed together.
     pub(crate) fn batch(&self) -> usize {
         /// Rows that keep the processor busy; more at once only take more memory.
         const ENOUGH_ROWS: usize = 1400;
@@ -242,15 +254,20 @@ impl Predictor {
         let shape = [prepared.len(), 3, self.side * self.side];
         let mut values = Vec::with_capacity(shape.iter().product());
         for image in prepared {
-            if image.side != self.side {
-                return Err(Error::WrongSize {
-                    found: image.side,
-                    expected: self.side,
-                });
-            }
+            self.check_side(image)?;
             values.extend_from_slice(&image.values);
         }
         Ok((shape, values))
+    }
+
+    fn check_side(&self, image: &Prepared) -> Result<(), Error> {
+        if image.side == self.side {
+            return Ok(());
+        }
+        Err(Error::WrongSize {
+            found: image.side,
+            expected: self.side,
+        })
     }
 
     fn ask<R>(&self, work: impl FnOnce(&dyn Network) -> R) -> Result<R, Error> {
@@ -266,10 +283,8 @@ impl Predictor {
     /// # Errors
     /// When the logits are not all numbers, or do not fit the model's grid.
     pub fn finish(&self, logits: &Logits) -> Result<Prediction, Error> {
-        self.check(&logits.branch1)?;
-        self.check(&logits.branch2)?;
-        let branch1 = self.branch_map(&logits.branch1);
-        let branch2 = self.branch_map(&logits.branch2);
+        self.check(logits)?;
+        let [branch1, branch2] = [0, 1].map(|branch| self.branch_map(logits.view(), branch));
         let count = self.score_pixels();
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(
@@ -293,22 +308,39 @@ impl Predictor {
         })
     }
 
-    /// Logits may have been kept in a file, so that they are not taken on trust.
-    fn check(&self, branch: &[Vec<f32>]) -> Result<(), Error> {
-        let expected = self.maps.grid() * self.maps.grid();
-        let wrong = match branch.iter().find(|tap| tap.len() != expected) {
-            Some(tap) => Some(tap.len()),
-            None if branch.is_empty() => Some(0),
-            None => None,
-        };
-        wrong.map_or(Ok(()), |found| Err(Error::WrongLogits { found, expected }))
+    /// Only the blended map of [`Predictor::finish`], [side, side]: without the score, which takes half of
+    /// its time.
+    ///
+    /// # Errors
+    /// As [`Predictor::finish`].
+    pub fn blended_map(&self, logits: &Logits) -> Result<Vec<f32>, Error> {
+        self.check(logits)?;
+        let [branch1, branch2] = [0, 1].map(|branch| self.branch_map(logits.view(), branch));
+        let blended = self.cpu.run(|| self.blend(&branch1, &branch2));
+        if blended.iter().sum::<f32>().is_finite() {
+            Ok(blended)
+        } else {
+            Err(Error::NotFinite)
+        }
     }
 
-    /// The mean map of a branch, [side, side], from its logits.
-    pub(crate) fn branch_map(&self, branch: &[Vec<f32>]) -> Vec<f32> {
+    /// Logits may have been kept in a file, so that they are not taken on trust.
+    fn check(&self, logits: &Logits) -> Result<(), Error> {
+        let expected = self.maps.grid() * self.maps.grid();
+        if logits.patches() == expected {
+            return Ok(());
+        }
+        Err(Error::WrongLogits {
+            found: logits.patches(),
+            expected,
+        })
+    }
+
+    /// The mean map of the first branch (0) or the second (1), [side, side].
+    pub(crate) fn branch_map(&self, logits: LogitsView<'_>, branch: usize) -> Vec<f32> {
         let grid = self.maps.grid();
-        let taps: Vec<_> = branch
-            .iter()
+        let taps: Vec<_> = logits
+            .branch(branch)
             .map(|tap| self.cpu.constant([1, grid, grid], tap))
             .collect();
         self.cpu

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use vcp_image::{MapRows, Photo, ScaledMap, regions};
 use vcp_predict::tiling::{MapKind, TiledPrediction, Tiling};
-use vcp_predict::{Error, Prediction, Predictor, PredictorOptions};
+use vcp_predict::{Error, PhotoPrediction, Prediction, Predictor, PredictorOptions};
 use vcp_testing::mini;
 
 /// Finds a map in an untiled prediction.
@@ -277,4 +277,58 @@ fn work_can_be_watched_and_stopped() {
         .predict_tiled(&mut &photo, &windows, &mut watch)
         .expect_err("stopped");
     assert!(matches!(error, Error::Stopped));
+}
+
+/// A photo of one window goes whole, also where its rows come in bands, and a larger one in windows: to the
+/// bit as if it had been asked for.
+#[test]
+fn whole_or_windows_is_decided_once() {
+    let predictor = predictor();
+    let mut watch = |_, _| ControlFlow::Continue(());
+    let photo = noise(90, 61, 3);
+    for (tile, global_weight, is_cut) in [
+        (None, 0.0, false),
+        (Some(90), 0.0, false),
+        (Some(200), 0.5, false),
+        (Some(89), 0.0, true),
+        (Some(40), 0.25, true),
+        // Nothing but the whole photo counts; its rows come in bands of 7.
+        (Some(7), 1.0, false),
+    ] {
+        let tiling = tile.map(|tile| tiling(tile, 0.25, global_weight));
+        let prepared = predictor.prepare_photo(&photo, tiling.as_ref());
+        let prepared = prepared.expect("a photo that is ready");
+        let (_, found) = predictor
+            .predict_photo(prepared, &mut watch)
+            .expect("a prediction");
+        match (&found, &tiling) {
+            (PhotoPrediction::Tiled(found), Some(tiling)) if is_cut => {
+                assert!(
+                    **found == tiled(&predictor, &photo, tiling),
+                    "tiles of {tile:?}"
+                );
+            }
+            (PhotoPrediction::Whole { prediction, .. }, _) if !is_cut => {
+                assert!(
+                    *prediction == untiled(&predictor, &photo),
+                    "tiles of {tile:?}"
+                );
+            }
+            _ => panic!("tiles of {tile:?}"),
+        }
+        for (kind, map) in KINDS {
+            let rows = found.map(&predictor, kind, (90, 61));
+            let mut row = vec![0.0; 90];
+            rows.row(30, &mut row);
+            if !is_cut {
+                let whole = untiled(&predictor, &photo);
+                let expected = ScaledMap::new(map(&whole), whole.side, 90, 61);
+                let mut values = vec![0.0; 90];
+                expected.row(30, &mut values);
+                assert!(row == values, "{kind:?} with tiles of {tile:?}");
+            }
+        }
+        let side = predictor.image_size();
+        assert_eq!(found.model_map(&predictor).len(), side * side);
+    }
 }

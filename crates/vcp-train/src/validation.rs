@@ -73,15 +73,17 @@ pub fn validate(
                 None
             };
             let mask = mask.as_ref().map(vcp_image::Photo::pixels);
-            let seen = predictor.predict(&[predictor.prepare(&photo)])?;
-            for seen in seen {
-                let each = [&seen.branch1, &seen.branch2, &seen.blended];
-                for (maps, map) in maps.iter_mut().zip(each) {
-                    maps.add(map, mask, side)?;
-                }
-                scores.push(seen.score);
-                labels.push(is_anomalous);
+            let (_, prediction) = predictor.predict_whole(predictor.prepare(&photo))?;
+            let each = [
+                &prediction.branch1,
+                &prediction.branch2,
+                &prediction.blended,
+            ];
+            for (maps, map) in maps.iter_mut().zip(each) {
+                maps.add(map, mask, side)?;
             }
+            scores.push(prediction.score);
+            labels.push(is_anomalous);
         }
         for (figures, maps) in figures.iter_mut().zip(&maps) {
             figures.push(maps.report().average_precision);

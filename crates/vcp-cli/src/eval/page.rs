@@ -295,7 +295,7 @@ fn drawn(
         let Some(sample) = samples.find(|sample| sample.id == record.id) else {
             continue;
         };
-        let map = case.seen().map(&run.predictor)?;
+        let map = case.map(&run.predictor)?.into_owned();
         let drawn = cases::case(
             sample,
             &report.result,

@@ -65,7 +65,7 @@ fn strip(
     let case = cases::case(
         &image.sample,
         result,
-        image.look.seen.map(predictor)?,
+        image.look.seen.map(predictor)?.into_owned(),
         predictor.image_size(),
         image.look.score,
         &options.protocol.decode_options(),

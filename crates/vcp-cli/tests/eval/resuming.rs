@@ -74,12 +74,14 @@ fn a_damaged_record_counts_for_nothing() {
     let first = workplace.path("out/categories/mvtec-bolt.json");
     let record = fs::read_to_string(&first).unwrap();
     let record: Value = serde_json::from_str(&record).unwrap();
-    let damages: [(&str, Value); 12] = [
-        ("/report/misses/0/branch1", json!([])),
-        ("/report/misses/0/branch1/0", json!([0.5])),
-        ("/report/misses/0/branch2/1/3", json!(1e300)),
+    let damages: [(&str, Value); 13] = [
+        ("/report/misses/0/values", json!([])),
+        ("/report/misses/0/taps", json!([2, 0])),
+        ("/report/misses/0/values", json!([0.5])),
+        ("/report/misses/0/values/3", json!(1e300)),
         ("/report/misses/0/image", json!(1000)),
-        ("/report/misses/0/map", json!([0.5, 0.5])),
+        // A map of so many values does not fit.
+        ("/report/misses/0/taps", json!([0, 0])),
         ("/report/false_alarms", json!([])),
         ("/report/images", json!([])),
         ("/report/images/2/id", json!("bolt/test/bent/001.png")),
@@ -90,11 +92,7 @@ fn a_damaged_record_counts_for_nothing() {
     ];
     for (place, value) in damages {
         let mut damaged = record.clone();
-        match damaged.pointer_mut(place) {
-            Some(found) => *found = value,
-            // A map, which images that were looked at whole do not have.
-            None => damaged["report"]["misses"][0]["map"] = value,
-        }
+        *damaged.pointer_mut(place).expect(place) = value;
         fs::write(&first, damaged.to_string()).unwrap();
         eval_set(&workplace, "out", &[])
             .ends_with(0)

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use vcp_image::{MapRows, ScaledMap};
 
 use super::{TiledPrediction, mix};
-use crate::predictor::{Logits, Predictor};
+use crate::logits::LogitsView;
+use crate::predictor::Predictor;
 
 /// Which of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub enum MapKind {
 
 impl MapKind {
     /// The map of a window, [side, side].
-    fn of(self, logits: &Logits, predictor: &Predictor) -> Vec<f32> {
-        let branch1 = || predictor.branch_map(&logits.branch1);
-        let branch2 = || predictor.branch_map(&logits.branch2);
+    fn of(self, logits: LogitsView<'_>, predictor: &Predictor) -> Vec<f32> {
+        let branch1 = || predictor.branch_map(logits, 0);
+        let branch2 = || predictor.branch_map(logits, 1);
         match self {
             Self::Blended => predictor.blend(&branch1(), &branch2()),
             Self::Branch1 => branch1(),
@@ -59,7 +60,7 @@ impl<'a> TiledMap<'a> {
         kind: MapKind,
     ) -> Self {
         let global = prediction.global.as_ref();
-        let global = global.map(|(weight, logits)| (*weight, kind.of(logits, predictor)));
+        let global = global.map(|(weight, logits)| (*weight, kind.of(logits.view(), predictor)));
         let windows = &prediction.windows;
         Self {
             prediction,
@@ -83,8 +84,7 @@ impl<'a> TiledMap<'a> {
         let mut line = vec![0.0; length];
         for (column, columns) in windows.columns.windows() {
             let window = row_of_windows * windows.columns.len() + column;
-            let logits = self.prediction.logits.get(window);
-            let map = self.kind.of(&logits, self.predictor);
+            let map = self.kind.of(self.prediction.logits(window), self.predictor);
             let map = ScaledMap::new(&map, side, length, height);
             let weights: Vec<_> = columns
                 .clone()
@@ -152,8 +152,8 @@ impl MapRows for TiledMap<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::PredictorOptions;
-    use crate::tiling::{Kept, Tiling};
+    use crate::tiling::Tiling;
+    use crate::{Logits, PredictorOptions};
     use vcp_testing::mini;
 
     /// Windows that all say the same, everywhere, blend to just that.
@@ -164,11 +164,7 @@ mod tests {
             ..PredictorOptions::default()
         };
         let predictor = Predictor::new(&mini().weights(), &options).expect("the model loads");
-        let grid = vec![0.75; 25];
-        let logits = Logits {
-            branch1: vec![grid.clone(); 2],
-            branch2: vec![grid; 2],
-        };
+        let logits = Logits::new([2, 2], vec![0.75; 4 * 25]).expect("four taps");
         let expected = predictor.finish(&logits).expect("a prediction").max;
         assert!((expected - 0.679_178_7).abs() < 1e-6, "{expected}");
         for (width, height, tile, overlap) in [
@@ -179,14 +175,11 @@ mod tests {
         ] {
             let tiling = Tiling::new(tile, overlap, 0.0).expect("good values");
             let windows = tiling.windows(width, height).expect("few windows");
-            let mut kept = Kept::default();
-            for _ in 0..windows.count() {
-                kept.push(&logits, windows.count());
-            }
             let prediction = TiledPrediction {
                 score: expected,
                 max: expected,
-                logits: kept,
+                shape: logits.shape(),
+                logits: logits.values().repeat(windows.count()),
                 windows,
                 global: None,
             };

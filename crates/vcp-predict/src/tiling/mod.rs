@@ -1,16 +1,18 @@
-//! Large photos, looked at window by window.
+//! Large photos, processed window by window.
 //!
 //! The model sees a photo as a square of its own size (518 pixels, say), in which small defects of
 //! a large photo disappear. [`Predictor::predict_tiled`] cuts the photo into overlapping windows,
-//! looks at each as if it were a photo, and blends the windows' maps.
+//! processes each as if it were a photo, and blends the windows' maps.
 //!
-//! What is kept of a window is its [`Logits`], a few dozen kilobytes. Maps at the photo's
+//! What is kept of a window is its [`Logits`], a few dozen kilobytes, those of all windows in one block of
+//! memory: hundreds of small vectors that stay, made in turn with large ones that go, would keep the
+//! memory of the large ones from being used again (three times as much was seen to be taken). Maps at the photo's
 //! resolution are made from them row by row ([`TiledMap`]), so that memory grows with the photo's
 //! width, not with its area.
 
-mod kept;
 mod line;
 mod map;
+mod resample;
 
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
@@ -19,10 +21,11 @@ use vcp_checkpoint::bounds;
 use vcp_image::{BandResizer, Photo, PhotoRows};
 
 use crate::error::Error;
-use crate::predictor::{Logits, Predictor, Prepared};
-use kept::Kept;
+use crate::logits::{Logits, LogitsShape, LogitsView};
+use crate::predictor::{Predictor, Prepared};
 use line::Line;
 pub use map::{MapKind, TiledMap};
+pub use resample::resampled;
 
 /// Most windows of a photo; more would take gigabytes of logits, and days on a processor.
 const MOST_WINDOWS: usize = 10_000;
@@ -37,8 +40,8 @@ pub struct Tiling {
 
 impl Tiling {
     /// Windows of `tile` × `tile` pixels of the photo (less where the photo has less), neighbours
-    /// sharing at least `overlap` of a side as far as whole pixels allow; and the share,
-    /// `global_weight`, that one look at the whole photo has in the result.
+    /// sharing at least `overlap` of a side as far as whole pixels allow; and the fraction,
+    /// `global_weight`, that the whole photo, processed as one more window, has in the result.
     ///
     /// # Errors
     /// [`Error::TileEmpty`], [`Error::Overlap`] and [`Error::GlobalWeight`], when a value is out of
@@ -77,13 +80,13 @@ impl Tiling {
         self.overlap
     }
 
-    /// The share of the look at the whole photo.
+    /// The fraction that the whole photo, processed as one more window, has in the result.
     #[must_use]
     pub fn global_weight(&self) -> f32 {
         self.global_weight
     }
 
-    /// Whether a photo of this size is cut at all: if not, all is as if it were looked at untiled.
+    /// Whether a photo of this size is cut at all: if not, it is processed whole.
     #[must_use]
     pub fn cuts(&self, width: usize, height: usize) -> bool {
         self.global_weight < 1.0 && width.max(height) > self.tile
@@ -142,9 +145,10 @@ pub struct TiledPrediction {
     /// of the whole photo likewise. No value of the blended map is larger.
     pub max: f32,
     windows: Windows,
-    /// Of each window, row by row.
-    logits: Kept,
-    /// The share of the whole photo, and what was found in it.
+    shape: LogitsShape,
+    /// Logits of each window, row by row.
+    logits: Vec<f32>,
+    /// The fraction of the whole photo in the result, and its logits.
     global: Option<(f32, Logits)>,
 }
 
@@ -164,7 +168,12 @@ impl TiledPrediction {
     /// Number of windows.
     #[must_use]
     pub fn window_count(&self) -> usize {
-        self.logits.len()
+        self.windows.count()
+    }
+
+    fn logits(&self, window: usize) -> LogitsView<'_> {
+        let length = self.shape.len();
+        LogitsView::new(self.shape, &self.logits[window * length..][..length])
     }
 
     /// A map at the photo's resolution, made row by row by the predictor that made the prediction.
@@ -178,7 +187,7 @@ impl TiledPrediction {
 }
 
 impl Predictor {
-    /// What the model says of a photo, looked at in windows. A photo that is no larger than a
+    /// What the model says of a photo, processed in windows. A photo that is no larger than a
     /// window gives, to the bit, what [`Predictor::predict`] gives, and maps that are
     /// [`ScaledMap`](vcp_image::ScaledMap)s of that.
     ///
@@ -199,7 +208,8 @@ impl Predictor {
         let is_global_wanted = tiling.global_weight > 0.0 && windows.count() > 1;
         let total = windows.count() + usize::from(is_global_wanted);
         let mut whole = is_global_wanted.then(|| Squeezed::new((width, height), self.image_size()));
-        let mut logits = Kept::default();
+        let mut shape = LogitsShape::default();
+        let (mut logits, mut done) = (Vec::new(), 0);
         let (mut score, mut max) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
         for (_, rows) in windows.rows.windows() {
             let band = photo.rows(rows.clone())?;
@@ -216,9 +226,14 @@ impl Predictor {
                     let prediction = self.finish(&found)?;
                     score = score.max(prediction.score);
                     max = max.max(prediction.max);
-                    logits.push(&found, windows.count());
+                    if done == 0 {
+                        shape = found.shape();
+                        logits.reserve_exact(windows.count() * shape.len());
+                    }
+                    logits.extend_from_slice(found.values());
+                    done += 1;
                 }
-                if watch(logits.len(), total).is_break() {
+                if watch(done, total).is_break() {
                     return Err(Error::Stopped);
                 }
             }
@@ -226,12 +241,11 @@ impl Predictor {
         let mut global = None;
         if let Some(prepared) = whole.and_then(|whole| whole.prepare(self)) {
             let weight = tiling.global_weight;
-            for found in self.logits(&[prepared])? {
-                let prediction = self.finish(&found)?;
-                score = mix(weight, prediction.score, score);
-                max = mix(weight, prediction.max, max);
-                global = Some((weight, found));
-            }
+            let found = self.logits_of_one(prepared)?;
+            let prediction = self.finish(&found)?;
+            score = mix(weight, prediction.score, score);
+            max = mix(weight, prediction.max, max);
+            global = Some((weight, found));
             if watch(total, total).is_break() {
                 return Err(Error::Stopped);
             }
@@ -240,13 +254,14 @@ impl Predictor {
             score,
             max,
             windows,
+            shape,
             logits,
             global,
         })
     }
 }
 
-/// The two looks averaged.
+/// The average of the whole photo's value and the windows'.
 fn mix(weight: f32, global: f32, tiled: f32) -> f32 {
     weight * global + (1.0 - weight) * tiled
 }
@@ -262,7 +277,7 @@ fn cut(band: &Photo, columns: Range<usize>) -> Cow<'_, Photo> {
 
 /// The whole photo on its way to the model's size, from bands that overlap: each row is resized as
 /// it comes. That is what happens to a photo in memory too, to the byte.
-struct Squeezed {
+pub(crate) struct Squeezed {
     size: (usize, usize),
     side: usize,
     /// Rows that have been there.
@@ -272,7 +287,7 @@ struct Squeezed {
 
 impl Squeezed {
     /// From a photo of this width and height to a square.
-    fn new(size: (usize, usize), side: usize) -> Self {
+    pub(crate) fn new(size: (usize, usize), side: usize) -> Self {
         Self {
             size,
             side,
@@ -282,7 +297,7 @@ impl Squeezed {
     }
 
     /// Takes from `band`, whose first row is row `top` of the photo, what has not been there.
-    fn add(&mut self, band: &Photo, top: usize) {
+    pub(crate) fn add(&mut self, band: &Photo, top: usize) {
         let known = self.known - top;
         if known >= band.height() {
             return;
@@ -300,7 +315,7 @@ impl Squeezed {
     }
 
     /// None if no row has been there.
-    fn prepare(self, predictor: &Predictor) -> Option<Prepared> {
+    pub(crate) fn prepare(self, predictor: &Predictor) -> Option<Prepared> {
         let photo = self.resizer?.into_photo();
         Some(predictor.prepare(&photo))
     }

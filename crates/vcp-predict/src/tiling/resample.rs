@@ -1,4 +1,4 @@
-//! Maps of large photos at the size of the figures.
+//! Maps of large photos at the model's size.
 
 use vcp_image::MapRows;
 

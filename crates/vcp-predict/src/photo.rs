@@ -1,0 +1,168 @@
+//! One photo through the model, whole or in windows: the one place that decides.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use vcp_image::{MapRows, PhotoRows, ScaledMap};
+
+use crate::error::Error;
+use crate::logits::Logits;
+use crate::predictor::{Prediction, Predictor, Prepared};
+use crate::tiling::{MapKind, Squeezed, TiledPrediction, Tiling, resampled};
+
+/// A photo for which it is settled how it goes through the model: whole, resized and normalised already,
+/// or in windows that are cut when the model needs them.
+#[derive(Clone, Debug)]
+pub struct PreparedPhoto<P> {
+    photo: P,
+    input: Input,
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    Whole(Prepared),
+    Windows(Tiling),
+}
+
+/// What the model says of one photo.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PhotoPrediction {
+    /// Of a photo that was processed whole.
+    Whole {
+        /// On the patch grid: all that has to be kept to make the maps again.
+        logits: Logits,
+        /// Maps and score.
+        prediction: Prediction,
+    },
+    /// Of a photo that was processed in windows.
+    Tiled(Box<TiledPrediction>),
+}
+
+impl Predictor {
+    /// Settles how a photo goes through the model: in windows if `tiling` cuts it
+    /// ([`Tiling::cuts`]), else whole, which is to the bit the same for a photo of one window. Of a photo
+    /// that goes whole this takes the most time outside the model, and may run on another thread.
+    ///
+    /// # Errors
+    /// When the photo cannot be read.
+    pub fn prepare_photo<P: PhotoRows>(
+        &self,
+        mut photo: P,
+        tiling: Option<&Tiling>,
+    ) -> Result<PreparedPhoto<P>, Error> {
+        let (width, height) = (photo.width(), photo.height());
+        let input = match tiling {
+            Some(tiling) if tiling.cuts(width, height) => Input::Windows(*tiling),
+            // Whoever wants windows has photos that need not be in memory whole.
+            Some(tiling) => Input::Whole(self.prepare_bands(&mut photo, tiling.tile())?),
+            None => Input::Whole(self.prepare(&*photo.rows(0..height)?)),
+        };
+        Ok(PreparedPhoto { photo, input })
+    }
+
+    /// As [`Predictor::prepare`], of so many rows at a time.
+    fn prepare_bands(&self, photo: &mut impl PhotoRows, rows: usize) -> Result<Prepared, Error> {
+        let (width, height) = (photo.width(), photo.height());
+        if height <= rows {
+            return Ok(self.prepare(&*photo.rows(0..height)?));
+        }
+        let mut squeezed = Squeezed::new((width, height), self.image_size());
+        for top in (0..height).step_by(rows) {
+            squeezed.add(&*photo.rows(top..height.min(top + rows))?, top);
+        }
+        // There was at least one row.
+        squeezed.prepare(self).ok_or(Error::NoRows)
+    }
+
+    /// What the model says of a photo that is processed whole, and the logits of which its maps can be
+    /// made again.
+    ///
+    /// # Errors
+    /// When the photo was prepared for another image size, or the model's device fails or gives something
+    /// that is no number.
+    pub fn predict_whole(&self, prepared: Prepared) -> Result<(Logits, Prediction), Error> {
+        let logits = self.logits_of_one(prepared)?;
+        let prediction = self.finish(&logits)?;
+        Ok((logits, prediction))
+    }
+
+    /// What the model says of a photo, and the photo. This is the one way of a photo through the model.
+    ///
+    /// Of a photo in windows, `watch` learns after every few of them how many of how many are done, and
+    /// may end the work.
+    ///
+    /// # Errors
+    /// When the photo cannot be read or makes too many windows, the model's device fails or gives something that
+    /// is no number, or `watch` breaks off ([`Error::Stopped`]).
+    pub fn predict_photo<P: PhotoRows>(
+        &self,
+        photo: PreparedPhoto<P>,
+        watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<(P, PhotoPrediction), Error> {
+        let PreparedPhoto { mut photo, input } = photo;
+        let prediction = match input {
+            Input::Whole(prepared) => {
+                let (logits, prediction) = self.predict_whole(prepared)?;
+                PhotoPrediction::Whole { logits, prediction }
+            }
+            Input::Windows(tiling) => {
+                let prediction = self.predict_tiled(&mut photo, &tiling, watch)?;
+                PhotoPrediction::Tiled(Box::new(prediction))
+            }
+        };
+        Ok((photo, prediction))
+    }
+}
+
+impl PhotoPrediction {
+    /// The image score, 0 to 1.
+    #[must_use]
+    pub fn score(&self) -> f32 {
+        match self {
+            Self::Whole { prediction, .. } => prediction.score,
+            Self::Tiled(prediction) => prediction.score,
+        }
+    }
+
+    /// The largest value of the blended map.
+    #[must_use]
+    pub fn max(&self) -> f32 {
+        match self {
+            Self::Whole { prediction, .. } => prediction.max,
+            Self::Tiled(prediction) => prediction.max,
+        }
+    }
+
+    /// A map at the photo's resolution (`size` is its width and height), made row by row. `predictor` is the
+    /// one that made the prediction.
+    #[must_use]
+    pub fn map<'a>(
+        &'a self,
+        predictor: &'a Predictor,
+        kind: MapKind,
+        size: (usize, usize),
+    ) -> Box<dyn MapRows + 'a> {
+        match self {
+            Self::Whole { prediction, .. } => Box::new(ScaledMap::new(
+                prediction.map(kind),
+                prediction.side,
+                size.0,
+                size.1,
+            )),
+            Self::Tiled(prediction) => Box::new(prediction.map(predictor, kind)),
+        }
+    }
+
+    /// The blended map at the model's image size, [side, side]: of a photo in windows, resized from the
+    /// photo's resolution, antialiased. `predictor` is the one that made the prediction.
+    #[must_use]
+    pub fn model_map(&self, predictor: &Predictor) -> Cow<'_, [f32]> {
+        match self {
+            Self::Whole { prediction, .. } => Cow::Borrowed(&prediction.blended),
+            Self::Tiled(prediction) => {
+                let map = prediction.map(predictor, MapKind::Blended);
+                Cow::Owned(resampled(&map, predictor.image_size()))
+            }
+        }
+    }
+}
