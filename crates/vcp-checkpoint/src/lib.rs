@@ -16,6 +16,30 @@
 //! length against the file. Checksums inside archives are not verified (PyTorch can be told to
 //! write none); who needs to know that a file is the right one compares its SHA-256, see
 //! [`sha256_of_file`].
+//!
+//! # Example
+//!
+//! ```
+//! use vcp_checkpoint::{ElementType, Format, TensorFile};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("model.safetensors");
+//! # let header = br#"{"proj":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}     "#;
+//! # let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+//! # bytes.extend(header);
+//! # bytes.extend([0.5_f32, -2.0].map(f32::to_le_bytes).concat());
+//! # std::fs::write(&path, bytes)?;
+//! let file = TensorFile::open(&path)?; // .pt, .pth, .bin or .safetensors: the content says which
+//! assert_eq!(file.format(), Format::Safetensors);
+//! for name in file.names() {
+//!     let tensor = file.tensor(name).expect("a name of this file");
+//!     println!("{name}: {:?} {:?}", tensor.shape(), tensor.element_type());
+//! }
+//! let tensor = file.tensor("proj").expect("it was listed");
+//! assert_eq!(tensor.element_type(), ElementType::F32);
+//! assert_eq!(tensor.to_f32(), [0.5, -2.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod archive;
 mod assemble;
@@ -60,3 +84,8 @@ pub use settings::{Activation, Settings};
 pub use source::Source;
 pub use tensor::Tensor;
 pub use weights::{LoadOptions, Weights};
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

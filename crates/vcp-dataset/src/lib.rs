@@ -11,6 +11,39 @@
 //! Files are hostile: lists are bounded in size, paths in lists that lead out of the data set's
 //! folder are refused, folders that contain themselves end a search, devices and pipes are not
 //! opened.
+//!
+//! # Example
+//!
+//! ```
+//! use vcp_dataset::{Label, Options, Split, layout, read};
+//!
+//! # use vcp_image::{Photo, Picture};
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path();
+//! # for (name, value) in [
+//! #     ("train/good/000.png", 9),
+//! #     ("test/good/000.png", 9),
+//! #     ("test/broken/000.png", 9),
+//! #     ("ground_truth/broken/000_mask.png", 255),
+//! # ] {
+//! #     let path = root.join("bottle").join(name);
+//! #     std::fs::create_dir_all(path.parent().unwrap())?;
+//! #     Picture::from(Photo::from_grey(2, 2, vec![value; 4])?).write_png(&path)?;
+//! # }
+//! let options = Options::default();
+//! let mvtec = layout("mvtec").expect("a layout that exists");
+//! let mut dataset = read(mvtec, root, &options)?;
+//! dataset.select(&["bottle".to_owned()], Some(Split::Test))?;
+//! for sample in &dataset.samples {
+//!     let photo = sample.load_image(&options.decode)?;
+//!     let mask = sample.load_mask(photo.width(), photo.height(), &options.decode)?;
+//!     let defect = mask.pixels().iter().filter(|&&value| value != 0).count();
+//!     println!("{}: {:?}, {defect} pixels of {}", sample.id, sample.label, sample.defect);
+//!     assert_eq!(defect > 0, sample.label == Label::Anomalous);
+//! }
+//! assert_eq!(dataset.samples.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod augment;
 mod convert;
@@ -52,3 +85,8 @@ pub use problems::Problems;
 pub use report::{CategoryCounts, DefectCount, Report, SplitCounts, check, check_deeply};
 pub use shapes::Ellipse;
 pub use synthetic_set::{SyntheticCounts, SyntheticSet};
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -13,6 +13,29 @@
 //! Locks are those of the operating system (`flock` on Unix): the end of a process, whatever its cause,
 //! gives them back. On a file system that knows no locks everything works but that leftovers stay and
 //! that nothing keeps two runs apart.
+//!
+//! # Example
+//!
+//! ```
+//! use std::io::{self, Write};
+//!
+//! use vcp_files::{Durability, read_at_most, sha256, write};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("result.json");
+//! write::<io::Error>(&path, Durability::Synced, |file| file.write_all(b"{}"))?;
+//!
+//! // Whoever fails leaves the old file, and nothing beside it.
+//! let failed = write(&path, Durability::Synced, |file| {
+//!     file.write_all(b"{\"half")?;
+//!     Err(io::Error::other("interrupted"))
+//! });
+//! assert!(failed.is_err());
+//! assert_eq!(read_at_most(&path, 1000)?.as_deref(), Some(&b"{}"[..]));
+//! assert_eq!(read_at_most(&path, 1)?, None); // longer than that
+//! assert!(sha256(b"{}").starts_with("44136fa3"));
+//! # Ok::<(), io::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod digest;
@@ -57,3 +80,8 @@ fn folder_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

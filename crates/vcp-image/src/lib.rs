@@ -10,6 +10,25 @@
 //!
 //! Files are hostile: sizes are checked before anything of that size is allocated, and every
 //! failure is an [`Error`] that names the file.
+//!
+//! # Example
+//!
+//! ```
+//! use vcp_image::{DecodeOptions, Photo, Picture, decode_file};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("photo.png");
+//! # Picture::from(Photo::from_rgb(4, 2, vec![200; 24])?).write_png(&path)?;
+//! let photo = decode_file(&path, &DecodeOptions::default())?;
+//! let small = photo.to_rgb().resize_bicubic(2, 1); // to the bit what Pillow gives
+//! let saved = folder.path().join("small.png");
+//! Picture::from(small).write_png(&saved)?; // beside its place, then renamed
+//!
+//! let again = decode_file(&saved, &DecodeOptions::default())?;
+//! assert_eq!((again.width(), again.height()), (2, 1));
+//! assert_eq!(again.pixels(), [200; 6]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blur;
 mod decode;
@@ -50,3 +69,8 @@ pub use regions::{BoundingBox, Region, regions};
 pub use scaled_map::ScaledMap;
 pub use turned::is_turned;
 pub use warning::Warning;
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

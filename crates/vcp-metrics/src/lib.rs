@@ -20,6 +20,8 @@
 //! | AUPRO, exact | `MVTec`'s evaluation code |
 //! | AUPIMO | the paper; the authors' code and anomalib as their sampled thresholds grow dense |
 //!
+//! # Example
+//!
 //! ```
 //! use vcp_metrics::{Collector, ImageMap, PixelOptions};
 //!
@@ -60,3 +62,8 @@ pub use image_level::ImageReport;
 pub use outcome::{Figure, Mean, Outcome, Undefined};
 pub use report::{ImageMap, PixelOptions, PixelReport};
 pub use streaming::{ERROR_BOUND, StreamingCollector};
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,16 @@
 //! an error. [`caught`] makes an error of that. The standard library still prints what a panic says
 //! before it is caught; a program that has called [`hush_caught`] prints it only of panics that
 //! nobody catches.
+//!
+//! # Example
+//!
+//! ```
+//! vcp_panics::hush_caught(); // once, in a program; without it the panic is printed all the same
+//!
+//! let decoded = vcp_panics::caught(|| -> u8 { panic!("index out of bounds") });
+//! assert_eq!(decoded, Err("index out of bounds".to_owned()));
+//! assert_eq!(vcp_panics::caught(|| 7), Ok(7));
+//! ```
 
 use std::any::Any;
 use std::cell::Cell;
@@ -63,3 +73,8 @@ pub fn hush_caught() {
         }));
     });
 }
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

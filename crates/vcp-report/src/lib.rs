@@ -9,6 +9,30 @@
 //! style sheet and the one small script (which sorts the table; all is legible without it) are
 //! inline as well, and a content security policy in the page forbids everything else. All text is
 //! escaped.
+//!
+//! # Example
+//!
+//! ```
+//! use vcp_report::{Cell, Column, Format, Report, Row, html};
+//!
+//! let report = Report {
+//!     title: "MVTec-AD, zero-shot".to_owned(),
+//!     columns: vec![Column {
+//!         key: "pixel_auroc".to_owned(),
+//!         label: "Pixel AUROC".to_owned(),
+//!         help: "Area under the ROC curve of all pixels.".to_owned(),
+//!         format: Format::Percent,
+//!     }],
+//!     rows: vec![Row {
+//!         category: "bottle".to_owned(),
+//!         values: vec![Cell::Number(0.9578)],
+//!         ..Row::default()
+//!     }],
+//!     ..Report::default()
+//! };
+//! assert!(html(&report)?.contains("95.78"));
+//! # Ok::<(), vcp_report::Error>(())
+//! ```
 
 mod cases;
 mod data;
@@ -27,3 +51,8 @@ pub use data::{Case, Category, Cell, Column, Curve, Format, Report, Row};
 pub use error::Error;
 pub use page::{html, write_html};
 pub use strip::strip;
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
