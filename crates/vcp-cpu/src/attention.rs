@@ -7,16 +7,15 @@
 //! channel, a column per query), so that the softmax runs down the columns and every lane
 //! of a register is a query of its own: no sums across lanes, no padding of keys.
 
+use crate::blocking::{Blocked, attention_blocking};
 use crate::buffer::{Buffer, Pool};
 use crate::pointer::SharedMut;
 use crate::product::HEAD;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{InstructionSet, Portable, Vector, kernel, math};
 use crate::small::Matrices;
 use crate::tile;
 use rayon::prelude::*;
 use std::sync::Arc;
+use vcp_simd::{Lanes as _, Register as _, Supported, kernel, math};
 
 /// Keys handled between two looks at the running maximum.
 const CHUNK: usize = 128;
@@ -24,65 +23,42 @@ const CHUNK: usize = 128;
 /// 1/√64 of the softmax, and log₂ e since the weights are computed as powers of two.
 const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
 
-/// Queries in a block and keys (or channels) in a tile.
-struct Shape {
-    queries: usize,
-    keys: usize,
-}
-
-const fn shape(instruction_set: InstructionSet) -> Shape {
-    match instruction_set {
-        InstructionSet::Avx512 => Shape {
-            queries: 48,
-            keys: 8,
-        },
-        InstructionSet::Avx2 => Shape {
-            queries: 24,
-            keys: 4,
-        },
-        InstructionSet::Portable => Shape {
-            queries: 16,
-            keys: 4,
-        },
-    }
-}
-
 /// Softmax(q kᵀ / √64) v for every head.
 ///
 /// `projected` is [batch, 3 · heads, rows, 64]: queries of all heads, then keys, then values
 /// ([`crate::product::Layout::Heads`]). The result is [batch, rows, heads · 64].
 pub(crate) fn self_attention(
-    instruction_set: InstructionSet,
+    instruction_set: Supported,
     pool: &Arc<Pool>,
     projected: &[f32],
     batch: usize,
     heads: usize,
     rows: usize,
 ) -> Buffer {
-    let shape = shape(instruction_set);
+    let blocking = attention_blocking(instruction_set);
     let head_size = rows * HEAD;
     let part = |image: usize, which: usize, head: usize| {
         let start = ((image * 3 + which) * heads + head) * head_size;
         &projected[start..start + head_size]
     };
-    let padded_keys = rows.next_multiple_of(shape.keys);
+    let padded_keys = rows.next_multiple_of(blocking.keys);
     let mut keys = pool.take(batch * heads * padded_keys * HEAD);
     keys.par_chunks_mut(padded_keys * HEAD)
         .enumerate()
         .for_each(|(index, packed)| {
-            pack_keys(part(index / heads, 1, index % heads), shape.keys, packed);
+            pack_keys(part(index / heads, 1, index % heads), blocking.keys, packed);
         });
 
     let mut out = pool.take(batch * rows * heads * HEAD);
     let shared = SharedMut::new(&mut out);
-    let blocks = rows.div_ceil(shape.queries);
+    let blocks = rows.div_ceil(blocking.queries);
     (0..batch * heads * blocks).into_par_iter().for_each_init(
-        || pool.take((CHUNK + 2 * HEAD) * shape.queries),
+        || pool.take((CHUNK + 2 * HEAD) * blocking.queries),
         |scratch, task| {
             let (index, block) = (task / blocks, task % blocks);
             let (image, head) = (index / heads, index % heads);
-            let first = block * shape.queries;
-            let present = shape.queries.min(rows - first);
+            let first = block * blocking.queries;
+            let present = blocking.queries.min(rows - first);
             let query = &part(image, 0, head)[first * HEAD..(first + present) * HEAD];
             let key = &keys[index * padded_keys * HEAD..][..padded_keys * HEAD];
             let value = part(image, 2, head);
@@ -139,12 +115,12 @@ kernel! {
         scratch: &mut [f32],
         out: *mut f32,
         out_step: usize,
-    ) = generic_query_block;
-    avx512 (Avx512 8 3), avx2 (Avx2 4 3), portable (Portable 4 2)
+    ) = for<Set> generic_query_block::<Set, { Set::ATTENTION.rows }, { Set::ATTENTION.registers }>;
 }
 
 #[inline(always)]
-unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
+unsafe fn generic_query_block<S: Blocked, const MR: usize, const NV: usize>(
+    simd: S,
     query: &[f32],
     key: &[f32],
     value: &[f32],
@@ -152,9 +128,13 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
     out: *mut f32,
     out_step: usize,
 ) {
-    let width = NV * V::LANES;
-    debug_assert!(scratch.len() >= (CHUNK + 2 * HEAD) * width);
-    debug_assert!(query.len() <= width * HEAD);
+    const {
+        assert!(MR == S::ATTENTION.rows && NV == S::ATTENTION.registers);
+        assert!(CHUNK.is_multiple_of(MR) && HEAD.is_multiple_of(MR));
+    };
+    let width = NV * S::LANES;
+    assert!(scratch.len() >= (CHUNK + 2 * HEAD) * width);
+    assert!(query.len() <= width * HEAD);
     let present = query.len() / HEAD;
     let key_count = value.len() / HEAD;
     let (queries, rest) = scratch.split_at_mut(HEAD * width);
@@ -172,16 +152,16 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
     // and `queries` 64 rows; key panels are padded to whole tiles; value rows are read for
     // existing keys only.
     unsafe {
-        let mut maximum = [V::splat(f32::NEG_INFINITY); NV];
-        let mut total = [V::splat(0.0); NV];
+        let mut maximum = [simd.splat(f32::NEG_INFINITY); NV];
+        let mut total = [simd.splat(0.0); NV];
         let mut first = 0;
         while first < key_count {
             let count = CHUNK.min(key_count - first);
             let mut row = 0;
             while row < count {
                 let panel = key.as_ptr().add((first + row) * HEAD);
-                let tile = tile::chain::<V, MR, NV>(HEAD, panel, MR, queries.as_ptr());
-                tile::store(&tile, scores.as_mut_ptr().add(row * width), width);
+                let tile = tile::chain::<S, MR, NV>(simd, HEAD, panel, MR, queries.as_ptr());
+                tile::store::<S, MR, NV>(&tile, scores.as_mut_ptr().add(row * width), width);
                 row += MR;
             }
 
@@ -189,24 +169,24 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
             for row in 0..count {
                 for (j, highest) in highest.iter_mut().enumerate() {
                     *highest =
-                        highest.max(V::load(scores.as_ptr().add(row * width + j * V::LANES)));
+                        highest.max(simd.load(scores.as_ptr().add(row * width + j * S::LANES)));
                 }
             }
             // Sums of the chunk alone: adding them to those before it is one rounding, not one for
             // each key.
-            let mut share = [V::splat(0.0); NV];
-            let mut shrink = [V::splat(0.0); NV];
+            let mut share = [simd.splat(0.0); NV];
+            let mut shrink = [simd.splat(0.0); NV];
             for j in 0..NV {
                 // In the first chunk this is 2^(−∞ − x), which comes out as (nearly) zero,
                 // and everything it multiplies is zero.
-                shrink[j] = math::exp2_of_negative(maximum[j].sub(highest[j]));
+                shrink[j] = math::exp2_of_negative(maximum[j] - highest[j]);
             }
             maximum = highest;
             for row in 0..count {
                 for j in 0..NV {
-                    let at = scores.as_mut_ptr().add(row * width + j * V::LANES);
-                    let weight = math::exp2_of_negative(V::load(at).sub(maximum[j]));
-                    share[j] = share[j].add(weight);
+                    let at = scores.as_mut_ptr().add(row * width + j * S::LANES);
+                    let weight = math::exp2_of_negative(simd.load(at) - maximum[j]);
+                    share[j] = share[j] + weight;
                     weight.store(at);
                 }
             }
@@ -218,24 +198,24 @@ unsafe fn generic_query_block<V: Vector, const MR: usize, const NV: usize>(
             while channel < HEAD {
                 let to = sums.as_mut_ptr().add(channel * width);
                 let values = value.as_ptr().add(first * HEAD + channel);
-                let mut tile = tile::chain::<V, MR, NV>(count, values, HEAD, scores.as_ptr());
-                let before = tile::load::<V, MR, NV>(to, width);
+                let mut tile = tile::chain::<S, MR, NV>(simd, count, values, HEAD, scores.as_ptr());
+                let before = tile::load::<S, MR, NV>(simd, to, width);
                 for (row, before) in tile.iter_mut().zip(&before) {
                     for ((element, before), shrink) in row.iter_mut().zip(before).zip(&shrink) {
                         *element = before.mul_add(*shrink, *element);
                     }
                 }
-                tile::store(&tile, to, width);
+                tile::store::<S, MR, NV>(&tile, to, width);
                 channel += MR;
             }
             first += count;
         }
 
         for (j, total) in total.iter().enumerate() {
-            let factor = V::splat(1.0).div(*total);
+            let factor = simd.splat(1.0) / *total;
             for channel in 0..HEAD {
-                let at = sums.as_mut_ptr().add(channel * width + j * V::LANES);
-                V::load(at).mul(factor).store(at);
+                let at = sums.as_mut_ptr().add(channel * width + j * S::LANES);
+                (simd.load(at) * factor).store(at);
             }
         }
         for column in 0..present {

@@ -7,16 +7,16 @@ use crate::elementwise::{self, Function};
 use crate::pack::Normalise;
 use crate::product::{self, Finish, Layout, PackedMatrix};
 use crate::record::{Record, Timing};
-use crate::simd::InstructionSet;
 use crate::small::Matrices;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::num::NonZero;
 use std::sync::Arc;
 use vcp_model::After;
+use vcp_simd::{InstructionSet, Supported};
 
 /// The CPU as a device: an instruction set, threads, and memory that is used again.
 pub struct Cpu {
-    instruction_set: InstructionSet,
+    instruction_set: Supported,
     pool: Arc<Pool>,
     threads: ThreadPool,
     record: Record,
@@ -127,11 +127,9 @@ impl Cpu {
             let source = Refusal::TooMany;
             return Err(ThreadsError { count, source });
         }
-        let instruction_set = if InstructionSet::available().contains(&instruction_set) {
-            instruction_set
-        } else {
-            InstructionSet::detect()
-        };
+        let instruction_set = instruction_set
+            .supported()
+            .unwrap_or_else(Supported::detect);
         let threads = ThreadPoolBuilder::new()
             .num_threads(count)
             .thread_name(|index| format!("vcp-cpu-{index}"))
@@ -151,7 +149,7 @@ impl Cpu {
     /// The instruction set in use.
     #[must_use]
     pub fn instruction_set(&self) -> InstructionSet {
-        self.instruction_set
+        self.instruction_set.name()
     }
 
     /// Number of threads.

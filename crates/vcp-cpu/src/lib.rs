@@ -9,7 +9,9 @@
     reason = "kernels must be compiled inside the function that enables their instructions"
 )]
 
+mod activation;
 mod attention;
+mod blocking;
 mod buffer;
 mod cpu;
 mod elementwise;
@@ -19,7 +21,6 @@ mod pointer;
 mod product;
 mod record;
 mod resize;
-mod simd;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,4 @@ mod tile;
 pub use cpu::{Cpu, Linear, Norm, Tensor, ThreadsError};
 pub use peak::fma_peak_gflops;
 pub use record::Timing;
-pub use simd::InstructionSet;
+pub use vcp_simd::InstructionSet;

@@ -1,12 +1,10 @@
 //! Activations repacked into panels of rows, normalised on the way when asked.
 
+use crate::blocking::{Blocked, product_blocking};
 use crate::buffer::{Buffer, Pool};
-use crate::product::Blocking;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{InstructionSet, Portable, Vector, kernel};
 use rayon::prelude::*;
 use std::sync::Arc;
+use vcp_simd::{Lanes as _, Register as _, Simd, Supported, kernel};
 
 /// A layer norm: per row (x − mean) / √(variance + ε) · weight + bias.
 #[derive(Clone, Copy)]
@@ -19,13 +17,13 @@ pub(crate) struct Normalise<'a> {
 /// `x` [rows, width] as panels of `MR` rows, each panel column by column; the rows that are
 /// missing from the last panel are zeros.
 pub(crate) fn rows(
-    instruction_set: InstructionSet,
+    instruction_set: Supported,
     pool: &Arc<Pool>,
     x: &[f32],
     width: usize,
     normalise: Option<Normalise<'_>>,
 ) -> Buffer {
-    let height = Blocking::of(instruction_set).rows;
+    let height = product_blocking(instruction_set).rows;
     let count = x.len() / width;
     let mut packed = pool.take(count.div_ceil(height) * height * width);
     packed
@@ -43,33 +41,33 @@ pub(crate) fn rows(
                         .chunks_exact(width)
                         .zip(scratch.chunks_exact_mut(width))
                     {
-                        // SAFETY: both rows and the norm's weights have `width` elements.
-                        unsafe { normalise_row(instruction_set, from, to, normalise) };
+                        normalise_row(instruction_set, from, to, normalise);
                     }
                     &*scratch
                 } else {
                     source
                 };
-                // SAFETY: `source` has `present` rows and `panel` room for a whole panel.
-                unsafe { interleave(instruction_set, source, width, panel) };
+                interleave(instruction_set, source, width, panel);
             },
         );
     packed
 }
 
 kernel! {
-    /// # Safety
-    /// `panel` has `MR · width` elements and `source` at most `MR` rows of `width`.
-    unsafe fn interleave(source: &[f32], width: usize, panel: &mut [f32]) = generic_interleave;
-    avx512 (Avx512 14), avx2 (Avx2 6), portable (Portable 6)
+    /// At most `MR` rows of `source` [rows, width], interleaved to a panel [width, `MR`].
+    fn interleave(source: &[f32], width: usize, panel: &mut [f32])
+        = for<Set> interleave_rows::<Set, { Set::PRODUCT.rows }>;
 }
 
 #[inline(always)]
-unsafe fn generic_interleave<V: Vector, const MR: usize>(
+fn interleave_rows<S: Blocked, const MR: usize>(
+    _: S,
     source: &[f32],
     width: usize,
     panel: &mut [f32],
 ) {
+    const { assert!(MR == S::PRODUCT.rows) };
+    assert_eq!(panel.len(), MR * width, "a whole panel");
     let present = source.len() / width;
     if present < MR {
         panel.fill(0.0);
@@ -80,7 +78,7 @@ unsafe fn generic_interleave<V: Vector, const MR: usize>(
         }
         return;
     }
-    // SAFETY: `present == MR`, so all rows are there, and the panel has the caller's size.
+    // SAFETY: `MR` rows of `width` elements are there on both sides.
     unsafe {
         let from = source.as_ptr();
         let to = panel.as_mut_ptr();
@@ -90,82 +88,67 @@ unsafe fn generic_interleave<V: Vector, const MR: usize>(
             }
         }
     }
-    let _ = V::LANES;
 }
 
 kernel! {
-    /// # Safety
-    /// All four slices have the same length.
-    pub(crate) unsafe fn normalise_row(
-        from: &[f32], to: &mut [f32], normalise: Normalise<'_>,
-    ) = generic_normalise_row;
-    avx512 (Avx512), avx2 (Avx2), portable (Portable)
-}
-
-#[inline(always)]
-unsafe fn generic_normalise_row<V: Vector>(from: &[f32], to: &mut [f32], normalise: Normalise<'_>) {
-    let width = from.len();
-    let whole = width - width % V::LANES;
-    // SAFETY: vector accesses stay below `whole <= width`, the length of all four slices.
-    unsafe {
-        let x = from.as_ptr();
-        let mean = sum::<V>(width, whole, |i| V::load(x.add(i)), |i| *x.add(i)) / width as f32;
-        let centre = V::splat(mean);
-        let variance = sum::<V>(
-            width,
-            whole,
-            |i| {
-                let d = V::load(x.add(i)).sub(centre);
-                d.mul(d)
-            },
-            |i| (*x.add(i) - mean) * (*x.add(i) - mean),
-        ) / width as f32;
+    /// The layer norm of one row. All four slices have the same length.
+    pub(crate) fn normalise_row<S: Simd>(
+        simd: S,
+        from: &[f32],
+        to: &mut [f32],
+        normalise: Normalise<'_>,
+    ) {
+        let width = from.len();
+        let whole = width - width % S::LANES;
+        let (weight, bias) = (&normalise.weight[..width], &normalise.bias[..width]);
+        let to = &mut to[..width];
+        let mean = sum(simd, from, |x| x, |x| x) / width as f32;
+        let centre = simd.splat(mean);
+        let square = |x: S::F32| {
+            let d = x - centre;
+            d * d
+        };
+        let variance = sum(simd, from, square, |x| (x - mean) * (x - mean)) / width as f32;
         let scale = 1.0 / (variance + normalise.epsilon).sqrt();
-        let factor = V::splat(scale);
-        let (weight, bias) = (normalise.weight.as_ptr(), normalise.bias.as_ptr());
-        let mut i = 0;
-        while i < whole {
-            V::load(x.add(i))
-                .sub(centre)
-                .mul(factor)
-                .mul_add(V::load(weight.add(i)), V::load(bias.add(i)))
-                .store(to.as_mut_ptr().add(i));
-            i += V::LANES;
+        let factor = simd.splat(scale);
+        for (((to, x), weight), bias) in to
+            .chunks_exact_mut(S::LANES)
+            .zip(from.chunks_exact(S::LANES))
+            .zip(weight.chunks_exact(S::LANES))
+            .zip(bias.chunks_exact(S::LANES))
+        {
+            let normalised = (simd.read(x) - centre) * factor;
+            normalised.mul_add(simd.read(weight), simd.read(bias)).write(to);
         }
-        while i < width {
-            to[i] = (from[i] - mean) * scale * normalise.weight[i] + normalise.bias[i];
-            i += 1;
+        for i in whole..width {
+            to[i] = (from[i] - mean) * scale * weight[i] + bias[i];
         }
     }
 }
 
-/// Σ over `0..width` with four running registers, always in the same order.
+/// Σ over a row, of `term` of its registers and `single` of the elements behind the last whole one: with
+/// four running registers, always in the same order.
 #[inline(always)]
-pub(crate) unsafe fn sum<V: Vector>(
-    width: usize,
-    whole: usize,
-    term: impl Fn(usize) -> V,
-    single: impl Fn(usize) -> f32,
+pub(crate) fn sum<S: Simd>(
+    simd: S,
+    values: &[f32],
+    term: impl Fn(S::F32) -> S::F32,
+    single: impl Fn(f32) -> f32,
 ) -> f32 {
-    // SAFETY: register arithmetic; `term` and `single` are called within `0..width`.
-    unsafe {
-        let mut sums = [V::splat(0.0); 4];
-        let mut i = 0;
-        while i + 4 * V::LANES <= whole {
-            for (j, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.add(term(i + j * V::LANES));
-            }
-            i += 4 * V::LANES;
+    let mut sums = [simd.splat(0.0); 4];
+    let mut groups = values.chunks_exact(4 * S::LANES);
+    for group in groups.by_ref() {
+        for (sum, values) in sums.iter_mut().zip(group.chunks_exact(S::LANES)) {
+            *sum = *sum + term(simd.read(values));
         }
-        while i < whole {
-            sums[0] = sums[0].add(term(i));
-            i += V::LANES;
-        }
-        let mut total = sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum();
-        while i < width {
-            total += single(i);
-            i += 1;
-        }
-        total
     }
+    let mut registers = groups.remainder().chunks_exact(S::LANES);
+    for values in registers.by_ref() {
+        sums[0] = sums[0] + term(simd.read(values));
+    }
+    let mut total = ((sums[0] + sums[1]) + (sums[2] + sums[3])).sum();
+    for &value in registers.remainder() {
+        total += single(value);
+    }
+    total
 }

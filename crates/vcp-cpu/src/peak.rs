@@ -1,9 +1,8 @@
 //! What this machine can do at best, measured.
 
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{InstructionSet, Portable, Vector, kernel};
+use crate::blocking::Blocked;
 use std::time::{Duration, Instant};
+use vcp_simd::{InstructionSet, Lanes as _, MOST_LANES, Register as _, Supported, kernel};
 
 /// Multiply-adds per second times two, in GFLOP/s, that `threads` threads reach together on
 /// registers alone: the ceiling for every matrix product. Takes about a third of a second;
@@ -11,11 +10,9 @@ use std::time::{Duration, Instant};
 #[must_use]
 pub fn fma_peak_gflops(instruction_set: InstructionSet, threads: usize) -> f64 {
     const ROUNDS: usize = 200_000;
-    let instruction_set = if InstructionSet::available().contains(&instruction_set) {
-        instruction_set
-    } else {
-        InstructionSet::detect()
-    };
+    let instruction_set = instruction_set
+        .supported()
+        .unwrap_or_else(Supported::detect);
     let each = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1))
             .map(|_| {
@@ -24,8 +21,7 @@ pub fn fma_peak_gflops(instruction_set: InstructionSet, threads: usize) -> f64 {
                     let mut best = 0.0_f64;
                     while begin.elapsed() < Duration::from_millis(300) {
                         let start = Instant::now();
-                        // SAFETY: registers only.
-                        let operations = unsafe { chains(instruction_set, ROUNDS) };
+                        let operations = chains(instruction_set, ROUNDS);
                         best = best.max(operations / start.elapsed().as_secs_f64());
                     }
                     best
@@ -42,29 +38,23 @@ pub fn fma_peak_gflops(instruction_set: InstructionSet, threads: usize) -> f64 {
 
 kernel! {
     /// Runs independent chains of multiply-adds and gives the number of operations.
-    ///
-    /// # Safety
-    /// None beyond the instruction set.
-    unsafe fn chains(rounds: usize) -> f64 = generic_chains;
-    avx512 (Avx512 24), avx2 (Avx2 12), portable (Portable 8)
+    fn chains(rounds: usize) -> f64 = for<Set> generic_chains::<Set, { Set::CHAINS }>;
 }
 
 #[inline(always)]
-unsafe fn generic_chains<V: Vector, const N: usize>(rounds: usize) -> f64 {
-    // SAFETY: register arithmetic, and one store into an array of 16.
-    unsafe {
-        let factor = V::splat(core::hint::black_box(0.999_9));
-        let mut sums = [V::splat(core::hint::black_box(1.0)); N];
-        for _ in 0..rounds {
-            for sum in &mut sums {
-                *sum = factor.mul_add(*sum, factor);
-            }
+fn generic_chains<S: Blocked, const N: usize>(simd: S, rounds: usize) -> f64 {
+    const { assert!(S::LANES <= MOST_LANES) };
+    let factor = simd.splat(core::hint::black_box(0.999_9));
+    let mut sums = [simd.splat(core::hint::black_box(1.0)); N];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = factor.mul_add(*sum, factor);
         }
-        let mut kept = [0.0; 16];
-        for sum in sums {
-            sum.store(kept.as_mut_ptr());
-            core::hint::black_box(&kept);
-        }
-        (rounds * N * V::LANES * 2) as f64
     }
+    let mut kept = [0.0; MOST_LANES];
+    for sum in sums {
+        sum.write(&mut kept);
+        core::hint::black_box(&kept);
+    }
+    (rounds * N * S::LANES * 2) as f64
 }

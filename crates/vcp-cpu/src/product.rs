@@ -6,75 +6,24 @@
 //! micro-kernel walks over both. Bias, activation and residual are added while the finished
 //! tile is still in registers.
 
+use crate::activation::activate;
+use crate::blocking::{Blocked, product_blocking};
 use crate::buffer::{Buffer, Element, Memory, Pool};
 use crate::pack::{self, Normalise};
 use crate::pointer::SharedMut;
-use crate::simd::Portable;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{InstructionSet, Vector, kernel, math};
 use crate::tile;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 use vcp_model::Activation;
-
-/// Sizes of the tiles that an instruction set works in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Blocking {
-    /// Rows of a tile.
-    pub(crate) rows: usize,
-    /// Columns of a tile.
-    pub(crate) columns: usize,
-    /// Row panels that one task works on: their activations should stay in the second-level
-    /// cache.
-    pub(crate) panels: usize,
-    /// Terms of the sum that are done before moving on to the next tile: whole chains.
-    pub(crate) depth: usize,
-}
-
-const _: () = {
-    let sets = [
-        InstructionSet::Avx512,
-        InstructionSet::Avx2,
-        InstructionSet::Portable,
-    ];
-    let mut i = 0;
-    while i < sets.len() {
-        assert!(Blocking::of(sets[i]).depth.is_multiple_of(tile::CHAIN));
-        i += 1;
-    }
-};
-
-impl Blocking {
-    pub(crate) const fn of(instruction_set: InstructionSet) -> Self {
-        match instruction_set {
-            InstructionSet::Avx512 => Self {
-                rows: 14,
-                columns: 32,
-                panels: 49,
-                depth: 1024,
-            },
-            InstructionSet::Avx2 => Self {
-                rows: 6,
-                columns: 16,
-                panels: 24,
-                depth: 512,
-            },
-            InstructionSet::Portable => Self {
-                rows: 6,
-                columns: 16,
-                panels: 24,
-                depth: 256,
-            },
-        }
-    }
-}
+use vcp_simd::{Register as _, Simd, Supported, kernel};
 
 /// A weight matrix [outputs, inputs] in panels of columns, as the micro-kernel reads it.
 pub(crate) struct PackedMatrix {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
+    /// Columns of a panel: those of the instruction set's tile.
+    width: usize,
     panels: Panels,
     /// One value per output, padded to whole panels; zeros where the layer has none.
     bias: Vec<f32>,
@@ -91,13 +40,13 @@ impl PackedMatrix {
     /// Packs a matrix whose rows `read` delivers: `read(first_row..end_row, destination)`.
     /// `half` says that every value is exactly an f16.
     pub(crate) fn pack(
-        instruction_set: InstructionSet,
+        instruction_set: Supported,
         [outputs, inputs]: [usize; 2],
         half: bool,
         bias: Option<&[f32]>,
         read: impl Fn(Range<usize>, &mut [f32]) + Sync,
     ) -> Self {
-        let width = Blocking::of(instruction_set).columns;
+        let width = product_blocking(instruction_set).columns;
         let count = outputs.div_ceil(width);
         let total = count * width * inputs;
         let sizes = [outputs, inputs, width];
@@ -114,6 +63,7 @@ impl PackedMatrix {
         Self {
             outputs,
             inputs,
+            width,
             panels,
             bias: padded,
         }
@@ -179,7 +129,7 @@ struct Call<'a> {
     finish: Finish<'a>,
     layout: Layout,
     rows: usize,
-    /// [`Blocking::depth`].
+    /// [`Blocked::PRODUCT_DEPTH`].
     depth: usize,
     out: SharedMut,
 }
@@ -187,7 +137,7 @@ struct Call<'a> {
 /// `x` [rows, inputs] times the matrix; the result has `rows · outputs` elements.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn multiply(
-    instruction_set: InstructionSet,
+    instruction_set: Supported,
     pool: &Arc<Pool>,
     threads: usize,
     x: &[f32],
@@ -202,7 +152,12 @@ pub(crate) fn multiply(
         return out;
     }
     let packed = pack::rows(instruction_set, pool, x, matrix.inputs, normalise);
-    let blocking = Blocking::of(instruction_set);
+    let blocking = product_blocking(instruction_set);
+    // The kernel reads whole panels, trusting this.
+    assert_eq!(
+        matrix.width, blocking.columns,
+        "weights packed for this instruction set"
+    );
     let row_panels = rows.div_ceil(blocking.rows);
     let column_panels = matrix.outputs.div_ceil(blocking.columns);
     // Row blocks of equal size, no larger than the cache wants; then as many column blocks
@@ -264,22 +219,26 @@ kernel! {
         column_panels: Range<usize>,
         weights: &mut [f32],
         partial: &mut [f32],
-    ) = generic_block;
-    avx512 (Avx512 14 2), avx2 (Avx2 6 2), portable (Portable 6 2)
+    ) = for<Set> generic_block::<Set, { Set::PRODUCT.rows }, { Set::PRODUCT.registers }>;
 }
 
 #[inline(always)]
-unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
+unsafe fn generic_block<S: Blocked, const MR: usize, const NV: usize>(
+    simd: S,
     call: &Call<'_>,
     row_panels: Range<usize>,
     column_panels: Range<usize>,
     weights: &mut [f32],
     partial: &mut [f32],
 ) {
-    let width = NV * V::LANES;
+    const {
+        assert!(MR == S::PRODUCT.rows && NV == S::PRODUCT.registers);
+        assert!(S::PRODUCT_DEPTH.is_multiple_of(tile::CHAIN));
+    };
+    let width = NV * S::LANES;
     let depth = call.matrix.inputs;
-    debug_assert!(weights.len() >= call.depth.min(depth) * width);
-    debug_assert!(partial.len() >= row_panels.len() * MR * width);
+    assert!(weights.len() >= call.depth.min(depth) * width);
+    assert!(partial.len() >= row_panels.len() * MR * width);
     let total = call.matrix.outputs.div_ceil(width) * width * depth;
     for column_panel in column_panels {
         let mut start = 0;
@@ -304,8 +263,9 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                         let from = memory.elements::<u16>(total).as_ptr().add(offset);
                         let mut i = 0;
                         while i < count * width {
-                            V::load_half(from.add(i)).store(weights.as_mut_ptr().add(i));
-                            i += V::LANES;
+                            simd.load_half(from.add(i))
+                                .store(weights.as_mut_ptr().add(i));
+                            i += S::LANES;
                         }
                         let next = from.wrapping_add(count * width).cast::<u8>();
                         (weights.as_ptr(), next, size_of::<u16>())
@@ -319,21 +279,26 @@ unsafe fn generic_block<V: Vector, const MR: usize, const NV: usize>(
                     let a = call.packed.as_ptr().add((row_panel * depth + start) * MR);
                     let kept = partial.as_mut_ptr().add(index * MR * width);
                     for line in index * lines_per_tile..((index + 1) * lines_per_tile).min(lines) {
-                        V::prefetch(next.wrapping_add(line * LINE).cast());
+                        simd.prefetch(next.wrapping_add(line * LINE));
                     }
                     if last {
-                        prefetch_output::<V, MR, NV>(call, row_panel * MR, column_panel * width);
+                        prefetch_output::<S, MR, NV>(
+                            simd,
+                            call,
+                            row_panel * MR,
+                            column_panel * width,
+                        );
                     }
                     let mut sum = if start == 0 {
-                        tile::zero::<V, MR, NV>()
+                        tile::zero::<S, MR, NV>(simd)
                     } else {
-                        tile::load::<V, MR, NV>(kept, width)
+                        tile::load::<S, MR, NV>(simd, kept, width)
                     };
-                    tile::accumulate(count, a, MR, b, &mut sum);
+                    tile::accumulate(simd, count, a, MR, b, &mut sum);
                     if last {
-                        finish_tile(call, row_panel * MR, column_panel * width, &sum);
+                        finish_tile(simd, call, row_panel * MR, column_panel * width, &sum);
                     } else {
-                        tile::store(&sum, kept, width);
+                        tile::store::<S, MR, NV>(&sum, kept, width);
                     }
                 }
             }
@@ -358,20 +323,18 @@ fn place(call: &Call<'_>, row: usize, column: usize) -> usize {
 
 /// Asks for the lines that a tile will be written to, and for the residual's.
 #[inline(always)]
-unsafe fn prefetch_output<V: Vector, const MR: usize, const NV: usize>(
+fn prefetch_output<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
     call: &Call<'_>,
     first_row: usize,
     first_column: usize,
 ) {
-    // SAFETY: prefetching never faults, whatever the address.
-    unsafe {
-        for row in first_row..(first_row + MR).min(call.rows) {
-            let at = place(call, row, first_column);
-            for j in (0..NV * V::LANES).step_by(LINE / size_of::<f32>()) {
-                V::prefetch(call.out.get().wrapping_add(at + j));
-                if let Finish::Add(residual) = call.finish {
-                    V::prefetch(residual.as_ptr().wrapping_add(at + j));
-                }
+    for row in first_row..(first_row + MR).min(call.rows) {
+        let at = place(call, row, first_column);
+        for j in (0..NV * S::LANES).step_by(LINE / size_of::<f32>()) {
+            simd.prefetch(call.out.get().wrapping_add(at + j));
+            if let Finish::Add(residual) = call.finish {
+                simd.prefetch(residual.as_ptr().wrapping_add(at + j));
             }
         }
     }
@@ -379,13 +342,17 @@ unsafe fn prefetch_output<V: Vector, const MR: usize, const NV: usize>(
 
 /// Adds bias, activation or residual, and writes the part of the tile that exists.
 #[inline(always)]
-unsafe fn finish_tile<V: Vector, const MR: usize, const NV: usize>(
+unsafe fn finish_tile<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
     call: &Call<'_>,
     first_row: usize,
     first_column: usize,
-    sum: &[[V; NV]; MR],
+    sum: &[[S::F32; NV]; MR],
 ) {
-    let width = NV * V::LANES;
+    /// Elements of the widest row of a tile.
+    const WIDEST: usize = 64;
+    const { assert!(NV * S::LANES <= WIDEST) };
+    let width = NV * S::LANES;
     let outputs = call.matrix.outputs;
     let rows = MR.min(call.rows - first_row);
     let columns = width.min(outputs - first_column);
@@ -397,7 +364,7 @@ unsafe fn finish_tile<V: Vector, const MR: usize, const NV: usize>(
         for (i, row) in sum.iter().enumerate().take(rows) {
             let row_index = first_row + i;
             let at = place(call, row_index, first_column);
-            let mut spare = [0.0_f32; 64];
+            let mut spare = [0.0_f32; WIDEST];
             let to = if columns == width {
                 call.out.get().add(at)
             } else {
@@ -413,13 +380,13 @@ unsafe fn finish_tile<V: Vector, const MR: usize, const NV: usize>(
                 _ => core::ptr::null(),
             };
             for (j, element) in row.iter().enumerate() {
-                let value = element.add(V::load(bias.add(j * V::LANES)));
+                let value = *element + simd.load(bias.add(j * S::LANES));
                 let value = match call.finish {
                     Finish::Bias => value,
-                    Finish::Activate(activation) => math::activate(activation, value),
-                    Finish::Add(_) => value.add(V::load(added.add(j * V::LANES))),
+                    Finish::Activate(activation) => activate(activation, value),
+                    Finish::Add(_) => value + simd.load(added.add(j * S::LANES)),
                 };
-                value.store(to.add(j * V::LANES));
+                value.store(to.add(j * S::LANES));
             }
             if columns != width {
                 core::ptr::copy_nonoverlapping(spare.as_ptr(), call.out.get().add(at), columns);

@@ -1,13 +1,12 @@
 //! Products in which neither side is a packed weight: a few texts against all patches.
 
+use crate::blocking::Blocked;
 use crate::buffer::{Buffer, Pool};
 use crate::pointer::SharedMut;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{InstructionSet, Portable, Vector, kernel};
 use crate::tile::CHAIN;
 use rayon::prelude::*;
 use std::sync::Arc;
+use vcp_simd::{Lanes as _, Register as _, Supported, kernel};
 
 /// A batch of row-major matrices; a batch of 1 is repeated.
 #[derive(Clone, Copy)]
@@ -30,7 +29,7 @@ const ROWS: usize = 32;
 
 /// a [m, k] · bᵀ [k, n] for every batch element.
 pub(crate) fn transposed(
-    instruction_set: InstructionSet,
+    instruction_set: Supported,
     pool: &Arc<Pool>,
     a: Matrices<'_>,
     b: Matrices<'_>,
@@ -68,12 +67,12 @@ kernel! {
     /// row of `a`; all rows have `depth` elements.
     unsafe fn dots(
         a: &[f32], b: &[f32], depth: usize, out: *mut f32, step: usize,
-    ) = generic_dots;
-    avx512 (Avx512 4 4), avx2 (Avx2 2 4), portable (Portable 2 2)
+    ) = for<Set> generic_dots::<Set, { Set::DOTS.rows }, { Set::DOTS.registers }>;
 }
 
 #[inline(always)]
-unsafe fn generic_dots<V: Vector, const MR: usize, const NR: usize>(
+unsafe fn generic_dots<S: Blocked, const MR: usize, const NR: usize>(
+    simd: S,
     a: &[f32],
     b: &[f32],
     depth: usize,
@@ -81,7 +80,7 @@ unsafe fn generic_dots<V: Vector, const MR: usize, const NR: usize>(
     step: usize,
 ) {
     let (m, n) = (a.len() / depth, b.len() / depth);
-    let whole = depth - depth % V::LANES;
+    let whole = depth - depth % S::LANES;
     for first_a in (0..m).step_by(MR) {
         for first_b in (0..n).step_by(NR) {
             // SAFETY: rows beyond the last are replaced by the last, and not stored.
@@ -94,20 +93,20 @@ unsafe fn generic_dots<V: Vector, const MR: usize, const NR: usize>(
                 for (j, row) in rows_b.iter_mut().enumerate() {
                     *row = b.as_ptr().add((first_b + j).min(n - 1) * depth);
                 }
-                let mut sums = [[V::splat(0.0); NR]; MR];
+                let mut sums = [[simd.splat(0.0); NR]; MR];
                 let mut k = 0;
                 while k < whole {
-                    let mut right = [V::splat(0.0); NR];
+                    let mut right = [simd.splat(0.0); NR];
                     for (right, row) in right.iter_mut().zip(&rows_b) {
-                        *right = V::load(row.add(k));
+                        *right = simd.load(row.add(k));
                     }
                     for (sums, row) in sums.iter_mut().zip(&rows_a) {
-                        let left = V::load(row.add(k));
+                        let left = simd.load(row.add(k));
                         for (sum, right) in sums.iter_mut().zip(&right) {
                             *sum = left.mul_add(*right, *sum);
                         }
                     }
-                    k += V::LANES;
+                    k += S::LANES;
                 }
                 for (i, sums) in sums.iter().enumerate().take(m - first_a) {
                     for (j, sum) in sums.iter().enumerate().take(n - first_b) {
@@ -125,7 +124,7 @@ unsafe fn generic_dots<V: Vector, const MR: usize, const NR: usize>(
 
 /// a [m, k] · b [k, n] for every batch element.
 pub(crate) fn plain(
-    instruction_set: InstructionSet,
+    instruction_set: Supported,
     pool: &Arc<Pool>,
     a: Matrices<'_>,
     b: Matrices<'_>,
@@ -156,12 +155,12 @@ kernel! {
     /// `depth`.
     unsafe fn columns(
         a: &[f32], depth: usize, b: *const f32, step: usize, count: usize, out: *mut f32,
-    ) = generic_columns;
-    avx512 (Avx512 4 4), avx2 (Avx2 4 2), portable (Portable 4 2)
+    ) = for<Set> generic_columns::<Set, { Set::COLUMNS.rows }, { Set::COLUMNS.registers }>;
 }
 
 #[inline(always)]
-unsafe fn generic_columns<V: Vector, const MR: usize, const NV: usize>(
+unsafe fn generic_columns<S: Blocked, const MR: usize, const NV: usize>(
+    simd: S,
     a: &[f32],
     depth: usize,
     b: *const f32,
@@ -170,7 +169,7 @@ unsafe fn generic_columns<V: Vector, const MR: usize, const NV: usize>(
     out: *mut f32,
 ) {
     let m = a.len() / depth;
-    let width = NV * V::LANES;
+    let width = NV * S::LANES;
     for first_row in (0..m).step_by(MR) {
         let present = MR.min(m - first_row);
         // SAFETY: rows beyond the last are replaced by the last and not stored; whole
@@ -182,19 +181,19 @@ unsafe fn generic_columns<V: Vector, const MR: usize, const NV: usize>(
             }
             let mut column = 0;
             while column + width <= count {
-                let mut sums = [[V::splat(0.0); NV]; MR];
+                let mut sums = [[simd.splat(0.0); NV]; MR];
                 let mut start = 0;
                 while start < depth {
                     let end = depth.min(start + CHAIN);
-                    let mut chains = [[V::splat(0.0); NV]; MR];
+                    let mut chains = [[simd.splat(0.0); NV]; MR];
                     for k in start..end {
                         let line = b.add(k * step + column);
-                        let mut right = [V::splat(0.0); NV];
+                        let mut right = [simd.splat(0.0); NV];
                         for (j, right) in right.iter_mut().enumerate() {
-                            *right = V::load(line.add(j * V::LANES));
+                            *right = simd.load(line.add(j * S::LANES));
                         }
                         for (chains, row) in chains.iter_mut().zip(&rows) {
-                            let left = V::splat(*row.add(k));
+                            let left = simd.splat(*row.add(k));
                             for (chain, right) in chains.iter_mut().zip(&right) {
                                 *chain = left.mul_add(*right, *chain);
                             }
@@ -202,14 +201,14 @@ unsafe fn generic_columns<V: Vector, const MR: usize, const NV: usize>(
                     }
                     for (sums, chains) in sums.iter_mut().zip(&chains) {
                         for (sum, chain) in sums.iter_mut().zip(chains) {
-                            *sum = sum.add(*chain);
+                            *sum = *sum + *chain;
                         }
                     }
                     start = end;
                 }
                 for (i, sums) in sums.iter().enumerate().take(present) {
                     for (j, sum) in sums.iter().enumerate() {
-                        sum.store(out.add((first_row + i) * step + column + j * V::LANES));
+                        sum.store(out.add((first_row + i) * step + column + j * S::LANES));
                     }
                 }
                 column += width;

@@ -1,6 +1,6 @@
 //! The micro-kernel: one tile of a matrix product, held in registers.
 
-use crate::simd::Vector;
+use vcp_simd::{Lanes as _, Register as _, Simd};
 
 /// Steps of the sum between two looks at the loop counter.
 const UNROLLED: usize = 4;
@@ -26,23 +26,24 @@ pub(crate) const CHAIN: usize = 256;
 /// # Safety
 /// As [`chain`].
 #[inline(always)]
-pub(crate) unsafe fn accumulate<V: Vector, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
     depth: usize,
     a: *const f32,
     a_step: usize,
     b: *const f32,
-    acc: &mut [[V; NV]; MR],
+    acc: &mut [[S::F32; NV]; MR],
 ) {
     let mut start = 0;
     while start < depth {
         let count = CHAIN.min(depth - start);
         // SAFETY: `start + count <= depth`, so that the pointers stay within what the caller promises.
         unsafe {
-            let (a, b) = (a.add(start * a_step), b.add(start * NV * V::LANES));
-            let sum = chain::<V, MR, NV>(count, a, a_step, b);
+            let (a, b) = (a.add(start * a_step), b.add(start * NV * S::LANES));
+            let sum = chain::<S, MR, NV>(simd, count, a, a_step, b);
             for (acc, sum) in acc.iter_mut().zip(&sum) {
                 for (acc, sum) in acc.iter_mut().zip(sum) {
-                    *acc = acc.add(*sum);
+                    *acc = *acc + *sum;
                 }
             }
         }
@@ -57,30 +58,31 @@ pub(crate) unsafe fn accumulate<V: Vector, const MR: usize, const NV: usize>(
 /// `a` must be readable for `(depth - 1)·a_step + MR` elements, `b` for
 /// `depth·NV·LANES`.
 #[inline(always)]
-pub(crate) unsafe fn chain<V: Vector, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn chain<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
     depth: usize,
     mut a: *const f32,
     a_step: usize,
     mut b: *const f32,
-) -> [[V; NV]; MR] {
-    let width = NV * V::LANES;
+) -> [[S::F32; NV]; MR] {
+    let width = NV * S::LANES;
     // SAFETY: the pointers advance `depth` times within the ranges promised above;
     // prefetching never faults.
     unsafe {
-        let mut sum = zero::<V, MR, NV>();
+        let mut sum = zero::<S, MR, NV>(simd);
         for _ in 0..depth / UNROLLED {
             for k in 0..UNROLLED {
-                V::prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
+                simd.prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
                 for j in 0..NV {
-                    V::prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * width + j * V::LANES));
+                    simd.prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * width + j * S::LANES));
                 }
-                step(a.add(k * a_step), b.add(k * width), &mut sum);
+                step(simd, a.add(k * a_step), b.add(k * width), &mut sum);
             }
             a = a.add(UNROLLED * a_step);
             b = b.add(UNROLLED * width);
         }
         for _ in 0..depth % UNROLLED {
-            step(a, b, &mut sum);
+            step(simd, a, b, &mut sum);
             a = a.add(a_step);
             b = b.add(width);
         }
@@ -93,19 +95,20 @@ pub(crate) unsafe fn chain<V: Vector, const MR: usize, const NV: usize>(
 /// # Safety
 /// `a` must be readable for `MR` elements, `b` for `NV·LANES`.
 #[inline(always)]
-unsafe fn step<V: Vector, const MR: usize, const NV: usize>(
+unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
     a: *const f32,
     b: *const f32,
-    sum: &mut [[V; NV]; MR],
+    sum: &mut [[S::F32; NV]; MR],
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let mut columns = [V::splat(0.0); NV];
+        let mut columns = [simd.splat(0.0); NV];
         for (j, column) in columns.iter_mut().enumerate() {
-            *column = V::load(b.add(j * V::LANES));
+            *column = simd.load(b.add(j * S::LANES));
         }
         for (i, row) in sum.iter_mut().enumerate() {
-            let factor = V::splat(*a.add(i));
+            let factor = simd.splat(*a.add(i));
             for (element, column) in row.iter_mut().zip(&columns) {
                 *element = factor.mul_add(*column, *element);
             }
@@ -115,9 +118,8 @@ unsafe fn step<V: Vector, const MR: usize, const NV: usize>(
 
 /// An all-zero tile.
 #[inline(always)]
-pub(crate) unsafe fn zero<V: Vector, const MR: usize, const NV: usize>() -> [[V; NV]; MR] {
-    // SAFETY: register arithmetic only.
-    unsafe { [[V::splat(0.0); NV]; MR] }
+pub(crate) fn zero<S: Simd, const MR: usize, const NV: usize>(simd: S) -> [[S::F32; NV]; MR] {
+    [[simd.splat(0.0); NV]; MR]
 }
 
 /// Reads a tile stored as rows of `NV·LANES` elements, `row_step` apart.
@@ -125,16 +127,17 @@ pub(crate) unsafe fn zero<V: Vector, const MR: usize, const NV: usize>() -> [[V;
 /// # Safety
 /// All rows must be readable.
 #[inline(always)]
-pub(crate) unsafe fn load<V: Vector, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn load<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
     from: *const f32,
     row_step: usize,
-) -> [[V; NV]; MR] {
+) -> [[S::F32; NV]; MR] {
     // SAFETY: the caller's contract.
     unsafe {
-        let mut tile = zero::<V, MR, NV>();
+        let mut tile = zero::<S, MR, NV>(simd);
         for (i, row) in tile.iter_mut().enumerate() {
             for (j, element) in row.iter_mut().enumerate() {
-                *element = V::load(from.add(i * row_step + j * V::LANES));
+                *element = simd.load(from.add(i * row_step + j * S::LANES));
             }
         }
         tile
@@ -146,8 +149,8 @@ pub(crate) unsafe fn load<V: Vector, const MR: usize, const NV: usize>(
 /// # Safety
 /// All rows must be writable.
 #[inline(always)]
-pub(crate) unsafe fn store<V: Vector, const MR: usize, const NV: usize>(
-    tile: &[[V; NV]; MR],
+pub(crate) unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
+    tile: &[[S::F32; NV]; MR],
     to: *mut f32,
     row_step: usize,
 ) {
@@ -155,7 +158,7 @@ pub(crate) unsafe fn store<V: Vector, const MR: usize, const NV: usize>(
     unsafe {
         for (i, row) in tile.iter().enumerate() {
             for (j, element) in row.iter().enumerate() {
-                element.store(to.add(i * row_step + j * V::LANES));
+                element.store(to.add(i * row_step + j * S::LANES));
             }
         }
     }

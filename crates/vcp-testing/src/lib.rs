@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+pub mod exact;
+
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::fs;

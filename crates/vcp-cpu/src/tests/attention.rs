@@ -5,9 +5,9 @@ use super::{
 };
 use crate::attention;
 use crate::product::HEAD;
-use crate::simd::InstructionSet;
 use crate::small::Matrices;
 use proptest::prelude::*;
+use vcp_simd::Supported;
 
 /// Attention of one query to some keys: rows of one width in one list.
 fn attend<'a>(
@@ -94,7 +94,7 @@ impl Projected {
         &mut self.values[start..][..HEAD]
     }
 
-    fn run(&self, instruction_set: InstructionSet) -> Vec<f32> {
+    fn run(&self, instruction_set: Supported) -> Vec<f32> {
         on_threads(2, || {
             attention::self_attention(
                 instruction_set,

@@ -19,9 +19,9 @@ mod same_bits;
 mod small;
 
 use crate::buffer::Pool;
-use crate::simd::InstructionSet;
 use proptest::prelude::*;
 use std::sync::Arc;
+use vcp_simd::Supported;
 
 /// Half the distance from 1 to the next f32: the largest relative error of one operation.
 const ROUNDING: f64 = 1.0 / (1 << 24) as f64;
@@ -161,8 +161,8 @@ fn assert_same_bits(what: &str, found: &[f32], expected: &[f32]) {
     }
 }
 
-fn each_set(check: impl Fn(InstructionSet)) {
-    for instruction_set in InstructionSet::available() {
+fn each_set(check: impl Fn(Supported)) {
+    for instruction_set in Supported::all() {
         check(instruction_set);
     }
 }

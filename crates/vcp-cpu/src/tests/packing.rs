@@ -1,9 +1,9 @@
 //! [`pack::rows`]: panels of rows, column by column.
 
 use super::{Random, assert_same_bits, cases, each_set, on_threads, pool};
+use crate::blocking::product_blocking;
 use crate::elementwise;
 use crate::pack::{self, Normalise};
-use crate::product::Blocking;
 use proptest::prelude::*;
 
 proptest! {
@@ -30,7 +30,7 @@ proptest! {
             if norm {
                 elementwise::layer_norm(set, &x, &mut source, normalise);
             }
-            let height = Blocking::of(set).rows;
+            let height = product_blocking(set).rows;
             let panels = rows.div_ceil(height);
             let mut expected = vec![0.0; panels * height * width];
             for row in 0..rows {

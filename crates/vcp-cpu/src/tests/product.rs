@@ -7,10 +7,10 @@ use super::{
 };
 use crate::pack::Normalise;
 use crate::product::{self, Finish, HEAD, Layout, PackedMatrix};
-use crate::simd::InstructionSet;
 use half::f16;
 use proptest::prelude::*;
 use vcp_model::Activation;
+use vcp_simd::Supported;
 
 /// What follows the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Case {
         }
     }
 
-    pub(super) fn pack(&self, instruction_set: InstructionSet, values: &Values) -> PackedMatrix {
+    pub(super) fn pack(&self, instruction_set: Supported, values: &Values) -> PackedMatrix {
         PackedMatrix::pack(
             instruction_set,
             [self.outputs, self.inputs],
@@ -90,7 +90,7 @@ impl Case {
     /// The kernel on some of the images.
     pub(super) fn run_with(
         &self,
-        instruction_set: InstructionSet,
+        instruction_set: Supported,
         threads: usize,
         matrix: &PackedMatrix,
         values: &Values,
@@ -133,7 +133,7 @@ impl Case {
         })
     }
 
-    pub(super) fn run(&self, instruction_set: InstructionSet, values: &Values) -> Vec<f32> {
+    pub(super) fn run(&self, instruction_set: Supported, values: &Values) -> Vec<f32> {
         let matrix = self.pack(instruction_set, values);
         self.run_with(
             instruction_set,

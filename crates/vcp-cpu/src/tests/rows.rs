@@ -31,7 +31,7 @@ pub(super) fn normalised(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) 
 }
 
 fn run_layer_norm(
-    instruction_set: crate::InstructionSet,
+    instruction_set: vcp_simd::Supported,
     threads: usize,
     x: &[f32],
     weight: &[f32],

@@ -3,6 +3,7 @@
 
 use vcp_checkpoint::{Activation, Weights};
 use vcp_model::{CLASS, END, START, Tokenizer};
+use vcp_testing::exact;
 
 /// Rows of one width.
 pub(crate) type Rows = Vec<Vec<f64>>;
@@ -69,24 +70,10 @@ fn projected(weights: &Weights, name: &str, x: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// erf by its series 2/√π · e^(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)).
-fn erf(x: f64) -> f64 {
-    if x.abs() > 6.0 {
-        return x.signum();
-    }
-    let (mut term, mut sum, mut n) = (x, x, 0.0);
-    while term.abs() > 1e-18 * sum.abs() {
-        term *= 2.0 * x * x / (2.0 * n + 3.0);
-        sum += term;
-        n += 1.0;
-    }
-    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
-}
-
 fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
-        Activation::Gelu => 0.5 * x * (1.0 + erf(x / 2.0_f64.sqrt())),
-        Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Activation::Gelu => exact::gelu(x),
+        Activation::QuickGelu => exact::quick_gelu(x),
     }
 }
 

@@ -1,0 +1,123 @@
+//! Sizes of tiles and blocks: one table for each instruction set. Kernels, the memory that they are
+//! given and the panels that they read all take their sizes from here.
+
+#[cfg(target_arch = "x86_64")]
+use vcp_simd::{Avx2, Avx512};
+use vcp_simd::{Portable, Simd, kernel};
+
+/// What a micro-kernel holds in registers: `rows · registers` sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tile {
+    pub(crate) rows: usize,
+    pub(crate) registers: usize,
+}
+
+/// The sizes that suit an instruction set: its number of registers, and the caches of the machines that
+/// have it.
+pub(crate) trait Blocked: Simd {
+    /// Linear layers: rows of activations, registers of outputs.
+    const PRODUCT: Tile;
+    /// Row panels that one task of a linear layer works on: their activations should stay in the
+    /// second-level cache.
+    const PRODUCT_PANELS: usize;
+    /// Terms of a linear layer's sums that are done before moving on to the next tile: whole
+    /// [chains](crate::tile::CHAIN).
+    const PRODUCT_DEPTH: usize;
+    /// Self-attention: keys (or channels), registers of queries.
+    const ATTENTION: Tile;
+    /// Products of rows with rows: rows of the left side, rows of the right side, a register for each
+    /// pair.
+    const DOTS: Tile;
+    /// Products of rows with columns: rows of the left side, registers of columns.
+    const COLUMNS: Tile;
+    /// Independent chains of multiply-adds that keep all units busy.
+    const CHAINS: usize;
+}
+
+const fn tile(rows: usize, registers: usize) -> Tile {
+    Tile { rows, registers }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Blocked for Avx512 {
+    const PRODUCT: Tile = tile(14, 2);
+    const PRODUCT_PANELS: usize = 49;
+    const PRODUCT_DEPTH: usize = 1024;
+    const ATTENTION: Tile = tile(8, 3);
+    const DOTS: Tile = tile(4, 4);
+    const COLUMNS: Tile = tile(4, 4);
+    const CHAINS: usize = 24;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Blocked for Avx2 {
+    const PRODUCT: Tile = tile(6, 2);
+    const PRODUCT_PANELS: usize = 24;
+    const PRODUCT_DEPTH: usize = 512;
+    const ATTENTION: Tile = tile(4, 3);
+    const DOTS: Tile = tile(2, 4);
+    const COLUMNS: Tile = tile(4, 2);
+    const CHAINS: usize = 12;
+}
+
+impl Blocked for Portable {
+    const PRODUCT: Tile = tile(6, 2);
+    const PRODUCT_PANELS: usize = 24;
+    const PRODUCT_DEPTH: usize = 256;
+    const ATTENTION: Tile = tile(4, 2);
+    const DOTS: Tile = tile(2, 2);
+    const COLUMNS: Tile = tile(4, 2);
+    const CHAINS: usize = 8;
+}
+
+/// The sizes of a linear layer, in elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocking {
+    /// Rows of a tile.
+    pub(crate) rows: usize,
+    /// Columns of a tile.
+    pub(crate) columns: usize,
+    /// [`Blocked::PRODUCT_PANELS`].
+    pub(crate) panels: usize,
+    /// [`Blocked::PRODUCT_DEPTH`].
+    pub(crate) depth: usize,
+}
+
+impl Blocking {
+    fn with<S: Blocked>(_: S) -> Self {
+        Self {
+            rows: S::PRODUCT.rows,
+            columns: S::PRODUCT.registers * S::LANES,
+            panels: S::PRODUCT_PANELS,
+            depth: S::PRODUCT_DEPTH,
+        }
+    }
+}
+
+kernel! {
+    /// The sizes of a linear layer on an instruction set.
+    pub(crate) fn product_blocking() -> Blocking = for<Set> Blocking::with::<Set>;
+}
+
+/// The sizes of self-attention, in elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionBlocking {
+    /// Queries in a block.
+    pub(crate) queries: usize,
+    /// Keys (or channels) in a tile.
+    pub(crate) keys: usize,
+}
+
+impl AttentionBlocking {
+    fn with<S: Blocked>(_: S) -> Self {
+        Self {
+            queries: S::ATTENTION.registers * S::LANES,
+            keys: S::ATTENTION.rows,
+        }
+    }
+}
+
+kernel! {
+    /// The sizes of self-attention on an instruction set.
+    pub(crate) fn attention_blocking() -> AttentionBlocking = for<Set> AttentionBlocking::with::<Set>;
+}

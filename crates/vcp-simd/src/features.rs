@@ -1,0 +1,32 @@
+//! What the processor has to have for each token, stated once: for detection and for the compiler.
+
+/// Passes the features of a token to another macro, before the rest.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! features {
+    (Avx512 $then:ident $($rest:tt)*) => {
+        $crate::$then! { ("avx512f" "avx2" "fma" "f16c") $($rest)* }
+    };
+    (Avx2 $then:ident $($rest:tt)*) => {
+        $crate::$then! { ("avx2" "fma" "f16c") $($rest)* }
+    };
+}
+
+/// A function with the features enabled.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! enabled {
+    (($($feature:tt)*) $($function:tt)*) => {
+        #[target_feature($(enable = $feature),*)]
+        $($function)*
+    };
+}
+
+/// Whether this machine has the features.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! detected {
+    (($($feature:tt)*)) => {
+        $(::std::arch::is_x86_feature_detected!($feature))&&*
+    };
+}
