@@ -542,7 +542,7 @@ fn the_page_of_formats_is_true() {
                     assert_eq!(dataset.problems, [], "{list}");
                     assert_eq!(dataset.samples.len(), 1, "{list}");
                 }
-                ("the entry is left out, as a problem", Ok(dataset)) => {
+                ("the entry is skipped, as a problem", Ok(dataset)) => {
                     assert!(
                         matches!(dataset.problems[..], [Problem::BadEntry { .. }]),
                         "{list}"
@@ -551,8 +551,8 @@ fn the_page_of_formats_is_true() {
                 (refused, Err(error)) => {
                     let error = error.to_string();
                     let advice = match refused.strip_prefix("refused: ").unwrap() {
-                        "the columns that there are, are named" => "only photo",
-                        "the line is named" => "(line 3)",
+                        "the error lists the columns" => "only photo",
+                        "the error names the line" => "(line 3)",
                         advice => advice,
                     };
                     assert!(error.contains(advice), "{list}: {error}");
