@@ -9,8 +9,8 @@ use super::{ChoiceArgs, ConfigArgs, numbers};
 /// Time the model on this machine, stage by stage.
 ///
 /// Runs images one after the other, each from decoded pixels to finished maps and score, and
-/// prints what every stage and every kind of operation takes, as a share of what the processor
-/// can do at best. Without a model, the weights are random, which does not change the time.
+/// prints the time of every stage and every kind of operation, beside the processor's upper bound.
+/// Without a model, the weights are random, which does not change the time.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 pub(crate) struct BenchArgs {
@@ -25,7 +25,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Images to time, from 1 to 100000, after one that is not counted.
+    /// Images to time, from 1 to 100000, after one to warm up.
     #[arg(long, value_name = "N", default_value = "5", value_parser = numbers::count(100_000))]
     pub(crate) repeat: NonZeroUsize,
 
@@ -33,7 +33,7 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Time one image for every line on standard input, and answer with a line of JSON: for
+    /// Time one image for every line on standard input, and print a line of JSON for each: for
     /// scripts that time several programs in turn.
     #[arg(long, conflicts_with = "json")]
     pub(crate) serve: bool,

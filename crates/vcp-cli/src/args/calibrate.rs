@@ -12,16 +12,16 @@ use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
 /// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
 ///
 /// From good photos (INPUT, or --normal alone), the thresholds are such that few new good photos
-/// will reach them, and what is said about that holds for any kind of photos. With bad photos too,
-/// they are those with the best F1, unless a target is given. Prints a calibration as JSON and what
-/// it means in words on standard error; --out writes it where `segment` finds it.
+/// will reach them; the stated bound holds for any distribution of scores. With bad photos too, they
+/// are those with the best F1, unless a target is given. Prints a calibration as JSON, and its meaning
+/// on standard error; --out writes it to a file for `segment`.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 #[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
 pub(crate) struct CalibrateArgs {
     /// Photos without defects: files, folders, patterns such as 'good/*.png', or - to read paths
-    /// from standard input, one per line. At least 10 different ones; 59 to say with 95 %
-    /// confidence that at most 5 % of the good photos to come will be reported.
+    /// from standard input, one per line. At least 10 different ones; 59 to guarantee with 95 %
+    /// confidence that at most 5 % of future good photos are reported.
     #[arg(
         value_name = "INPUT",
         conflicts_with_all = ["normal", "anomalous", "masks", "dataset", "root"]
@@ -60,7 +60,7 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) masks: Option<PathBuf>,
 
-    /// A data set in --root that lies as this layout has it, such as mvtec, visa or lookout.
+    /// Layout of the data set in --root, such as mvtec, visa or lookout.
     #[arg(
         long,
         value_name = "LAYOUT",
@@ -97,7 +97,7 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) split: Option<String>,
 
-    /// The list of the data set's photos, where the layout has one and does not find it.
+    /// The list of the data set's photos, if the layout has one and does not find it.
     #[arg(
         long,
         value_name = "FILE",
@@ -106,8 +106,8 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) manifest: Option<PathBuf>,
 
-    /// Count those pixels of masks as defect whose value is above this, from 0 to 254 [default: 0; 127
-    /// for JPEG masks and where the layout says so].
+    /// Pixels of masks above this value are defect, from 0 to 254 [default: 0; 127 for JPEG masks and
+    /// for some layouts].
     #[arg(long, value_name = "VALUE", value_parser = within(0_u8..=254), help_heading = "Photos")]
     pub(crate) mask_threshold: Option<u8>,
 
@@ -115,28 +115,27 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, requires = "dataset", help_heading = "Photos")]
     pub(crate) allow_outside_root: bool,
 
-    /// Share of the good photos that may be reported, above 0 and below 1 [default: 0.05]. Given
-    /// with bad photos, the thresholds come from the good ones nevertheless.
+    /// Largest fraction of good photos that may be reported, above 0 and below 1 [default: 0.05]. If
+    /// given, the thresholds come from the good photos alone.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         value_parser = within(numbers::BETWEEN_0_AND_1),
         help_heading = "Thresholds"
     )]
     pub(crate) false_alarms_per_image: Option<f64>,
 
-    /// Share of its pixels that may be marked in a good photo, from 0 to below 1 [default:
-    /// 0.001]. The share of good photos in which more are marked is held as
-    /// --false-alarms-per-image holds that of the photos reported.
+    /// Largest fraction of a good photo's pixels that may be marked, from 0 to below 1 [default:
+    /// 0.001]. The fraction of good photos with more is bounded by --false-alarms-per-image.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         value_parser = within(0.0_f64..1.0),
         help_heading = "Thresholds"
     )]
     pub(crate) false_alarms_per_pixel: Option<f64>,
 
-    /// How sure it should be that the thresholds keep to these shares, above 0 and below 1.
+    /// Confidence with which these bounds hold, above 0 and below 1.
     #[arg(
         long,
         value_name = "PROBABILITY",
@@ -146,11 +145,11 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) confidence: f64,
 
-    /// Choose the largest thresholds that at least this share of the bad photos, and of the pixels
+    /// Choose the largest thresholds that at least this fraction of the bad photos, and of the pixels
     /// in their masks, reaches; above 0 and up to 1.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         value_parser = within(numbers::ABOVE_0_TO_1),
         conflicts_with_all = ["inputs", "false_alarms_per_image", "false_alarms_per_pixel"],
         help_heading = "Thresholds"
@@ -166,11 +165,11 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, help_heading = "Results")]
     pub(crate) force: bool,
 
-    /// What the photos are, in words that stay with the calibration [default: the inputs as given].
+    /// A description of the photos, stored with the calibration [default: the inputs as given].
     #[arg(long, value_name = "TEXT", help_heading = "Results")]
     pub(crate) data: Option<String>,
 
-    /// Look for photos in the folders inside a folder too [default: true].
+    /// Search subfolders too [default: true].
     // The other on/off options are off unless given; `super::command` gives them what this has.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_value = "true", default_missing_value = "true", hide_default_value = true,
@@ -178,8 +177,7 @@ pub(crate) struct CalibrateArgs {
           value_parser = BoolishValueParser::new(), help_heading = "Photos")]
     pub(crate) recursive: bool,
 
-    /// Leave photos as they are stored, whatever orientation their EXIF data give, as the
-    /// official code does.
+    /// Do not turn photos by their EXIF orientation, like the official code.
     #[arg(long, help_heading = "Photos")]
     pub(crate) no_orientation: bool,
 
@@ -193,7 +191,7 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) max_pixels: u64,
 
-    /// How many bits of 16-bit samples hold the brightness. Many cameras write 10 or 12 of them.
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write only 10 or 12.
     #[arg(
         long,
         value_name = "BITS",
@@ -202,8 +200,8 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) bits: BitsName,
 
-    /// Which page of TIFF files to look at: a number from 1, or `all`, each as a photo of its own
-    /// [default: the first that is no thumbnail].
+    /// Page of TIFF files to process: a number from 1, or `all`, each as a photo of its own [default:
+    /// the first that is no thumbnail].
     #[arg(long, value_name = "PAGE", help_heading = "Photos")]
     pub(crate) page: Option<PageName>,
 

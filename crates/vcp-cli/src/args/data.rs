@@ -26,9 +26,9 @@ pub(crate) enum DataCommand {
 /// Which data sets, and how they lie on the disk.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DatasetArgs {
-    /// How the data set in the next --root lies: mvtec, mvtec-loco, mvtec-ad-2, visa, btad, mpdd,
+    /// Layout of the data set in the next --root: mvtec, mvtec-loco, mvtec-ad-2, visa, btad, mpdd,
     /// ksdd2, dagm, rsdds, magnetic-tile, bsdata, real-iad, lookout, folder, manifest or meta;
-    /// `vcp-clip data list` says what each expects. Repeatable, with a --root for each.
+    /// `vcp-clip data list` describes each. Repeatable, with a --root for each.
     #[arg(long, value_name = "LAYOUT", help_heading = "Data")]
     pub(crate) dataset: Vec<String>,
 
@@ -40,8 +40,7 @@ pub(crate) struct DatasetArgs {
     #[arg(long, value_name = "FILE", help_heading = "Data")]
     pub(crate) manifest: Option<PathBuf>,
 
-    /// What to call the data set, for folder, manifest and meta [default: the folder's or the list's
-    /// name].
+    /// Name of the data set, for folder, manifest and meta [default: the folder's or the list's name].
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub(crate) name: Option<String>,
 
@@ -57,8 +56,8 @@ pub(crate) struct DatasetArgs {
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     pub(crate) masks: Option<PathBuf>,
 
-    /// Count those pixels of masks as defect whose value is above this, from 0 to 254 [default: 0, as
-    /// in the official code; 127 for JPEG masks of folder and manifest, rsdds and magnetic-tile].
+    /// Pixels of masks above this value are defect, from 0 to 254 [default: 0, as in the official code;
+    /// 127 for JPEG masks of folder and manifest, rsdds and magnetic-tile].
     #[arg(long, value_name = "VALUE", value_parser = within(0_u8..=254), help_heading = "Data")]
     pub(crate) mask_threshold: Option<u8>,
 
@@ -75,9 +74,8 @@ pub(crate) struct DatasetArgs {
     )]
     pub(crate) category: Vec<String>,
 
-    /// Keep images of one object on one side: if one of them is in the data set's test split, all
-    /// are, and every other image is in the train split. For data sets that show objects repeatedly,
-    /// as bsdata does.
+    /// Keep all images of an object in one split: in the test split if one of them is there in the
+    /// data set, else in the train split. For data sets that show objects repeatedly, such as bsdata.
     #[arg(long, help_heading = "Data")]
     pub(crate) split_by_object: bool,
 
@@ -91,7 +89,7 @@ pub(crate) struct DatasetArgs {
     )]
     pub(crate) max_pixels: u64,
 
-    /// How many bits of 16-bit samples hold the brightness. Many cameras write 10 or 12 of them.
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write only 10 or 12.
     #[arg(
         long,
         value_name = "BITS",
@@ -104,8 +102,8 @@ pub(crate) struct DatasetArgs {
 /// Whether images are turned.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct OrientationArgs {
-    /// Turn images as their EXIF data say, as `segment` does. Without this option they are taken as they
-    /// are stored. Masks are turned by their own data only.
+    /// Turn images by their EXIF orientation, as `segment` does; by default they are taken as stored.
+    /// Masks are turned by their own orientation only.
     #[arg(long, help_heading = "Data")]
     pub(crate) orientation: bool,
 }
@@ -122,7 +120,7 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) orientation: OrientationArgs,
 
-    /// Only count and pair files; do not decode images and masks to see whether they fit.
+    /// Only count and pair files; do not decode images and masks to compare them.
     #[arg(long)]
     pub(crate) shallow: bool,
 
@@ -142,9 +140,9 @@ pub(crate) struct CheckArgs {
     pub(crate) config: ConfigArgs,
 }
 
-/// Write data sets the way another program expects them.
+/// Convert data sets for another program.
 ///
-/// `vcp-clip eval` needs no conversion; this is for people who run the official code.
+/// `vcp-clip eval` needs no conversion; this is for running the official code.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 pub(crate) struct ConvertArgs {
@@ -154,7 +152,7 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) orientation: OrientationArgs,
 
-    /// Whom to write for.
+    /// Which program's form to write.
     #[arg(long, value_name = "FORM", value_enum, default_value = "official")]
     pub(crate) to: Form,
 
@@ -181,7 +179,7 @@ pub(crate) enum Form {
     Official,
 }
 
-/// Say which layouts of data sets can be read, and what each expects.
+/// List the layouts of data sets that can be read, and what each expects.
 #[derive(Debug, Args)]
 pub(crate) struct LayoutsArgs {
     /// Only this layout.
@@ -196,7 +194,7 @@ pub(crate) struct LayoutsArgs {
     pub(crate) config: ConfigArgs,
 }
 
-/// Make a data set of synthetic images with defects and their masks, for looking at.
+/// Make a data set of synthetic images with defects and their masks, for inspection by eye.
 ///
 /// The built-in model is trained on images like these. The folder is laid out like MVTec-AD: read it
 /// with --dataset mvtec --root DIR.

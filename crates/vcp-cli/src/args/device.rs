@@ -20,8 +20,8 @@ pub(crate) struct TrainDeviceArgs {
     #[command(flatten)]
     pub(crate) place: DeviceArgs,
 
-    /// Compute products of matrices with 16-bit floats, on GPUs that have them; losses, weights and what
-    /// the optimiser keeps stay 32-bit floats.
+    /// Compute matrix products with 16-bit floats, on GPUs that have them; losses, weights and the
+    /// optimiser's moments stay 32-bit floats.
     #[arg(long)]
     pub(crate) mixed_precision: bool,
 }

@@ -11,12 +11,12 @@ use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs, Format, TilingArgs}
 /// Evaluate a model on data sets as they were downloaded, by the official protocol.
 ///
 /// Prints the official table and writes results.json, results.csv, results.md, images.csv and
-/// report.html into --out. A run that was interrupted goes on after the last finished category.
+/// report.html into --out. An interrupted run resumes after the last finished category.
 ///
-/// Maps are 0.2 times branch 1 plus 0.8 times branch 2 (unless the model brings other shares),
-/// smoothed, and scaled to 0..1 over each category; so are image scores. Images are taken as they
-/// are stored: like the official test, and unlike `segment`, eval does not look at their EXIF
-/// orientation unless --orientation says so.
+/// Maps are 0.2 times branch 1 plus 0.8 times branch 2 (unless the model has other weights), smoothed,
+/// and scaled to 0..1 over each category; so are image scores. Images are taken as stored: like the
+/// official test, and unlike `segment`, eval ignores their EXIF orientation, unless --orientation is
+/// given.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 #[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
@@ -35,7 +35,7 @@ pub(crate) struct EvalArgs {
     pub(crate) split: String,
 
     /// At most so many images of each category, from 1 to 1000000000, spread evenly over its list: for a
-    /// quick look.
+    /// quick estimate.
     #[arg(
         long,
         value_name = "N",
@@ -47,8 +47,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Shares of branch 1 and branch 2 in the maps, from 0 to 1 and together at most 1; the model's own,
-    /// which are 0.2,0.8 unless others were learned, if not given.
+    /// Weights of branch 1 and branch 2 in the maps, each from 0 to 1, together at most 1 [default: the
+    /// model's own, which are 0.2,0.8 unless others were learned].
     #[arg(
         long,
         value_name = "A,B",
@@ -69,8 +69,8 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) smoothing: f32,
 
-    /// How many of a branch's largest pixels make the image score, from 1 to 16777216 [default: 2000 at
-    /// 518 px, as the official code; at other image sizes in proportion to the area, as everywhere].
+    /// Number of a branch's largest pixels whose mean is the image score, from 1 to 16777216 [default:
+    /// 2000 at 518 px, as in the official code; at other image sizes in proportion to the area].
     #[arg(
         long,
         value_name = "N",
@@ -110,21 +110,21 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) aupimo_bounds: Vec<f64>,
 
-    /// Turn images as their EXIF data say, as `segment` does and the official test does not (the
-    /// official converter, which writes what that reads, does turn them). Masks are turned by their
-    /// own data only.
+    /// Turn images by their EXIF orientation, as `segment` does. The official test does not, but the
+    /// official converter, which writes its input, does. Masks are turned by their own orientation
+    /// only.
     #[arg(long, help_heading = "Protocol")]
     pub(crate) orientation: bool,
 
     /// Count pixels in fixed memory instead of sorting them: every pixel figure to within 1e-4, or
-    /// undefined where that cannot be promised.
+    /// undefined where that cannot be guaranteed.
     #[arg(long, help_heading = "Protocol")]
     pub(crate) streaming: bool,
 
     #[command(flatten)]
     pub(crate) tiling: TilingArgs,
 
-    /// Judge each type of defect alone too, against all normal images.
+    /// Also evaluate each type of defect alone, against all normal images.
     #[arg(long, help_heading = "Results")]
     pub(crate) by_defect: bool,
 
@@ -133,12 +133,12 @@ pub(crate) struct EvalArgs {
     pub(crate) out: Option<PathBuf>,
 
     /// Take thresholds and colour scale from this file, which `vcp-clip calibrate` wrote, instead of
-    /// from the model. They change none of the official figures: what they make of the images stands
-    /// beside those.
+    /// from the model. They do not change the official figures; results with them are reported beside
+    /// those.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) calibration: Option<PathBuf>,
 
-    /// What else to write for each image, separated by commas.
+    /// Further files to write for each image, separated by commas.
     #[arg(
         long,
         value_name = "KIND,…",
@@ -148,7 +148,7 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) save: Vec<EvalSave>,
 
-    /// Evaluate categories again that an earlier run into --out has finished.
+    /// Evaluate all categories again, also those that an earlier run into --out has finished.
     #[arg(long, help_heading = "Results")]
     pub(crate) restart: bool,
 
@@ -162,7 +162,7 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) format: Format,
 
-    /// Evaluate nothing; print by how much the second of these results.json differs from the first.
+    /// Evaluate nothing; print the differences of the second of these results.json from the first.
     #[arg(
         long,
         value_names = ["A.json", "B.json"],
@@ -190,10 +190,10 @@ pub(crate) struct EvalArgs {
 /// A kind of file written for each image of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum EvalSave {
-    /// strips/DATASET/IMAGE.png: photo, truth, map and thresholded map side by side. The official code
-    /// draws the same four, but scales the colours to each picture and marks what is above the
-    /// threshold; here colours compare between pictures, and what reaches the threshold is marked.
+    /// strips/DATASET/IMAGE.png: photo, map, thresholded map and truth side by side. The official code
+    /// draws the same four, but scales the colours to each picture and marks only values above the
+    /// threshold; here colours compare between pictures, and values at the threshold are marked too.
     Strips,
-    /// maps/DATASET/IMAGE.map.npy, .branch1.npy and .branch2.npy: the maps that `segment` gives too.
+    /// maps/DATASET/IMAGE.map.npy, .branch1.npy and .branch2.npy: the same maps as those of `segment`.
     Npy,
 }

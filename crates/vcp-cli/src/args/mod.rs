@@ -44,7 +44,7 @@ pub(crate) use tiling::TilingArgs;
 pub(crate) use train::{AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs};
 
 const AFTER_HELP: &str = "\
-Every option may also stand in the environment, as VCP_CLIP_ and its name in capitals with
+Every option can also be set in the environment, as VCP_CLIP_ and its name in capitals with
 underscores (VCP_CLIP_PIXEL_THRESHOLD=0.4; a repeatable option takes one value per line), and in
 a TOML file given with --config, under its name, for all commands or in a table for one:
 
@@ -59,8 +59,8 @@ default. Exit status: 0 all done; 1 some inputs failed; 2 wrong usage or no mode
 
 /// Find defects in photos of products never seen in training.
 ///
-/// vcp-clip runs VCP-CLIP: given one photo and no description of it, it says for each pixel how
-/// likely it is defective. Results go to standard output, everything else to standard error.
+/// vcp-clip runs VCP-CLIP: from one photo, without a description, it gives each pixel a probability of
+/// being part of a defect. Results go to standard output, everything else to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "vcp-clip", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Arguments {

@@ -21,7 +21,7 @@ pub(crate) enum ModelCommand {
     Pull(PullArgs),
 }
 
-/// Say what a weight file holds: its format, tensors, geometry, settings and sources.
+/// Show the content of a weight file: its format, tensors, geometry, settings and sources.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// A bundle, an OpenAI archive, a checkpoint, another safetensors file, the index of a file in
@@ -66,7 +66,7 @@ pub(crate) struct PackArgs {
     pub(crate) config: ConfigArgs,
 }
 
-/// Say what can be pulled and what the cache holds.
+/// List what can be pulled and what is in the cache.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Print one JSON object instead of a table.
@@ -84,7 +84,7 @@ pub(crate) struct ListArgs {
 ///
 /// `pull visa` and `pull mvtec` fetch CLIP and a checkpoint and pack them into the bundle that
 /// --model visa or --model mvtec then names: visa was trained on the VisA photos and mvtec on the
-/// MVTec-AD photos. A download that was cut off continues where it stopped. Proxies are taken from
+/// MVTec-AD photos. An interrupted download resumes. Proxies are taken from
 /// HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
@@ -92,7 +92,7 @@ pub(crate) struct PullArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 
-    /// Use only what the cache already holds.
+    /// Use only files that are already in the cache.
     #[arg(long)]
     pub(crate) offline: bool,
 
@@ -122,6 +122,6 @@ pub(crate) enum PrecisionName {
     F16,
     /// 32-bit floats.
     F32,
-    /// As each tensor stands in its source file.
+    /// As each tensor is stored in its source file.
     AsStored,
 }

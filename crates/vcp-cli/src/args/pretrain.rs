@@ -9,12 +9,12 @@ use vcp_train::Recipe;
 use super::numbers::{self, within};
 use super::{ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
-/// Train a small model from random weights, on pictures that are made up.
+/// Train a small model from random weights, on synthetic pictures.
 ///
-/// Nothing is needed but time: half of the pictures show defects, all are drawn from the seed while
-/// training goes on. Photos of data sets with masks can be mixed in. A run that was interrupted, in
-/// whatever way, goes on where it last saved when the same command is given again. Every epoch leaves
-/// a bundle in --out that `segment` and `eval` take with --model.
+/// No data are needed: the pictures are drawn from the seed during training, half of them with
+/// defects. Photos of data sets with masks can be mixed in. The same command resumes an interrupted
+/// run from its last saved state. Every epoch writes a bundle into --out that `segment` and `eval` take
+/// with --model.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 pub(crate) struct PretrainArgs {
@@ -22,7 +22,7 @@ pub(crate) struct PretrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
-    /// Begin with this bundle's weights instead of random ones; its shape counts, not the options'.
+    /// Start from this bundle's weights instead of random ones; its geometry replaces these options.
     #[arg(long, value_name = "BUNDLE", help_heading = "Model")]
     pub(crate) from: Option<PathBuf>,
 
@@ -66,8 +66,7 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) layers: usize,
 
-    /// Channels of the text tower and of what both towers are compared in, from 64 to 2048, a multiple of
-    /// 64.
+    /// Channels of the text tower and of the features of both towers, from 64 to 2048, a multiple of 64.
     #[arg(
         long,
         value_name = "N",
@@ -87,7 +86,7 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) text_layers: usize,
 
-    /// Vision blocks whose output is used, counted from 1 to 64.
+    /// Vision blocks whose output is used, numbered from 1 to 64.
     #[arg(
         long,
         value_name = "BLOCK,…",
@@ -101,10 +100,10 @@ pub(crate) struct PretrainArgs {
     #[command(flatten)]
     pub(crate) data: DatasetArgs,
 
-    /// Share of the images that are photos from the data sets, from 0 to 1.
+    /// Fraction of the images that are photos from the data sets, from 0 to 1.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         default_value_t = 0.2,
         help_heading = "Data",
         value_parser = within(0.0_f64..=1.0)
@@ -142,7 +141,7 @@ pub(crate) struct PretrainArgs {
     pub(crate) batch_size: usize,
 
     /// Largest learning rate, from 0 to 10: it rises to this in --warm-up steps and falls along half a
-    /// cosine.
+    /// cosine wave.
     #[arg(
         long,
         value_name = "RATE",
@@ -162,29 +161,29 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) warm_up: u64,
 
-    /// Share of each matrix that is taken off it per step, times the learning rate; from 0 to
-    /// 100.
+    /// Weight decay: fraction of each matrix that is subtracted in each step, times the learning rate;
+    /// from 0 to 100.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         default_value_t = 0.05,
         help_heading = "Recipe",
         value_parser = within(0.0_f32..=100.0)
     )]
     pub(crate) weight_decay: f32,
 
-    /// Share of the steps, from 0 to 1, after which the official losses on pixels, and --image-loss,
-    /// join the loss on patches.
+    /// Fraction of the steps, from 0 to 1, after which the official losses on pixels, and --image-loss,
+    /// are added to the loss on patches.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         default_value_t = 0.5,
         help_heading = "Recipe",
         value_parser = numbers::share()
     )]
     pub(crate) pixels_from: f32,
 
-    /// How much more a defect counts than its absence in the loss on patches, from 0 to 1000.
+    /// Weight of defective patches against normal ones in the loss on patches, from 0 to 1000.
     #[arg(
         long,
         value_name = "TIMES",
@@ -194,8 +193,7 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) defect_weight: f32,
 
-    /// Weight of a cross-entropy of the image score, from 0 to 1000, which is to make it tell whole
-    /// pictures apart. It joins when --pixels-from says.
+    /// Weight of a cross-entropy on the image score, from 0 to 1000. It is added after --pixels-from.
     #[arg(
         long,
         value_name = "WEIGHT",
@@ -205,7 +203,7 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) image_loss: f32,
 
-    /// From which weights, pictures and their order follow; from 0 to 9223372036854775807.
+    /// Seed of the weights, the pictures and their order, from 0 to 9223372036854775807.
     #[arg(
         long,
         value_name = "N",
@@ -215,8 +213,8 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) seed: u64,
 
-    /// Besides, write average.safetensors: the mean of the weights of so many last epochs, from
-    /// 0 to 100000.
+    /// Also write average.safetensors: the mean of the weights of so many last epochs, from 0 to
+    /// 100000.
     #[arg(
         long,
         value_name = "EPOCHS",
@@ -225,8 +223,8 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) average: usize,
 
-    /// Save the state after so many steps, from 0 to 1000000000, or a minute if these take longer,
-    /// besides at the end of every epoch; 0 for never.
+    /// Save the state after so many steps, from 0 to 1000000000, or a minute if these take longer, and
+    /// at the end of every epoch; with 0, only there.
     #[arg(
         long,
         value_name = "STEPS",
@@ -239,7 +237,7 @@ pub(crate) struct PretrainArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = numbers::count(64))]
     pub(crate) workers: NonZeroUsize,
 
-    /// Begin anew although --out holds a run.
+    /// Remove the run in --out and start again.
     #[arg(long)]
     pub(crate) restart: bool,
 

@@ -25,7 +25,7 @@ pub(crate) struct SegmentArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Write files into this folder, in the folders the photos lie in.
+    /// Write files into this folder, with the folder structure of the photos.
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     pub(crate) out: Option<PathBuf>,
 
@@ -92,7 +92,7 @@ pub(crate) struct SegmentArgs {
     #[arg(long, help_heading = "Results")]
     pub(crate) fail_on_anomaly: bool,
 
-    /// Look for photos in the folders inside a folder too [default: true].
+    /// Search subfolders too [default: true].
     // The other on/off options are off unless given; `super::command` gives them what this has.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_value = "true", default_missing_value = "true", hide_default_value = true,
@@ -100,8 +100,7 @@ pub(crate) struct SegmentArgs {
           value_parser = BoolishValueParser::new(), help_heading = "Photos")]
     pub(crate) recursive: bool,
 
-    /// Leave photos as they are stored, whatever orientation their EXIF data give, as the
-    /// official code does.
+    /// Do not turn photos by their EXIF orientation, like the official code.
     #[arg(long, help_heading = "Photos")]
     pub(crate) no_orientation: bool,
 
@@ -115,7 +114,7 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) max_pixels: u64,
 
-    /// How many bits of 16-bit samples hold the brightness. Many cameras write 10 or 12 of them.
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write only 10 or 12.
     #[arg(
         long,
         value_name = "BITS",
@@ -124,8 +123,8 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) bits: BitsName,
 
-    /// Which page of TIFF files to look at: a number from 1, or `all`, each as a photo of its own
-    /// [default: the first that is no thumbnail].
+    /// Page of TIFF files to process: a number from 1, or `all`, each as a photo of its own [default:
+    /// the first that is no thumbnail].
     #[arg(long, value_name = "PAGE", help_heading = "Photos")]
     pub(crate) page: Option<PageName>,
 
@@ -156,10 +155,10 @@ pub(crate) enum Save {
     Heatmap,
     /// NAME.mask.png: white where the map reaches the pixel threshold.
     Mask,
-    /// NAME.map.npy, NAME.branch1.npy and NAME.branch2.npy: the maps as 32-bit floats, with --tile at
+    /// NAME.map.npy, NAME.branch1.npy and NAME.branch2.npy: the maps as 32-bit floats; with --tile, at
     /// the photo's own resolution.
     Npy,
-    /// NAME.json: what is also printed.
+    /// NAME.json: the printed line.
     Json,
 }
 

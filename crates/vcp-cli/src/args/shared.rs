@@ -7,7 +7,7 @@ use vcp_checkpoint::bounds;
 
 use super::numbers::within;
 
-/// Where options may stand besides the command line.
+/// Where options can be set besides the command line.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     /// Read further options from this TOML file; its keys are the long option names.
@@ -55,7 +55,7 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) checkpoint: Option<PathBuf>,
 
-    /// Vision blocks whose output is used, counted from 1 to 1024 [default: the bundle's, else spread
+    /// Vision blocks whose output is used, numbered from 1 to 1024 [default: the bundle's, else spread
     /// evenly: 6,12,18,24 for ViT-L].
     #[arg(
         long,
@@ -66,8 +66,8 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) taps: Vec<usize>,
 
-    /// Side in pixels to which photos are resized, from 1 to 4096; what lies beyond the last whole
-    /// patch is not looked at [default: the bundle's, else 518, or 37 patches where these are fewer].
+    /// Side in pixels to which photos are resized, from 1 to 4096; pixels beyond the last whole patch
+    /// are ignored [default: the bundle's, else 518, or 37 patches where these are fewer].
     #[arg(
         long,
         help_heading = "Model",
@@ -76,13 +76,13 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) image_size: Option<usize>,
 
-    /// Describes a good product; must contain <|class|>, which stands for the product.
+    /// A text for a good product; must contain <|class|>, which stands for the product.
     /// Repeatable [default: the bundle's, else "a photo of a good <|class|>"].
     #[arg(long, help_heading = "Model", value_name = "TEXT")]
     pub(crate) template_normal: Vec<String>,
 
-    /// Describes a defective product; must contain <|class|>. Repeatable [default: the bundle's,
-    /// else "a photo of a damaged <|class|>"].
+    /// A text for a defective product; must contain <|class|>. Repeatable [default: the bundle's, else
+    /// "a photo of a damaged <|class|>"].
     #[arg(long, help_heading = "Model", value_name = "TEXT")]
     pub(crate) template_anomalous: Vec<String>,
 
@@ -92,16 +92,17 @@ pub(crate) struct ChoiceArgs {
     pub(crate) activation: Option<ActivationName>,
 
     /// Whether the context vectors in the texts depend on the photo. A checkpoint that was trained
-    /// with the official code's --use_global, which takes that away, needs off [default: the
-    /// bundle's, else on].
+    /// with the official code's --use_global, which turns that off, needs off [default: the bundle's,
+    /// else on].
     #[arg(long, help_heading = "Model", value_name = "NAME", value_enum)]
     pub(crate) global_context: Option<OnOrOff>,
-    /// Pass over tensors in the weight files that the model has no use for, and say which, instead of
-    /// refusing the file: they may mean that it is of another model.
+
+    /// Skip and list tensors in the weight files that are unknown to the model, instead of refusing the
+    /// file; they may mean that it belongs to another model.
     #[arg(long, help_heading = "Model")]
     pub(crate) ignore_unknown_tensors: bool,
 
-    /// Begin even if one look at a photo is estimated to take more than 10 minutes or 32 GiB.
+    /// Run even if one image is estimated to take more than 10 minutes or 32 GiB.
     #[arg(long, help_heading = "Model")]
     pub(crate) no_cost_limit: bool,
 
@@ -109,12 +110,12 @@ pub(crate) struct ChoiceArgs {
     pub(crate) cache: CacheArgs,
 }
 
-/// A choice of two.
+/// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnOrOff {
-    /// They do.
+    /// The context vectors depend on the photo.
     On,
-    /// They are the learned ones alone.
+    /// The context vectors are the learned ones alone.
     Off,
 }
 

@@ -10,10 +10,10 @@ use crate::exit::{OrUsage, usage};
 /// How large photos are cut into windows.
 #[derive(Debug, Args)]
 pub(crate) struct TilingArgs {
-    /// Look at photos in windows of this many pixels a side instead of whole, so that small defects
-    /// of large photos are found; the image size of the model (518) shows it every pixel. From 16 to
+    /// Process photos in windows of this many pixels a side instead of whole, so that small defects of
+    /// large photos are found; at the image size of the model (518) no pixel is scaled. From 16 to
     /// 262144.
-    // On fewer pixels a side there is nothing to see, but as many windows as pixels to look at.
+    // Smaller windows show nothing, and there would be nearly as many of them as pixels.
     #[arg(
         long,
         value_name = "PIXELS",
@@ -22,21 +22,21 @@ pub(crate) struct TilingArgs {
     )]
     pub(crate) tile: Option<usize>,
 
-    /// Let neighbouring windows share at least this part of their side, from 0 to 0.95 [default: 0.25].
+    /// Least overlap of neighbouring windows, as a fraction of their side, from 0 to 0.95 [default:
+    /// 0.25].
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         allow_negative_numbers = true,
         value_parser = within(0.0_f64..=0.95),
         help_heading = "Large photos"
     )]
     pub(crate) overlap: Option<f64>,
 
-    /// Look at the whole photo too, and let that have this share, from 0 to 1, in map and score
-    /// [default: 0].
+    /// Also process the whole photo, with this weight, from 0 to 1, in map and score [default: 0].
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "WEIGHT",
         allow_negative_numbers = true,
         value_parser = numbers::share(),
         help_heading = "Large photos"
@@ -45,10 +45,10 @@ pub(crate) struct TilingArgs {
 }
 
 impl TilingArgs {
-    /// The windows; none if photos are looked at whole.
+    /// The windows; none if photos are processed whole.
     ///
     /// # Errors
-    /// Wrong usage, when a value is out of range or says how to tile what is not tiled.
+    /// Wrong usage, when a value is out of range, or without --tile.
     pub(crate) fn tiling(&self) -> anyhow::Result<Option<Tiling>> {
         const OVERLAP: f64 = 0.25;
         let Some(tile) = self.tile else {

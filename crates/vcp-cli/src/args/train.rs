@@ -13,14 +13,13 @@ use super::{ChoiceArgs, ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
 /// Train VCP-CLIP as the paper does.
 ///
-/// CLIP stays as it is; what VCP-CLIP adds is trained on images with masks. Without further options
-/// this is the official training: --dataset visa --root DIR --clip ViT-L-14-336px.pt --out RUN.
+/// CLIP is frozen; the parts that VCP-CLIP adds are trained on images with masks. Without further
+/// options this is the official training: --dataset visa --root DIR --clip ViT-L-14-336px.pt --out RUN.
 ///
-/// The folder RUN gets config.toml (all that the run depends on), epoch-001.pth and so on and last.pth
+/// The folder RUN gets config.toml (everything the run depends on), epoch-001.pth and so on and last.pth
 /// in the official layout, last.safetensors for --model, metrics.jsonl, event files for TensorBoard,
-/// loss.png, and with a validation best.pth and best.safetensors. A run that was interrupted, in
-/// whatever way, goes on where it last saved when the same command is given again, and ends with the
-/// same weights.
+/// loss.png, and with a validation best.pth and best.safetensors. The same command resumes an
+/// interrupted run from its last saved state, and ends with the same weights.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 pub(crate) struct TrainArgs {
@@ -34,8 +33,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) orientation: OrientationArgs,
 
-    /// The split to train on: train, validation, test, or all. The official code takes test, since
-    /// only there are masks.
+    /// The split to train on: train, validation, test, or all. The official code uses test, because
+    /// only that has masks.
     #[arg(
         long,
         value_name = "SPLIT",
@@ -44,12 +43,12 @@ pub(crate) struct TrainArgs {
     )]
     pub(crate) split: String,
 
-    /// Which model to begin with: --clip alone gives random learned parts, as in the paper; --clip
-    /// with --checkpoint, or --model, goes on with trained ones.
+    /// Which model to start from: --clip alone gives random learned parts, as in the paper; --clip with
+    /// --checkpoint, or --model, continues with trained ones.
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Context vectors that take the place of the product's name, from 1 to 64; with --clip alone.
+    /// Context vectors in place of the product's name, from 1 to 64; with --clip alone.
     #[arg(
         long,
         value_name = "N",
@@ -79,8 +78,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) validation: ValidationArgs,
 
-    /// Besides, write average.pth and average.safetensors: the mean of the weights of so many last
-    /// epochs, from 0 to 100000.
+    /// Also write average.pth and average.safetensors: the mean of the weights of so many last epochs,
+    /// from 0 to 100000.
     #[arg(
         long,
         value_name = "EPOCHS",
@@ -89,14 +88,13 @@ pub(crate) struct TrainArgs {
     )]
     pub(crate) average: usize,
 
-    /// Keep what the vision tower sees in images that come again unchanged, in at most so many
-    /// gigabytes of memory, from 0 to 65536, with --augment none. On the CPU, this changes nothing but
-    /// the time.
+    /// Keep the vision tower's features of images for later epochs, in at most so many gigabytes of
+    /// memory, from 0 to 65536; with --augment none. On the CPU, results do not change.
     #[arg(long, value_name = "GB", default_value_t = 0.0, value_parser = within(0.0_f64..=65536.0))]
     pub(crate) feature_cache: f64,
 
-    /// Save the state after so many steps, from 0 to 1000000000, or a minute if these take longer,
-    /// besides at the end of every epoch; 0 for never.
+    /// Save the state after so many steps, from 0 to 1000000000, or a minute if these take longer, and
+    /// at the end of every epoch; with 0, only there.
     #[arg(
         long,
         value_name = "STEPS",
@@ -112,7 +110,7 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) device: TrainDeviceArgs,
 
-    /// Remove the run that --out holds and begin anew.
+    /// Remove the run in --out and start again.
     #[arg(long)]
     pub(crate) restart: bool,
 
@@ -128,7 +126,7 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct RecipeArgs {
-    /// Times that all images are seen, from 1 to 100000.
+    /// Epochs: passes over all images, from 1 to 100000.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = within(1..=Recipe::MOST_EPOCHS))]
     pub(crate) epochs: usize,
 
@@ -150,16 +148,16 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = within(0.0_f32..=10.0))]
     pub(crate) temperature_learning_rate: f32,
 
-    /// Leave both temperatures as they are: the same as --temperature-learning-rate 0.
+    /// Do not train the temperatures: the same as --temperature-learning-rate 0.
     #[arg(long)]
     pub(crate) fixed_temperatures: bool,
 
-    /// Learn the shares of the branches in the map, which are the model's own otherwise (0.2 and 0.8,
-    /// unless it brings others). Bundles keep them; .pth files have no place for them.
+    /// Learn the weights of the branches in the map, instead of keeping the model's (0.2 and 0.8, unless
+    /// it has others). Bundles store them; .pth files cannot.
     #[arg(long)]
     pub(crate) learned_blend: bool,
 
-    /// How the learning rate goes.
+    /// Schedule of the learning rate.
     #[arg(long, value_name = "NAME", value_enum, default_value = "constant")]
     pub(crate) schedule: ScheduleName,
 
@@ -189,18 +187,17 @@ pub(crate) struct RecipeArgs {
     )]
     pub(crate) epsilon: f32,
 
-    /// Share of each matrix that is taken off it per step, times the learning rate; from 0 to
-    /// 100.
+    /// Weight decay: fraction of each matrix that is subtracted in each step, times the learning rate;
+    /// from 0 to 100.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         default_value_t = 0.0,
         value_parser = within(0.0_f32..=100.0)
     )]
     pub(crate) weight_decay: f32,
 
-    /// Shorten gradients that are longer than this, above 0 and up to 1000000, all
-    /// together [default: never].
+    /// Clip the norm of all gradients together to this, above 0 and up to 1000000 [default: never].
     #[arg(
         long,
         value_name = "NORM",
@@ -208,8 +205,8 @@ pub(crate) struct RecipeArgs {
     )]
     pub(crate) clip_norm: Option<f32>,
 
-    /// Share of the prompts' channels that is dropped in each step, from 0 to below 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = within(0.0_f32..1.0))]
+    /// Fraction of the prompts' channels that is dropped in each step, from 0 to below 1.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.1, value_parser = within(0.0_f32..1.0))]
     pub(crate) dropout: f32,
 
     /// Weight of the focal loss, from 0 to 1000.
@@ -230,8 +227,7 @@ pub(crate) struct RecipeArgs {
     )]
     pub(crate) dice: f32,
 
-    /// Weight of a loss on image scores, from 0 to 1000. The original has none, and its image scores
-    /// suffer.
+    /// Weight of a loss on image scores, from 0 to 1000. The official training has none.
     #[arg(
         long,
         value_name = "WEIGHT",
@@ -240,8 +236,7 @@ pub(crate) struct RecipeArgs {
     )]
     pub(crate) image_loss: f32,
 
-    /// Weight of a cross-entropy on patches, from 0 to 1000, which helps where little has been learned
-    /// yet.
+    /// Weight of a cross-entropy on patches, from 0 to 1000; useful early in training.
     #[arg(
         long,
         value_name = "WEIGHT",
@@ -250,39 +245,39 @@ pub(crate) struct RecipeArgs {
     )]
     pub(crate) grid_loss: f32,
 
-    /// From which the start, augmentation and the order of images follow; from 0 to
+    /// Seed of the initial weights, the augmentation and the order of images, from 0 to
     /// 9223372036854775807.
     #[arg(long, value_name = "N", default_value_t = 333, value_parser = within(numbers::SEEDS))]
     pub(crate) seed: u64,
 }
 
-/// How the learning rate goes, by name.
+/// Schedule of the learning rate, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ScheduleName {
-    /// It stays.
+    /// The learning rate stays the same.
     Constant,
-    /// Down along half a cosine.
+    /// The learning rate falls to 0 along half a cosine wave.
     Cosine,
 }
 
-/// How images are changed before they are seen; the defaults are the official constants.
+/// How images are augmented; the defaults are the official constants.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Augmentation")]
 pub(crate) struct AugmentationArgs {
-    /// Whether images are changed at random, as the options below say.
+    /// Whether images are augmented, as the options below say.
     #[arg(long, value_name = "NAME", value_enum, default_value = "official")]
     pub(crate) augment: AugmentName,
 
-    /// Probability, from 0 to 1, that four anomalous images of the category stand in place of one
-    /// [default: 0.2 for mvtec, else 0].
-    #[arg(long, value_name = "SHARE", value_parser = numbers::share())]
+    /// Probability, from 0 to 1, that a mosaic of four anomalous images of the category replaces an
+    /// image [default: 0.2 for mvtec, else 0].
+    #[arg(long, value_name = "PROBABILITY", value_parser = numbers::share())]
     pub(crate) mosaic: Option<f32>,
 
-    /// Probability of a rotation about the middle, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
+    /// Probability of a rotation about the centre, from 0 to 1.
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) rotation: f32,
 
-    /// The largest angle of it to either side, from 0 to 180.
+    /// Largest angle of the rotation to either side, from 0 to 180.
     #[arg(
         long,
         value_name = "DEGREES",
@@ -292,23 +287,23 @@ pub(crate) struct AugmentationArgs {
     pub(crate) rotation_degrees: f32,
 
     /// Probability of up to 3 quarter turns, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) quarter_turns: f32,
 
-    /// Probability of another brightness and contrast, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
+    /// Probability of a change of brightness and contrast, from 0 to 1.
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) brightness_contrast: f32,
 
-    /// What is added to or taken from values at most, as a share of 255, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = numbers::share())]
+    /// Largest change of brightness, as a fraction of 255, from 0 to 1.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.2, value_parser = numbers::share())]
     pub(crate) brightness_limit: f32,
 
-    /// By how much the factor of all values differs from 1 at most; from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = numbers::share())]
+    /// Largest change of contrast: the difference of its factor from 1, from 0 to 1.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.2, value_parser = numbers::share())]
     pub(crate) contrast_limit: f32,
 
     /// Probability of Gaussian noise, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) noise: f32,
 
     /// Smallest and largest variance of the noise for 8-bit values, each from 0 to 65025.
@@ -321,50 +316,50 @@ pub(crate) struct AugmentationArgs {
     )]
     pub(crate) noise_variance: Vec<f32>,
 
-    /// Probability of one of: blur of 3 pixels, jitter of colours, Gaussian blur of 3 to 7 pixels.
-    /// From 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = numbers::share())]
+    /// Probability, from 0 to 1, of one of: blur of 3 pixels, jitter of colours, Gaussian blur of 3 to
+    /// 7 pixels.
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5, value_parser = numbers::share())]
     pub(crate) blur_or_jitter: f32,
 
-    /// By how much brightness, contrast and saturation are jittered at most, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = numbers::share())]
+    /// Largest jitter of brightness, contrast and saturation, from 0 to 1.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.2, value_parser = numbers::share())]
     pub(crate) jitter_limit: f32,
 
-    /// By how much of the colour circle hues are jittered at most, from 0 to 0.5.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = within(0.0_f32..=0.5))]
+    /// Largest jitter of hue, as a fraction of the colour circle, from 0 to 0.5.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.2, value_parser = within(0.0_f32..=0.5))]
     pub(crate) jitter_hue: f32,
 }
 
-/// Whether images are changed.
+/// Whether images are augmented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AugmentName {
-    /// As the options say, which by default is as in the official training.
+    /// As the options say; by default as in the official training.
     Official,
-    /// Not at all.
+    /// No augmentation.
     None,
 }
 
-/// What a model is judged by after every epoch. The official code looks at the products that it is
-/// tested on; here nothing is judged unless it is asked for.
+/// Validation after every epoch. The official code evaluates on test products; here nothing is
+/// evaluated by default.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Validation")]
 pub(crate) struct ValidationArgs {
-    /// Take this share of the images away from training, of normal and of anomalous ones alike, and
-    /// judge by them: from 0 to below 1. Images of one object stay together.
+    /// Hold out this fraction of the normal and of the anomalous images for validation, from 0 to
+    /// below 1. Images of one object stay together.
     #[arg(
         long,
-        value_name = "SHARE",
+        value_name = "FRACTION",
         default_value_t = 0.0,
         conflicts_with = "val_dataset",
         value_parser = within(0.0_f64..1.0)
     )]
     pub(crate) val_share: f64,
 
-    /// Judge by this data set, by its layout. Repeatable, with a --val-root for each.
+    /// Validate on a data set of this layout. Repeatable, with a --val-root for each.
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) val_dataset: Vec<String>,
 
-    /// The folder of a data set to judge by.
+    /// The folder of a data set to validate on.
     #[arg(long, value_name = "DIR")]
     pub(crate) val_root: Vec<PathBuf>,
 
@@ -372,11 +367,11 @@ pub(crate) struct ValidationArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) val_category: Vec<String>,
 
-    /// The split to judge by: train, validation, test, or all.
+    /// The split to validate on: train, validation, test, or all.
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     pub(crate) val_split: String,
 
-    /// End the run after so many epochs, from 1 to 100000, without a better one [default: never].
+    /// Stop after so many epochs, from 1 to 100000, without improvement [default: never].
     #[arg(long, value_name = "EPOCHS", value_parser = within(1_usize..=100_000))]
     pub(crate) patience: Option<usize>,
 }
