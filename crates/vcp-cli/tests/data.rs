@@ -245,7 +245,7 @@ fn folders_are_known_by_the_words_that_people_use() {
     assert!(
         outcome
             .stdout
-            .contains("set/scratch with 1 image is left out"),
+            .contains("set/scratch with 1 image is skipped"),
         "{outcome:#?}"
     );
 }

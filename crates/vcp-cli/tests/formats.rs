@@ -19,7 +19,7 @@ fn picture(name: &str) -> Vec<u8> {
 
 #[test]
 fn what_should_be_known_of_a_photo_stands_in_its_record() {
-    const WORDS: &str = "It is an animated WebP, of which only the first picture is looked at.";
+    const WORDS: &str = "It is an animated WebP; only the first picture is used.";
     let workplace = Workplace::with_photos(&["plain.png"]);
     workplace.write("moving.webp", picture("decoded/animated.webp"));
     for tiling in [&[][..], &["--tile", "28"]] {

@@ -46,7 +46,7 @@ fn photos_of_12_bits_look_as_those_of_16() {
     assert_eq!(low.stderr.matches("--bits").count(), 1, "{low:?}");
     let warning = low.lines()[0]["warnings"].to_string();
     assert!(
-        warning.contains("12 bits are taken for brightness"),
+        warning.contains("12 bits are used as brightness"),
         "{warning}"
     );
     let table = workplace

@@ -233,7 +233,7 @@ impl Problem {
                 expected.display()
             ),
             Self::SeveralMasks { image, masks } => format!(
-                "{} has several masks, of which the first is taken: {}.",
+                "{} has several masks; the first is used: {}.",
                 image.display(),
                 joined(masks)
             ),
@@ -288,7 +288,7 @@ impl Problem {
                 images,
                 reason,
             } => format!(
-                "{} with {images} {} is left out: {reason}.",
+                "{} with {images} {} is skipped: {reason}.",
                 folder.display(),
                 if *images == 1 { "image" } else { "images" }
             ),
@@ -310,7 +310,7 @@ impl Problem {
                 at(line)
             ),
             Self::UnlistedImage { image, list } => format!(
-                "{} is not named in {} and is left out.",
+                "{} is not named in {} and is skipped.",
                 image.display(),
                 list.display()
             ),
@@ -320,11 +320,11 @@ impl Problem {
                 list.display()
             ),
             Self::UnplacedImage { image } => format!(
-                "{} lies where only folders should be and is left out, because its class is unknown.",
+                "{} lies where only folders should be and is skipped, because its class is unknown.",
                 image.display()
             ),
             Self::BadEntry { list, line, reason } => format!(
-                "An entry of {}{} is left out: {reason}.",
+                "An entry of {}{} is skipped: {reason}.",
                 list.display(),
                 at(line)
             ),

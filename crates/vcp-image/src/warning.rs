@@ -7,14 +7,14 @@
 #[non_exhaustive]
 pub enum Warning {
     /// The file is an animation.
-    #[error("It is an animated {format}, of which only the first picture is looked at.")]
+    #[error("It is an animated {format}; only the first picture is used.")]
     Animation {
         /// The format's name, such as `WebP`.
         format: &'static str,
     },
     /// The file has further pages.
     #[error(
-        "It has {pages} pages that are photos, of which page {page} is looked at; --page says which or all."
+        "It has {pages} pages that are photos; page {page} is used. --page selects another, or all."
     )]
     Pages {
         /// The page that was read, counted from 1.
@@ -23,22 +23,20 @@ pub enum Warning {
         pages: usize,
     },
     /// The first page is no photo.
-    #[error("Its first page is a thumbnail or a mask; page {page} is looked at.")]
+    #[error("Its first page is a thumbnail or a mask; page {page} is used.")]
     Thumbnail {
         /// The page that was read, counted from 1.
         page: u32,
     },
     /// The depth of its samples is a guess.
-    #[error(
-        "Of its 16-bit samples, {bits} bits are taken for brightness; --bits says how many are."
-    )]
+    #[error("Of its 16-bit samples, {bits} bits are used as brightness; --bits sets the number.")]
     FewerBits {
         /// Fewer than 16.
         bits: u32,
     },
     /// Samples are brighter than white.
     #[error(
-        "It has 16-bit samples above {white}, the white of the {bits} bits that it is read with; --bits says how many are meant."
+        "It has 16-bit samples above {white}, the white of the {bits} bits that it is read with; --bits sets the number."
     )]
     AboveWhite {
         /// Fewer than 16.
@@ -47,7 +45,7 @@ pub enum Warning {
         white: u16,
     },
     /// Floating-point samples do not say what white is.
-    #[error("Its samples are floating-point numbers, of which {white} is taken for white.")]
+    #[error("Its samples are floating-point numbers; {white} is used as white.")]
     FloatingPoint {
         /// 1, 255 or 65535.
         white: u16,
@@ -59,7 +57,7 @@ pub enum Warning {
     DataMissing {
         /// The format's name, such as `JPEG`.
         format: &'static str,
-        /// The share of the picture, 1 to 100.
+        /// The fraction of the picture in percent, 1 to 100.
         percent: u8,
     },
     /// The picture is there, without all of its detail.

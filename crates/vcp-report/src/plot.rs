@@ -157,7 +157,7 @@ pub(crate) fn histogram(category: &Category) -> Option<Markup> {
                 span { i.swatch.normal {} "normal, upwards (" (number(sums.0 as f64, Format::Count)) ")" } " "
                 span { i.swatch.anomalous {} "anomalous, downwards (" (number(sums.1 as f64, Format::Count)) ")" }
                 @if histogram.left_out > 0 {
-                    " " span { (histogram.left_out) " left out: not finite" }
+                    " " span { (histogram.left_out) " skipped: not finite" }
                 }
             }
         }
@@ -335,7 +335,7 @@ mod tests {
             (counted(" normal images"), counted(" anomalous images")),
             (200, 30)
         );
-        assert!(text.contains("1 left out: not finite") && text.contains("threshold 0.7000"));
+        assert!(text.contains("1 skipped: not finite") && text.contains("threshold 0.7000"));
         assert!(histogram(&Category::default()).is_none());
     }
 }

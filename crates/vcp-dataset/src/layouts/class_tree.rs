@@ -147,8 +147,8 @@ impl ClassTree {
         self.finish(masks, &folder.join("test"), dataset)?;
         if private > 0 {
             dataset.notes.push(format!(
-                "{private} images of '{category}' are left out: they lie in 'test_private' or \
-                 'test_private_mixed', where it is not told what they show."
+                "{private} images of '{category}' are skipped: they lie in 'test_private' or \
+                 'test_private_mixed', whose labels are not published."
             ));
         }
         Ok(())

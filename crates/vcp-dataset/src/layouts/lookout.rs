@@ -33,7 +33,7 @@ ROOT/…/training-images/anomaly-1.jpg
 ROOT/…/mask-images/anomaly-1.png
 Every *.manifest in ROOT and two folders deep is read, or the one named with --manifest. Paths are
 looked up beside the manifest, in the folder above it and in ROOT; of s3:// addresses the bucket and
-leading folders are left out. The manifest's name says the split. Masks with alpha: alpha above 127 is
+leading folders are ignored. The name of the manifest is the split. Masks with alpha: alpha above 127 is
 defect; without: every colour but the background's. One category, named like ROOT."
     }
 

@@ -294,10 +294,10 @@ mod tests {
         assert_eq!(
             problems.join("\n").replace(&root, ""),
             "photos/d,ü.png has no mask; expected is masks/none.png.
-An entry of manifest.csv (line 8) is left out: its label is 'odd' where 'normal', 'anomalous' or nothing was expected.
-An entry of manifest.csv (line 9) is left out: its split is 'sometimes' where 'train', 'validation', 'test' or nothing was expected.
+An entry of manifest.csv (line 8) is skipped: its label is 'odd' where 'normal', 'anomalous' or nothing was expected.
+An entry of manifest.csv (line 9) is skipped: its split is 'sometimes' where 'train', 'validation', 'test' or nothing was expected.
 photos/gone.png does not exist, but manifest.csv names it (line 10).
-An entry of manifest.csv (line 11) is left out: it names no image.
+An entry of manifest.csv (line 11) is skipped: it names no image.
 photos/e.png is named a second time in manifest.csv (line 12)."
         );
     }

@@ -37,7 +37,7 @@ ROOT/can/validation/good/000_regular.png
 ROOT/can/test_public/good/000_regular.png
 ROOT/can/test_public/bad/000_regular.png
 ROOT/can/test_public/ground_truth/bad/000_regular_mask.png
-test_public is the test split. What lies in test_private and test_private_mixed is counted and left out:
+test_public is the test split. What lies in test_private and test_private_mixed is counted and skipped:
 only the data set's makers know what it shows. Every mask value above 0 is defect. --dataset mvtec reads
 this too."
     }
@@ -84,7 +84,7 @@ mod tests {
             );
             assert_eq!(dataset.problems, []);
             assert!(
-                matches!(&dataset.notes[..], [note] if note.starts_with("2 images of 'rice' are left out")),
+                matches!(&dataset.notes[..], [note] if note.starts_with("2 images of 'rice' are skipped")),
                 "{:?}",
                 dataset.notes
             );

@@ -311,9 +311,9 @@ mod tests {
             "pcb1/Data/Images/Anomaly/000.png has no mask; expected is pcb1/Data/Masks/Anomaly/000.png.
 candle/Data/Images/Normal/0009.JPG does not exist, but split_csv/1cls.csv names it (line 14).
 candle/Data/Images/Normal/0007.JPG is named a second time in split_csv/1cls.csv (line 15).
-An entry of split_csv/1cls.csv (line 16) is left out: its split is 'dev' where 'train' or 'test' was expected.
-An entry of split_csv/1cls.csv (line 17) is left out: its label is 'odd' where 'normal' or 'anomaly' was expected.
-candle/Data/Images/Anomaly/001.png is not named in split_csv/1cls.csv and is left out.
+An entry of split_csv/1cls.csv (line 16) is skipped: its split is 'dev' where 'train' or 'test' was expected.
+An entry of split_csv/1cls.csv (line 17) is skipped: its label is 'odd' where 'normal' or 'anomaly' was expected.
+candle/Data/Images/Anomaly/001.png is not named in split_csv/1cls.csv and is skipped.
 The mask candle/Data/Masks/Anomaly/009.png is not named in split_csv/1cls.csv."
         );
     }
