@@ -4,9 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use npyz::WriterBuilder as _;
 use vcp_files::Durability;
-use vcp_image::{MapRows, Picture};
+use vcp_image::{MapRows, Picture, PlainMap, encode_npy};
 
 use crate::exit::usage;
 
@@ -54,33 +53,12 @@ pub(crate) fn write_picture(path: &Path, picture: &Picture) -> anyhow::Result<()
 
 /// Writes an f32 array `[side, side]`.
 pub(crate) fn write_npy(path: &Path, values: &[f32], side: usize) -> io::Result<()> {
-    write_whole(path, |file| {
-        let side = side as u64;
-        let mut writer = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(&[side, side])
-            .writer(file)
-            .begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()
-    })
+    write_npy_rows(path, &PlainMap::new(values, side))
 }
 
 /// Writes a map as an f32 array `[height, width]`, row by row.
 pub(crate) fn write_npy_rows(path: &Path, map: &dyn MapRows) -> io::Result<()> {
-    write_whole(path, |file| {
-        let mut writer = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(&[map.height() as u64, map.width() as u64])
-            .writer(file)
-            .begin_nd()?;
-        let mut row = vec![0.0_f32; map.width()];
-        for y in 0..map.height() {
-            map.row(y, &mut row);
-            writer.extend(row.iter().copied())?;
-        }
-        writer.finish()
-    })
+    write_whole(path, |file| encode_npy(map, file))
 }
 
 /// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.

@@ -113,6 +113,32 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// A category was asked for that none of several data sets has.
+    #[error("There is no category '{category}'; there are {}.", known.join(", "))]
+    NoCategory {
+        /// What was asked for.
+        category: String,
+        /// What the data sets have, in their order.
+        known: Vec<String>,
+    },
+    /// Of a data set, not one image can be used.
+    #[error("{reason}")]
+    NothingUsable {
+        /// Which data set, and why, as full sentences.
+        reason: String,
+    },
+    /// There is no layout of this name.
+    #[error(
+        "There is no layout '{name}'.{} There are {}; `vcp-clip data list` describes them.", did_you_mean(*near), known.join(", ")
+    )]
+    UnknownLayout {
+        /// What was asked for.
+        name: String,
+        /// The layout whose name is nearly the same, if there is one.
+        near: Option<&'static str>,
+        /// The names of all layouts.
+        known: Vec<&'static str>,
+    },
     /// A name from the data set cannot be part of a path.
     #[error(
         "The {what} '{name}' cannot be used as the name of a file or folder; rename it in the data set."
@@ -193,6 +219,10 @@ impl fmt::Display for Mismatch {
 /// Each line on one of its own, moved in.
 fn indented(text: &str) -> String {
     text.lines().flat_map(|line| ["\n  ", line]).collect()
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!(" Did you mean '{near}'?"))
 }
 
 fn at_line(line: Option<u64>) -> String {

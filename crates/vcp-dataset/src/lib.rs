@@ -46,6 +46,7 @@
 //! ```
 
 mod augment;
+mod collection;
 mod convert;
 mod dataset;
 mod error;
@@ -72,12 +73,13 @@ mod text;
 mod words;
 
 pub use augment::{Augmentation, mosaic};
+pub use collection::{Collection, Member};
 pub use convert::{Converted, convert_to_official};
 pub use dataset::{Dataset, Label, MaskRule, MaskSource, Sample, Split};
 pub use error::{Error, Mismatch};
 pub use finding::{Coverage, MaskFinding, MaskFindings};
 pub use layout::{Layout, Options, read};
-pub use layouts::{layout, layouts};
+pub use layouts::{layout, layout_or_error, layouts};
 pub use mask::LoadedMask;
 pub use official::{Official, RecognisedBy};
 pub use problem::Problem;

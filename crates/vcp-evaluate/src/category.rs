@@ -1,7 +1,7 @@
 //! What is said about a category.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use vcp_dataset::{Label, Sample};
@@ -137,13 +137,15 @@ impl CategoryReport {
     /// Whether this can be a report on these images by this model: records on a disk may have been
     /// damaged, or changed by hand. Makes the maps of the images worth showing.
     #[must_use]
-    pub fn fits(&self, samples: &[Sample], predictor: &Predictor) -> bool {
-        let failures = &self.result.failures;
-        let is_failed = |sample: &&Sample| {
-            let path = sample.image.display().to_string();
-            failures.iter().any(|failure| failure.path == path)
-        };
-        let used: Vec<&Sample> = samples.iter().filter(|sample| !is_failed(sample)).collect();
+    pub fn fits<'a>(
+        &self,
+        samples: impl IntoIterator<Item = &'a Sample>,
+        predictor: &Predictor,
+    ) -> bool {
+        let failures = self.result.failures.iter();
+        let failed: HashSet<&str> = failures.map(|failure| failure.path.as_str()).collect();
+        let is_used = |sample: &&Sample| !failed.contains(&*sample.image.display().to_string());
+        let used: Vec<&Sample> = samples.into_iter().filter(is_used).collect();
         let same_images = used.len() == self.images.len()
             && self.result.row.images == self.images.len()
             && used.iter().zip(&self.images).all(|(sample, image)| {

@@ -15,6 +15,9 @@ pub enum Error {
     /// No figures can be computed from the maps, or with these constants.
     #[error(transparent)]
     Metrics(#[from] vcp_metrics::Error),
+    /// The page of the results could not be made or written, or a strip of an image not be drawn.
+    #[error(transparent)]
+    Report(#[from] vcp_report::Error),
     /// A mask could not be brought to the model's size.
     #[error(transparent)]
     Image(#[from] vcp_image::Error),
@@ -36,6 +39,33 @@ pub enum Error {
         path: PathBuf,
         /// What was found.
         reason: String,
+    },
+    /// The data sets have no image that can be evaluated.
+    #[error("{reason}")]
+    NothingToEvaluate {
+        /// Why, as full sentences.
+        reason: String,
+    },
+    /// A category was to be concluded with more or fewer outcomes than it has images.
+    #[error(
+        "The category {category} has {expected} images, but {found} outcomes were given; one is needed \
+         for each image."
+    )]
+    Outcomes {
+        /// Data set and category.
+        category: String,
+        /// Outcomes given.
+        found: usize,
+        /// Images of the category.
+        expected: usize,
+    },
+    /// The strip of an image could not be drawn.
+    #[error("{} cannot be drawn.", path.display())]
+    Draw {
+        /// Where the strip was to go.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
     },
     /// A file could not be written.
     #[error("{} could not be written: {source}.", path.display())]

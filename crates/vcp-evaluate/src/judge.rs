@@ -1,6 +1,7 @@
 //! From what was seen of a category to its figures.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vcp_dataset::{Label, Sample};
 use vcp_metrics::{Collector, ImageMap, ImageReport, Outcome, PixelReport, StreamingCollector};
@@ -22,7 +23,7 @@ const MAPS_AT_A_TIME: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// The image.
-    pub sample: Sample,
+    pub sample: Arc<Sample>,
     /// What is kept of it.
     pub look: Look,
 }
@@ -185,56 +186,30 @@ fn figures(
     let known: Vec<usize> = (0..images.len())
         .filter(|&index| images[index].truth.is_known())
         .collect();
-    let mut pixels = Pixels {
-        images,
-        known: &known,
-        side,
-        scaled: &scaled,
-        protocol,
-        exact: None,
+    let mut parts = Parts {
+        scores,
+        pixels: Pixels {
+            images,
+            known: &known,
+            side,
+            scaled: &scaled,
+            protocol,
+            exact: None,
+        },
     };
-    let everything = pixels.report(&|_| true)?;
-    let image_report = |wanted: &dyn Fn(&Image<'_>) -> bool| {
-        let wanted = || images.iter().filter(|image| wanted(image));
-        let values: Vec<f32> = wanted()
-            .map(|image| scores.map_or(0.0, |scaling| scaling.apply(image.score)))
-            .collect();
-        let labels: Vec<bool> = wanted()
-            .map(|image| image.label == Label::Anomalous)
-            .collect();
-        ImageReport::new(&values, &labels)
-    };
-    let all_scores = image_report(&|_| true)?;
-    let calibrated = |wanted: &dyn Fn(&Image<'_>) -> bool| {
-        let images = images.iter().filter(|image| wanted(image));
-        let images = images.map(|image| Decided {
-            label: image.label,
-            score: image.score,
-            marked: image.marked,
-        });
-        let calibration = protocol.calibration.as_ref()?;
-        Some(Calibrated::of(images, calibration))
-    };
-    let row = Row {
-        calibrated: calibrated(&|_| true),
-        ..row(category, &everything, &all_scores)
-    };
+    let all = parts.judged(category, &|_| true)?;
     let mut defects = Vec::new();
     if protocol.by_defect {
         for defect in defect_types(images) {
             let wanted = |image: &Image<'_>| image.label == Label::Normal || image.defect == defect;
-            let pixel_report = pixels.report(&wanted)?;
-            defects.push(Row {
-                calibrated: calibrated(&wanted),
-                ..self::row(defect, &pixel_report, &image_report(&wanted)?)
-            });
+            defects.push(parts.judged(defect, &wanted)?.row);
         }
     }
     let undo = |scaling: Option<Scaling>, threshold: Option<f64>| Some(scaling?.undo(threshold?));
     let result = CategoryResult {
-        threshold_unscaled: undo(maps, row.figures.threshold),
-        image_threshold_unscaled: undo(scores, row.figures.image_threshold),
-        row,
+        threshold_unscaled: undo(maps, all.row.figures.threshold),
+        image_threshold_unscaled: undo(scores, all.row.figures.image_threshold),
+        row: all.row,
         defects,
         images_without_mask: images.len() - known.len(),
         map_range: maps.map(Scaling::range),
@@ -243,9 +218,63 @@ fn figures(
     };
     Ok(Judged {
         result,
-        pixels: everything,
-        scores: all_scores,
+        pixels: all.pixels,
+        scores: all.scores,
     })
+}
+
+/// Whether an image belongs to the part of a category that is judged.
+type Wanted<'a> = dyn Fn(&Image<'_>) -> bool + 'a;
+
+/// Figures of parts of a category.
+struct Parts<'a> {
+    /// The scaling of the scores, over the whole category.
+    scores: Option<Scaling>,
+    pixels: Pixels<'a>,
+}
+
+/// The row of a part, and what it is made from.
+struct Part {
+    row: Row,
+    pixels: PixelReport,
+    scores: ImageReport,
+}
+
+impl Parts<'_> {
+    fn judged(&mut self, name: &str, wanted: &Wanted<'_>) -> Result<Part, Error> {
+        let pixels = self.pixels.report(wanted)?;
+        let scores = self.image_report(wanted)?;
+        let row = Row {
+            calibrated: self.calibrated(wanted),
+            ..row(name, &pixels, &scores)
+        };
+        Ok(Part {
+            row,
+            pixels,
+            scores,
+        })
+    }
+
+    fn image_report(&self, wanted: &Wanted<'_>) -> Result<ImageReport, Error> {
+        let wanted = || self.pixels.images.iter().filter(|image| wanted(image));
+        let scaled = |score: f32| self.scores.map_or(0.0, |scaling| scaling.apply(score));
+        let values: Vec<f32> = wanted().map(|image| scaled(image.score)).collect();
+        let labels: Vec<bool> = wanted()
+            .map(|image| image.label == Label::Anomalous)
+            .collect();
+        Ok(ImageReport::new(&values, &labels)?)
+    }
+
+    fn calibrated(&self, wanted: &Wanted<'_>) -> Option<Calibrated> {
+        let calibration = self.pixels.protocol.calibration.as_ref()?;
+        let wanted = self.pixels.images.iter().filter(|image| wanted(image));
+        let decided = wanted.map(|image| Decided {
+            label: image.label,
+            score: image.score,
+            marked: image.marked,
+        });
+        Some(Calibrated::of(decided, calibration))
+    }
 }
 
 /// The types of defect, sorted.
@@ -291,7 +320,7 @@ struct Pixels<'a> {
 
 impl Pixels<'_> {
     /// Of the images that `wanted` says yes to.
-    fn report(&mut self, wanted: &dyn Fn(&Image<'_>) -> bool) -> Result<PixelReport, Error> {
+    fn report(&mut self, wanted: &Wanted<'_>) -> Result<PixelReport, Error> {
         let options = self.protocol.pixel_options();
         if self.protocol.streaming {
             let mut collector = StreamingCollector::new(options)?;

@@ -7,9 +7,57 @@
 //! grid and one bit per pixel are kept; maps are made again when figures need them. (Of an image that
 //! is processed in windows, the map is kept.)
 //!
-//! [`Results::of`] puts the categories together as they are written to `results.json`;
-//! [`Store`] keeps finished categories so that an interrupted run resumes where it stopped;
-//! [`Comparison::of`] tells two results apart.
+//! A [`Plan`] says which images of which categories there are. An [`Evaluation`] of it has a folder: it
+//! keeps finished categories there, so that an interrupted run resumes with the next, and writes the
+//! result files at the end ([`output`]). [`Results`] are what `results.json` holds; [`Comparison::of`]
+//! tells two of them apart. So a whole evaluation is
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{ops::ControlFlow, path::Path, sync::Arc};
+//!
+//! use vcp_checkpoint::{Settings, Weights};
+//! use vcp_dataset::{Collection, Options, Split, layout_or_error};
+//! use vcp_evaluate::{Evaluation, ModelDescription, Plan, Protocol, load, look};
+//! use vcp_predict::Predictor;
+//!
+//! let collection = Collection {
+//!     places: vec![(layout_or_error("mvtec")?, "data/mvtec".into())],
+//!     options: Options::default(),
+//!     categories: Vec::new(),
+//!     split_by_object: false,
+//! };
+//! let (clip, checkpoint) = (Path::new("ViT-L-14-336px.pt"), Path::new("train_visa.pth"));
+//! let weights = Weights::open_parts(clip, checkpoint, Settings::default())?;
+//! let protocol = Protocol::default();
+//! let evaluation = Evaluation {
+//!     plan: Plan::new(collection.read()?, Some(Split::Test), None)?,
+//!     model: ModelDescription::of(&weights),
+//!     predictor: Arc::new(Predictor::new(&weights, &protocol.predictor_options(None))?),
+//!     protocol,
+//!     device: "cpu".to_owned(),
+//!     folder: "results".into(),
+//!     image_files: Vec::new(),
+//! };
+//! let mut reports = evaluation.earlier().reports;
+//! for (number, category) in evaluation.plan.categories.iter().enumerate() {
+//!     if reports[number].is_some() {
+//!         continue;
+//!     }
+//!     let seen = category.samples.iter().map(|sample| {
+//!         let loaded = load(sample, &evaluation.predictor, &evaluation.protocol)?;
+//!         let watch = &mut |_, _| ControlFlow::Continue(());
+//!         look(loaded, &evaluation.predictor, &evaluation.protocol, watch)
+//!     });
+//!     let outcomes = seen.map(|look| look.map_err(|error| error.to_string()));
+//!     reports[number] = Some(evaluation.conclude(number, outcomes.collect())?.report);
+//! }
+//! let reports: Vec<_> = reports.into_iter().flatten().collect();
+//! let results = evaluation.finish(&reports, "my program 1.0", "2026-01-31")?;
+//! println!("{:?}", results.mean.figures.pixel_auroc);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! Nothing here prints. Figures that the data do not define are `None`, with the reason beside them.
 
@@ -17,10 +65,13 @@ mod calibrated;
 mod category;
 mod comparison;
 mod error;
+mod evaluation;
 mod figures;
 mod image;
 mod judge;
 mod model;
+pub mod output;
+mod plan;
 mod protocol;
 mod results;
 mod scaling;
@@ -33,11 +84,13 @@ pub use category::{
 };
 pub use comparison::{ComparedRow, Comparison, SettingChange};
 pub use error::Error;
+pub use evaluation::{Concluded, Earlier, Evaluation};
 pub use figures::{Column, Figures, Undefined};
 pub use image::{Loaded, Look, Seen, load, look};
 pub use judge::{Observed, judge};
 pub use model::{ModelDescription, SourceDescription};
+pub use plan::{Plan, PlannedCategory};
 pub use protocol::Protocol;
 pub use results::{DatasetDescription, MeanRow, Results};
-pub use store::{Found, Store, digest_of_listing};
+pub use store::{Circumstance, Found, Store, digest_of_listing};
 pub use truth::Truth;

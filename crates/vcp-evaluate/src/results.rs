@@ -1,12 +1,10 @@
 //! All categories together: `results.json`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vcp_files::Durability;
 
 use crate::calibrated::Calibrated;
 use crate::category::CategoryResult;
@@ -191,20 +189,6 @@ impl Results {
 /// The content of a file; `None` if it is longer than `limit`.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     vcp_files::read_at_most(path, limit).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Writes a file beside its place and moves it there when it is complete.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let write = || {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        vcp_files::write(path, Durability::Fast, |file| file.write_all(content))
-    };
-    write().map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
     })

@@ -11,8 +11,9 @@ use vcp_files::Sha256;
 use crate::category::CategoryReport;
 use crate::error::Error;
 use crate::model::{ModelDescription, digest_of};
+use crate::output::put;
 use crate::protocol::Protocol;
-use crate::results::{read_bounded, write_whole};
+use crate::results::read_bounded;
 
 /// Longest record of a category that is read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -33,11 +34,23 @@ pub struct Store {
 pub enum Found {
     /// It is finished.
     Finished(Box<CategoryReport>),
-    /// It was finished under other circumstances, which are named: "model", "protocol", "device",
-    /// "images".
-    Other(Vec<&'static str>),
-    /// Nothing.
+    /// It was finished, but not under the same circumstances; these are different.
+    Other(Vec<Circumstance>),
+    /// Nothing that can be used.
     Nothing,
+}
+
+/// What a category's report depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Circumstance {
+    /// The model ([`ModelDescription::digest`]).
+    Model,
+    /// The constants ([`Protocol`]).
+    Protocol,
+    /// What the model runs on.
+    Device,
+    /// The category's images ([`digest_of_listing`]).
+    Images,
 }
 
 /// Characters of a data set's or category's name that a file's name holds.
@@ -90,13 +103,13 @@ impl Store {
             return Found::Nothing;
         }
         let same = [
-            ("model", record.model == self.model),
-            ("protocol", record.protocol == self.protocol),
-            ("device", record.device == self.device),
-            ("images", record.listing == listing),
+            (Circumstance::Model, record.model == self.model),
+            (Circumstance::Protocol, record.protocol == self.protocol),
+            (Circumstance::Device, record.device == self.device),
+            (Circumstance::Images, record.listing == listing),
         ];
         let other = same.iter().filter(|(_, is_same)| !is_same);
-        let other: Vec<&'static str> = other.map(|&(name, _)| name).collect();
+        let other: Vec<Circumstance> = other.map(|&(circumstance, _)| circumstance).collect();
         if !other.is_empty() {
             return Found::Other(other);
         }
@@ -135,7 +148,7 @@ impl Store {
             path: path.clone(),
             source: error.into(),
         })?;
-        write_whole(&path, &json)
+        put(&path, |file| file.write_all(&json))
     }
 
     fn path(&self, dataset: &str, category: &str) -> PathBuf {

@@ -3,7 +3,8 @@
 //! The way in: [`decode_file`] → [`Photo`] → [`Photo::resize_bicubic`] → [`normalise`], which gives
 //! the numbers that CLIP's vision tower was trained on. The way out: a square anomaly map, smoothed
 //! by [`gaussian_blur`], is seen at the photo's own resolution through a [`ScaledMap`], from which
-//! [`regions`] and pictures ([`heatmap`], [`overlay`], [`mask_picture`]) are made row by row.
+//! [`regions`], pictures ([`heatmap`], [`overlay`], [`mask_picture`]) and arrays for NumPy
+//! ([`encode_npy`]) are made row by row.
 //!
 //! Neither a large photo nor its map has to be in memory whole: rows of the one come from a
 //! [`PhotoFile`], and whatever implements [`MapRows`] can be made pictures and regions of.
@@ -37,6 +38,7 @@ mod kind;
 mod map_rows;
 mod mask;
 mod normalise;
+mod npy;
 mod orientation;
 mod overlay;
 mod photo;
@@ -57,9 +59,10 @@ pub use decode::{
 };
 pub use error::Error;
 pub use kind::Kind;
-pub use map_rows::MapRows;
+pub use map_rows::{MapRows, PlainMap};
 pub use mask::{mask_from_photo, resize_mask};
 pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
+pub use npy::encode_npy;
 pub use overlay::overlay;
 pub use photo::Photo;
 pub use photo_file::PhotoFile;

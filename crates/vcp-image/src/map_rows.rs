@@ -19,6 +19,36 @@ pub trait MapRows {
     fn row(&self, y: usize, out: &mut [f32]);
 }
 
+/// A map that is in memory whole.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainMap<'a> {
+    values: &'a [f32],
+    width: usize,
+}
+
+impl<'a> PlainMap<'a> {
+    /// A map of these values, row by row, each row `width` long. Values behind the last whole row are
+    /// not part of it.
+    #[must_use]
+    pub fn new(values: &'a [f32], width: usize) -> Self {
+        Self { values, width }
+    }
+}
+
+impl MapRows for PlainMap<'_> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn height(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    fn row(&self, y: usize, out: &mut [f32]) {
+        out.copy_from_slice(&self.values[y * self.width..][..self.width]);
+    }
+}
+
 /// Calls `visit` with every row's number and values, from the top.
 pub(crate) fn for_each_row(map: &(impl MapRows + ?Sized), mut visit: impl FnMut(usize, &[f32])) {
     let mut values = vec![0.0; map.width()];

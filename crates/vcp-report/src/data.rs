@@ -2,6 +2,8 @@
 
 use vcp_image::Photo;
 
+use crate::visible::printable;
+
 /// Everything that stands on the page.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -22,6 +24,44 @@ pub struct Report {
     /// Whatever a reader has to know before trusting the figures, one sentence each: undefined
     /// figures, missing masks, images left out.
     pub problems: Vec<String>,
+}
+
+impl Report {
+    /// The same report with every character of its texts that does not show itself replaced by its
+    /// number: for names and paths from elsewhere. What is HTML in them is escaped when the page is made.
+    #[must_use]
+    pub fn with_visible_text(mut self) -> Self {
+        show(&mut self.title);
+        for (name, value) in self.model.iter_mut().chain(&mut self.protocol) {
+            show(name);
+            show(value);
+        }
+        self.problems.iter_mut().for_each(show);
+        self.rows.iter_mut().for_each(show_row);
+        for category in &mut self.categories {
+            show(&mut category.name);
+            let worst = &mut category.worst_false_positives;
+            for case in worst.iter_mut().chain(&mut category.worst_misses) {
+                show(&mut case.title);
+                show(&mut case.path);
+            }
+        }
+        self
+    }
+}
+
+fn show_row(row: &mut Row) {
+    show(&mut row.category);
+    for cell in &mut row.values {
+        if let Cell::Undefined(reason) = cell {
+            show(reason);
+        }
+    }
+    row.defects.iter_mut().for_each(show_row);
+}
+
+fn show(text: &mut String) {
+    *text = printable(text).into_owned();
 }
 
 /// One column of the table.

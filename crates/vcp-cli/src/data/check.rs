@@ -4,23 +4,23 @@ use std::fmt::Write as _;
 
 use vcp_dataset::{Problems, Report};
 
-use super::{Datasets, thread_pool};
+use super::{collection, thread_pool};
 use crate::args::CheckArgs;
 use crate::console::{self, Column};
-use crate::exit::Exit;
+use crate::exit::{Exit, OrUsage};
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: CheckArgs) -> anyhow::Result<Exit> {
-    let datasets = Datasets::new(arguments.data, arguments.orientation.orientation)?;
+    let collection = collection(arguments.data, arguments.orientation.orientation)?;
     let threads = thread_pool(arguments.threads)?;
     let mut exit = Exit::Done;
-    for read in datasets.read()? {
+    for read in collection.read().or_usage()? {
         let dataset = read.dataset;
         let report = if arguments.shallow {
             vcp_dataset::check(&dataset, false)
         } else {
             let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
-            let options = datasets.decode_options();
+            let options = &collection.options.decode;
             let report = threads
                 .install(|| vcp_dataset::check_deeply(&dataset, options, &|| progress.advance()));
             progress.finish();

@@ -1,17 +1,17 @@
 //! `vcp-clip data convert`.
 
-use super::{Datasets, thread_pool};
+use super::{collection, settled, thread_pool};
 use crate::args::{ConvertArgs, Form};
 use crate::console;
-use crate::exit::Exit;
+use crate::exit::{Exit, OrUsage};
 use crate::interrupt::Stop;
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
-    let datasets = Datasets::new(arguments.data, arguments.orientation.orientation)?;
+    let collection = collection(arguments.data, arguments.orientation.orientation)?;
     let threads = thread_pool(arguments.threads)?;
     let stop = Stop::on_signals();
-    for read in datasets.read()? {
+    for read in collection.read().or_usage()? {
         let dataset = read.dataset;
         if !arguments.quiet {
             for problem in &dataset.problems {
@@ -26,7 +26,11 @@ pub(crate) fn run(arguments: ConvertArgs) -> anyhow::Result<Exit> {
             }
         }
         let progress = Progress::new(Some(dataset.samples.len()), arguments.quiet);
-        let options = &datasets.settled(&dataset.samples, arguments.quiet);
+        let options = &settled(
+            &collection.options.decode,
+            &dataset.samples,
+            arguments.quiet,
+        );
         let done = || {
             progress.advance();
             stop.flow()

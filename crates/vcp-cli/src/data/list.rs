@@ -5,14 +5,13 @@ use std::fmt::Write as _;
 use serde_json::json;
 use vcp_dataset::Layout;
 
-use super::unknown_layout;
 use crate::args::LayoutsArgs;
 use crate::console;
-use crate::exit::Exit;
+use crate::exit::{Exit, OrUsage};
 
 pub(crate) fn run(arguments: &LayoutsArgs) -> anyhow::Result<Exit> {
     let layouts: Vec<&dyn Layout> = match &arguments.layout {
-        Some(name) => vec![vcp_dataset::layout(name).ok_or_else(|| unknown_layout(name))?],
+        Some(name) => vec![vcp_dataset::layout_or_error(name).or_usage()?],
         None => vcp_dataset::layouts().to_vec(),
     };
     if arguments.json {

@@ -1,8 +1,6 @@
 //! Which calibration an evaluation goes by.
 
-use vcp_checkpoint::{Settings, Weights};
-use vcp_evaluate::Protocol;
-use vcp_predict::pixels_for_score;
+use vcp_checkpoint::Weights;
 
 use super::options::Options;
 use crate::calibration_file::{self, other_bits, other_windows};
@@ -20,13 +18,16 @@ pub(super) fn settle(
     if let Some(file) = &options.calibration {
         calibration_file::apply(file, weights)?;
     }
-    let Some(calibration) = weights.calibration() else {
-        if let Some(other) = set_aside
-            && !options.quiet
-        {
+    let say_set_aside = |other: &str, quiet: bool| {
+        if !quiet {
             console::note(&format!(
                 "The model's calibration was found {other} and is set aside."
             ));
+        }
+    };
+    let Some(calibration) = weights.calibration() else {
+        if let Some(other) = set_aside {
+            say_set_aside(other, options.quiet);
         }
         return Ok(());
     };
@@ -34,7 +35,7 @@ pub(super) fn settle(
     let other = other_windows(calibration, protocol.tiling.as_ref())
         .or_else(|| other_bits(calibration, protocol.bits))
         .or_else(|| {
-            let other = other_constants(protocol, weights.settings());
+            let other = protocol.differs_from_calibration(weights.settings());
             other.map(|option| format!("without {option}"))
         });
     if let Some(other) = other {
@@ -45,29 +46,9 @@ pub(super) fn settle(
                 file.display()
             )));
         }
-        if !options.quiet {
-            console::note(&format!(
-                "The model's calibration was found {other} and is set aside."
-            ));
-        }
+        say_set_aside(&other, options.quiet);
         return Ok(());
     }
     options.protocol.calibration = Some(calibration.clone());
     Ok(())
-}
-
-/// An option that makes other values of the same image than `calibrate` has seen, if there is one.
-fn other_constants(protocol: &Protocol, settings: &Settings) -> Option<&'static str> {
-    let usual = Protocol::default();
-    let is_usual_count =
-        |count: std::num::NonZeroUsize| count.get() == pixels_for_score(settings.image_size);
-    if protocol.blend.map(f32::to_bits) != settings.blend.map(f32::to_bits) {
-        Some("--blend")
-    } else if protocol.smoothing.to_bits() != usual.smoothing.to_bits() {
-        Some("--smoothing")
-    } else if !protocol.score_pixels.is_none_or(is_usual_count) {
-        Some("--score-pixels")
-    } else {
-        None
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use vcp_evaluate::output::table;
 use vcp_evaluate::{ComparedRow, Comparison, Results};
 
-use super::table;
 use crate::args::Format;
 use crate::console::{self, Column};
 use crate::exit::{Exit, OrUsage};

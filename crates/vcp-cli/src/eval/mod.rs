@@ -1,45 +1,40 @@
 //! `vcp-clip eval`.
 
 mod calibration;
-mod cases;
 mod compare;
-mod foreign;
 mod options;
-mod output;
-mod page;
-mod plan;
-mod save;
-mod table;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use vcp_checkpoint::Weights;
-use vcp_dataset::{Coverage, MaskFindings, Sample};
+use vcp_dataset::{MaskFindings, Sample};
+use vcp_evaluate::output::table;
 use vcp_evaluate::{
-    CategoryReport, Error, Failure, Loaded, Look, ModelDescription, Observed, Results, Store,
-    Truth, judge, load, look,
+    CategoryReport, Circumstance, Concluded, Earlier, Error, Evaluation, Loaded, Look,
+    ModelDescription, Plan, Results, load, look,
 };
-use vcp_predict::Predictor;
 
 use crate::args::{EvalArgs, Format};
-use crate::console;
+use crate::console::{self, Column};
+use crate::data::say_problems;
 use crate::decoding;
 use crate::device::Place;
-use crate::exit::{Exit, whole_message};
+use crate::exit::{Exit, OrUsage, whole_message};
 use crate::interrupt::Stop;
 use crate::pipeline::{Pipeline, guarded};
 use crate::progress::{Progress, Windows};
 use options::Options;
-use plan::Plan;
 
 pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     if let [first, second] = &arguments.compare[..] {
         return compare::run(first, second, arguments.format);
     }
     let mut options = Options::new(arguments)?;
-    let plan = Plan::new(options.datasets.read()?, &options)?;
+    let read = options.collection.read().or_usage()?;
+    say_problems(&read, options.quiet);
+    let plan = Plan::new(read, options.split, options.protocol.limit).or_usage()?;
     let place = Place::find(options.device, options.quiet)?;
     let (mut weights, set_aside) = options.choice.open_saying(options.quiet)?;
     place.settle_cost(&options.choice, &weights, options.threads, options.quiet)?;
@@ -50,7 +45,7 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     settle_bits(&mut options, &plan);
     let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
-    let run = Run::new(options, plan, place, &weights)?;
+    let run = Run::new(options, plan, &place, &weights)?;
     // The model has what it needs; large files need not stay mapped.
     drop(weights);
     let Some(reports) = run.evaluate(&stop)? else {
@@ -73,65 +68,50 @@ fn settle_bits(options: &mut Options, plan: &Plan) {
     options.protocol.bits = decode.bits;
 }
 
-/// An evaluation that is going on.
+/// An evaluation that is in progress.
 struct Run {
-    options: Options,
-    plan: Plan,
-    model: ModelDescription,
-    place: Place,
-    store: Store,
-    predictor: Arc<Predictor>,
+    evaluation: Evaluation,
+    restart: bool,
+    format: Format,
+    quiet: bool,
     /// What there is to say about the masks that were read.
     findings: Arc<Mutex<MaskFindings>>,
 }
 
-/// An image that has been through the model, and the category it belongs to.
-struct Seen {
-    category: usize,
-    sample: Sample,
-    outcome: Result<Look, String>,
-}
+/// What came of an image: what the model saw in it, or why it could not be used. Nothing if the work was
+/// stopped amid it.
+type Outcome = Option<Result<Look, String>>;
 
 impl Run {
-    fn new(options: Options, plan: Plan, place: Place, weights: &Weights) -> anyhow::Result<Self> {
-        let model = ModelDescription::of(weights);
-        let predictor = place.predictor(
-            weights,
-            &options.protocol.predictor_options(options.threads),
-        )?;
-        let folder = options.out.join("categories");
+    fn new(options: Options, plan: Plan, place: &Place, weights: &Weights) -> anyhow::Result<Self> {
+        let predictor = options.protocol.predictor_options(options.threads);
+        let predictor = place.predictor(weights, &predictor)?;
         Ok(Self {
-            store: Store::new(&folder, &model, &options.protocol, place.name()),
-            predictor: Arc::new(predictor),
+            evaluation: Evaluation {
+                plan,
+                model: ModelDescription::of(weights),
+                predictor: Arc::new(predictor),
+                protocol: options.protocol,
+                device: place.name().to_owned(),
+                folder: options.out,
+                image_files: options.save,
+            },
+            restart: options.restart,
+            format: options.format,
+            quiet: options.quiet,
             findings: Arc::default(),
-            options,
-            plan,
-            model,
-            place,
         })
     }
 
     /// Every category's report, in order; nothing if the work was interrupted.
     fn evaluate(&self, stop: &Stop) -> anyhow::Result<Option<Vec<CategoryReport>>> {
-        let mut reports = self
-            .plan
-            .finished(&self.store, &self.options, &self.predictor);
-        let finished = reports.iter().flatten().count();
-        if finished > 0 && !self.options.quiet {
-            console::note(&format!(
-                "{finished} of {} categories were finished by an earlier run; --restart evaluates \
-                 them again.",
-                reports.len()
-            ));
-        }
-        let todo: Vec<(usize, Sample)> = (0..reports.len())
+        let categories = &self.evaluation.plan.categories;
+        let mut reports = self.earlier();
+        let todo: Vec<Arc<Sample>> = (0..reports.len())
             .filter(|&category| reports[category].is_none())
-            .flat_map(|category| {
-                let samples = self.plan.categories[category].samples.iter();
-                samples.map(move |sample| (category, sample.clone()))
-            })
+            .flat_map(|category| categories[category].samples.iter().map(Arc::clone))
             .collect();
-        let progress = Progress::new(Some(todo.len()), self.options.quiet);
+        let progress = Progress::new(Some(todo.len()), self.quiet);
         let pipeline = self.start(todo, progress.windows(), stop)?;
         for (category, report) in reports.iter_mut().enumerate() {
             if report.is_some() {
@@ -150,37 +130,63 @@ impl Run {
         progress.finish();
         let interrupted = stop.is_interrupted();
         pipeline.finish()?;
-        let all: Option<Vec<CategoryReport>> = reports.iter().cloned().collect();
-        if interrupted && all.is_none() {
-            if !self.options.quiet {
-                let finished = reports.iter().flatten().count();
-                console::note(&format!(
-                    "Stopped after {finished} of {} categories; the same command goes on with the \
-                     next.",
-                    reports.len()
-                ));
-            }
+        let (count, finished) = (reports.len(), reports.iter().flatten().count());
+        if interrupted && finished < count {
+            self.note(&format!(
+                "Stopped after {finished} of {count} categories; the same command goes on with the \
+                 next."
+            ));
             return Ok(None);
         }
         anyhow::ensure!(
-            all.is_some(),
+            finished == count,
             "The work ended early by an error in vcp-clip itself."
         );
-        Ok(all)
+        Ok(Some(reports.into_iter().flatten().collect()))
+    }
+
+    /// What an earlier run has finished, category by category.
+    fn earlier(&self) -> Vec<Option<CategoryReport>> {
+        if self.restart {
+            return vec![None; self.evaluation.plan.categories.len()];
+        }
+        let Earlier { reports, others } = self.evaluation.earlier();
+        if let Some((first, circumstances)) = others.first() {
+            let rest = match others.len() {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            let what: Vec<&str> = circumstances.iter().copied().map(another).collect();
+            self.note(&format!(
+                "The output folder holds {first}{rest} from an evaluation with {}; evaluating again.",
+                what.join(" and ")
+            ));
+        }
+        let finished = reports.iter().flatten().count();
+        if finished > 0 {
+            self.note(&format!(
+                "{finished} of {} categories were finished by an earlier run; --restart evaluates \
+                 them again.",
+                reports.len()
+            ));
+        }
+        reports
     }
 
     fn start(
         &self,
-        todo: Vec<(usize, Sample)>,
+        todo: Vec<Arc<Sample>>,
         windows: Windows,
         stop: &Stop,
-    ) -> anyhow::Result<Pipeline<Option<Seen>>> {
-        type Read = (usize, Sample, Result<Loaded, String>);
+    ) -> anyhow::Result<Pipeline<Outcome>> {
+        let shared = || {
+            let predictor = Arc::clone(&self.evaluation.predictor);
+            (predictor, self.evaluation.protocol.clone())
+        };
         let decode = {
-            let (predictor, protocol) =
-                (Arc::clone(&self.predictor), self.options.protocol.clone());
+            let (predictor, protocol) = shared();
             let findings = Arc::clone(&self.findings);
-            move |(category, sample): (usize, Sample)| -> Read {
+            move |sample: Arc<Sample>| -> Result<Loaded, String> {
                 let loaded = guarded(|| {
                     load(&sample, &predictor, &protocol)
                         .map_err(|error| whole_message(&error.into()))
@@ -190,13 +196,13 @@ impl Run {
                         findings.add(finding);
                     }
                 }
-                (category, sample, loaded)
+                loaded
             }
         };
-        let (predictor, protocol) = (Arc::clone(&self.predictor), self.options.protocol.clone());
         let compute = {
+            let (predictor, protocol) = shared();
             let stop = stop.clone();
-            move |(category, sample, loaded): Read| {
+            move |loaded: Result<Loaded, String>| -> Outcome {
                 // An image in windows may take hours: it is not finished when the user has had enough.
                 let mut watch = |done, all| {
                     windows.show(done, all);
@@ -206,18 +212,12 @@ impl Run {
                         ControlFlow::Continue(())
                     }
                 };
-                let outcome = match loaded {
-                    Err(error) => Err(error),
-                    Ok(loaded) => match look(loaded, &predictor, &protocol, &mut watch) {
-                        Err(Error::Predict(vcp_predict::Error::Stopped)) => return None,
-                        outcome => outcome.map_err(|error| whole_message(&error.into())),
-                    },
-                };
-                Some(Seen {
-                    category,
-                    sample,
-                    outcome,
-                })
+                let looked = loaded.map(|loaded| look(loaded, &predictor, &protocol, &mut watch));
+                match looked {
+                    Err(error) => Some(Err(error)),
+                    Ok(Err(Error::Predict(vcp_predict::Error::Stopped))) => None,
+                    Ok(look) => Some(look.map_err(|error| whole_message(&error.into()))),
+                }
             }
         };
         Pipeline::of(todo.into_iter(), decode, compute, stop)
@@ -227,104 +227,91 @@ impl Run {
     fn category(
         &self,
         index: usize,
-        pipeline: &Pipeline<Option<Seen>>,
+        pipeline: &Pipeline<Outcome>,
         progress: &Progress,
     ) -> anyhow::Result<Option<CategoryReport>> {
-        let category = &self.plan.categories[index];
-        let mut observed = Vec::with_capacity(category.samples.len());
-        let mut places = Vec::with_capacity(category.samples.len());
-        let mut failures = Vec::new();
-        for place in &category.places {
-            let Some(seen) = pipeline.next().flatten() else {
+        let samples = &self.evaluation.plan.categories[index].samples;
+        let mut outcomes = Vec::with_capacity(samples.len());
+        // Images come in order.
+        for _ in samples {
+            let Some(outcome) = pipeline.next().flatten() else {
                 return Ok(None);
             };
-            debug_assert_eq!(seen.category, index, "images come in order");
-            let Seen {
-                sample, outcome, ..
-            } = seen;
-            match outcome {
-                Ok(look) => {
-                    observed.push(Observed { sample, look });
-                    places.push(place.as_path());
-                }
-                Err(error) => {
-                    let path = sample.image.display().to_string();
-                    progress.around(|| console::note(&error));
-                    failures.push(Failure { path, error });
-                }
+            if let Err(error) = &outcome {
+                progress.around(|| console::note(error));
             }
+            outcomes.push(outcome);
             progress.advance();
         }
-        self.say_if_masks_cover(&observed, progress);
-        let report = judge(
-            &category.dataset,
-            &category.name,
-            &observed,
-            failures,
-            &self.predictor,
-            &self.options.protocol,
-        )?;
-        save::save(&self.options, &self.predictor, &observed, &places, &report)?;
-        let saved = plan::saved_kinds(&self.options.save);
-        self.store.keep(
-            &category.dataset,
-            &category.name,
-            &category.listing,
-            &saved,
-            &report,
-        )?;
+        let Concluded {
+            report,
+            mask_problem,
+        } = self.evaluation.conclude(index, outcomes)?;
+        if let Some(problem) = mask_problem {
+            progress.around(|| self.note(&problem.sentence()));
+        }
         Ok(Some(report))
-    }
-
-    /// Says so if the masks of a category cover nearly all of its images: they are not what they seem.
-    fn say_if_masks_cover(&self, observed: &[Observed], progress: &Progress) {
-        let mut coverage = Coverage::default();
-        for Observed { sample, look } in observed {
-            if let Truth::Mask(bits) = &look.truth {
-                coverage.add(sample, bits.share());
-            }
-        }
-        if let (false, Some(problem)) = (self.options.quiet, coverage.problem()) {
-            progress.around(|| console::note(&console::printable(&problem.sentence())));
-        }
     }
 
     /// Writes and prints what was found.
     fn finish(&self, reports: &[CategoryReport]) -> anyhow::Result<Exit> {
-        if let (false, Ok(findings)) = (self.options.quiet, self.findings.lock()) {
+        if let Ok(findings) = self.findings.lock() {
             for sentence in findings.sentences() {
-                console::note(&console::printable(&sentence));
+                self.note(&sentence);
             }
         }
-        let results = Results::of(
-            reports.iter().map(|report| report.result.clone()).collect(),
-            self.plan.datasets.clone(),
-            &self.model,
-            &self.options.protocol,
-            self.predictor.score_pixels(),
-            self.place.name(),
+        let results = self.evaluation.finish(
+            reports,
             concat!("vcp-clip ", env!("CARGO_PKG_VERSION")),
-        );
-        let calibration = self.options.protocol.calibration.as_ref();
-        output::write(&self.options.out, &results, reports, calibration)?;
-        page::write(self, &results, reports)?;
-        match self.options.format {
+            &crate::calibrate::today(),
+        )?;
+        match self.format {
             Format::Json => console::print_json(&results)?,
-            Format::Table => console::print_text(&table::text(&results))?,
+            Format::Table => console::print_text(&text(&results))?,
         }
-        let failed: usize = reports
-            .iter()
-            .map(|report| report.result.failures.len())
-            .sum();
-        if failed > 0 && !self.options.quiet {
-            console::note(&format!(
+        let failures = reports.iter().map(|report| report.result.failures.len());
+        let failed: usize = failures.sum();
+        if failed > 0 {
+            self.note(&format!(
                 "{failed} of {} images failed and are in no figure.",
                 failed + results.mean.images
             ));
         }
-        if failed > 0 || self.plan.is_incomplete {
+        if failed > 0 || self.evaluation.plan.is_incomplete {
             return Ok(Exit::Failed);
         }
         Ok(Exit::Done)
     }
+
+    fn note(&self, message: &str) {
+        if !self.quiet {
+            console::note(message);
+        }
+    }
+}
+
+fn another(circumstance: Circumstance) -> &'static str {
+    match circumstance {
+        Circumstance::Model => "another model",
+        Circumstance::Protocol => "another protocol",
+        Circumstance::Device => "another device",
+        Circumstance::Images => "other images",
+    }
+}
+
+/// The table, and beneath it everything that a reader has to know of its figures.
+fn text(results: &Results) -> String {
+    let headings = ["category", "images"]
+        .into_iter()
+        .chain(table::COLUMNS.iter().map(|(_, heading)| *heading))
+        .chain(table::calibrated_columns(results).iter().map(|it| it.title));
+    let columns = Column::of_figures(&headings.collect::<Vec<_>>());
+    let mut text = console::table(&columns, table::rows(results));
+    text += table::LEGEND;
+    text.push('\n');
+    for remark in table::remarks(results) {
+        text += &console::printable(&remark);
+        text.push('\n');
+    }
+    text
 }

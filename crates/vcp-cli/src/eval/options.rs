@@ -4,18 +4,19 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use vcp_checkpoint::{Settings, bounds};
-use vcp_dataset::Split;
+use vcp_dataset::{Collection, Split};
 use vcp_evaluate::Protocol;
+use vcp_evaluate::output::ImageFile;
 use vcp_files::Lock;
 
 use crate::args::{DeviceName, EvalArgs, EvalSave, Format};
-use crate::data::Datasets;
+use crate::data::collection;
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
 
 /// The validated options.
 pub(super) struct Options {
-    pub(super) datasets: Datasets,
+    pub(super) collection: Collection,
     /// All if `None`.
     pub(super) split: Option<Split>,
     pub(super) choice: Choice,
@@ -25,7 +26,7 @@ pub(super) struct Options {
     /// A file with thresholds, in place of the model's own.
     pub(super) calibration: Option<PathBuf>,
     pub(super) out: PathBuf,
-    pub(super) save: Vec<EvalSave>,
+    pub(super) save: Vec<ImageFile>,
     pub(super) restart: bool,
     pub(super) format: Format,
     /// Where the model runs.
@@ -95,14 +96,14 @@ impl Options {
         save.sort_unstable();
         save.dedup();
         Ok(Self {
-            datasets: Datasets::new(arguments.data, arguments.orientation)?,
+            collection: collection(arguments.data, arguments.orientation)?,
             split,
             choice: Choice::new(arguments.choice)?,
             blend,
             protocol,
             calibration: arguments.calibration,
             out,
-            save,
+            save: save.into_iter().map(image_file).collect(),
             restart: arguments.restart,
             format: arguments.format,
             device: arguments.device.device,
@@ -123,5 +124,12 @@ impl Options {
         let lock = Lock::of_folder(&self.out).or_usage()?;
         vcp_files::remove_leftovers(&self.out);
         Ok(lock)
+    }
+}
+
+fn image_file(kind: EvalSave) -> ImageFile {
+    match kind {
+        EvalSave::Strips => ImageFile::Strips,
+        EvalSave::Npy => ImageFile::Npy,
     }
 }

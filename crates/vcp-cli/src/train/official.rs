@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use toml::Table;
 use vcp_checkpoint::{LearnedGeometry, Weights};
-use vcp_dataset::{Augmentation, Official, RecognisedBy, Sample, Split};
+use vcp_dataset::{Augmentation, Collection, Official, RecognisedBy, Sample, Split};
 use vcp_evaluate::digest_of_listing;
 use vcp_train::{
     DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer, hold_out,
@@ -16,7 +16,7 @@ use crate::args::{
     AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs,
 };
 use crate::console;
-use crate::data::{Datasets, say_problems};
+use crate::data::{collection, say_problems, settled};
 use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 use crate::model::Choice;
@@ -33,15 +33,15 @@ struct Set {
 
 pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let split = split("--split", &arguments.split)?;
-    let datasets = Datasets::new(arguments.data.clone(), arguments.orientation.orientation)?;
-    let mut sets = read(&datasets, split, arguments.quiet)?;
+    let collection = collection(arguments.data.clone(), arguments.orientation.orientation)?;
+    let mut sets = read(&collection, split, arguments.quiet)?;
     let mut judged = judged_apart(&arguments)?;
     // One depth for the photos of training and of validation.
     let all = sets
         .iter()
         .flat_map(|set| &set.samples)
         .chain(judged.iter().map(|(_, sample)| sample));
-    let decode = datasets.settled(all, arguments.quiet);
+    let decode = settled(&collection.options.decode, all, arguments.quiet);
     let recipe = recipe(
         &arguments.recipe,
         sets.iter().all(Set::is_mvtec),
@@ -134,17 +134,13 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
 }
 
 /// Data sets with the samples of a split.
-fn read(datasets: &Datasets, split: Option<Split>, quiet: bool) -> anyhow::Result<Vec<Set>> {
+fn read(collection: &Collection, split: Option<Split>, quiet: bool) -> anyhow::Result<Vec<Set>> {
     let belongs = |sample: &Sample| split.is_none_or(|split| sample.split.belongs_to(split));
-    let all = datasets.read()?;
+    let all = collection.read().or_usage()?;
     if let Some(why) = all.iter().find_map(|read| read.why_empty.clone()) {
         return Err(usage(why));
     }
-    if !quiet {
-        for read in &all {
-            say_problems(&read.dataset);
-        }
-    }
+    say_problems(&all, quiet);
     let sets = all.into_iter().map(|read| Set {
         layout: read.layout,
         official: Official::recognise(read.layout, &read.dataset),
@@ -198,7 +194,7 @@ fn judged_apart(all: &TrainArgs) -> anyhow::Result<Vec<(String, Sample)>> {
         ));
     }
     let split = split("--val-split", &arguments.val_split)?;
-    let datasets = Datasets::new(
+    let collection = collection(
         DatasetArgs {
             dataset: arguments.val_dataset.clone(),
             root: arguments.val_root.clone(),
@@ -212,7 +208,7 @@ fn judged_apart(all: &TrainArgs) -> anyhow::Result<Vec<(String, Sample)>> {
         },
         all.orientation.orientation,
     )?;
-    let sets = read(&datasets, split, all.quiet)?;
+    let sets = read(&collection, split, all.quiet)?;
     let all = sets.into_iter().flat_map(|set| {
         let name = set.name;
         let samples = set.samples.into_iter();

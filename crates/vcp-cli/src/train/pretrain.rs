@@ -14,7 +14,7 @@ use vcp_train::{
 
 use super::session::{Outputs, RunFolder, Session};
 use crate::args::PretrainArgs;
-use crate::data::{Datasets, say_problems};
+use crate::data::{collection, say_problems, settled};
 use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 
@@ -118,22 +118,18 @@ fn photos(arguments: &PretrainArgs) -> anyhow::Result<Option<Photos>> {
     if arguments.data.dataset.is_empty() {
         return Ok(None);
     }
-    let datasets = Datasets::new(arguments.data.clone(), true)?;
-    let read = datasets.read()?;
+    let collection = collection(arguments.data.clone(), true)?;
+    let read = collection.read().or_usage()?;
     if let Some(why) = read.iter().find_map(|read| read.why_empty.clone()) {
         return Err(usage(why));
     }
-    if !arguments.quiet {
-        for read in &read {
-            say_problems(&read.dataset);
-        }
-    }
+    say_problems(&read, arguments.quiet);
     let samples = read.into_iter().flat_map(|read| read.dataset.samples);
     let samples: Vec<Sample> = samples
         .filter(|sample| sample.split.belongs_to(Split::Train))
         .collect();
     Ok(Some(Photos {
-        decode: datasets.settled(&samples, arguments.quiet),
+        decode: settled(&collection.options.decode, &samples, arguments.quiet),
         samples,
     }))
 }

@@ -18,7 +18,7 @@ mod real_iad;
 mod rsdds;
 mod visa;
 
-use crate::Layout;
+use crate::{Error, Layout};
 
 /// Every layout, in the order in which they are listed to people.
 const LAYOUTS: [&dyn Layout; 16] = [
@@ -52,11 +52,31 @@ pub fn layout(name: &str) -> Option<&'static dyn Layout> {
     LAYOUTS.into_iter().find(|layout| layout.name() == name)
 }
 
+/// The layout with this name, for a name that a person wrote.
+///
+/// # Errors
+/// [`Error::UnknownLayout`], which names the layout that may have been meant.
+pub fn layout_or_error(name: &str) -> Result<&'static dyn Layout, Error> {
+    layout(name).ok_or_else(|| {
+        let known: Vec<&'static str> = LAYOUTS.iter().map(|layout| layout.name()).collect();
+        let written = name.to_lowercase();
+        let distances = known
+            .iter()
+            .map(|&known| (strsim::damerau_levenshtein(known, &written), known));
+        let nearest = distances.min().filter(|(distance, _)| *distance <= 2);
+        Error::UnknownLayout {
+            name: name.to_owned(),
+            near: nearest.map(|(_, name)| name),
+            known,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Options;
     use crate::testing::Fixture;
-    use crate::{Error, Options};
 
     #[test]
     fn names_are_unique_and_all_are_described() {
@@ -70,6 +90,12 @@ mod tests {
             assert!(super::layout(name).is_some());
         }
         assert!(layout("imagenet").is_none());
+        let near = |name: &str| match layout_or_error(name) {
+            Err(Error::UnknownLayout { near, .. }) => near,
+            _ => panic!("{name} is taken for a layout"),
+        };
+        assert_eq!(near("MVTEK"), Some("mvtec"));
+        assert_eq!(near("imagenet"), None);
     }
 
     /// Whatever the layout, a folder of something else is an error that says what was expected, and

@@ -74,26 +74,9 @@ fn windows(size: usize, side: usize) -> Vec<Window> {
 
 #[cfg(test)]
 mod tests {
+    use vcp_image::PlainMap;
+
     use super::*;
-
-    struct Plain {
-        width: usize,
-        values: Vec<f32>,
-    }
-
-    impl MapRows for Plain {
-        fn width(&self) -> usize {
-            self.width
-        }
-
-        fn height(&self) -> usize {
-            self.values.len() / self.width
-        }
-
-        fn row(&self, y: usize, out: &mut [f32]) {
-            out.copy_from_slice(&self.values[y * self.width..][..self.width]);
-        }
-    }
 
     const SIZES: [(usize, usize, usize); 7] = [
         (1, 1, 3),
@@ -117,12 +100,11 @@ mod tests {
                 let distance = (from as f64 + 0.5 - middle).abs() / scale.max(1.0);
                 (1.0 - distance).max(0.0)
             };
-            let map = Plain { width, values };
-            let found = resampled(&map, side);
+            let found = resampled(&PlainMap::new(&values, width), side);
             assert_eq!(found.len(), side * side);
             for (at, found) in found.iter().enumerate() {
                 let (mut sum, mut total) = (0.0, 0.0);
-                for (from, value) in map.values.iter().enumerate() {
+                for (from, value) in values.iter().enumerate() {
                     let weight = weight(width, at % side, from % width)
                         * weight(height, at / side, from / width);
                     sum += weight * f64::from(*value);
@@ -138,7 +120,7 @@ mod tests {
     fn what_is_constant_stays_so() {
         for (width, height, side) in SIZES {
             let values = vec![0.625; width * height];
-            let found = resampled(&Plain { width, values }, side);
+            let found = resampled(&PlainMap::new(&values, width), side);
             assert!(
                 found.iter().all(|value| (value - 0.625).abs() < 1e-6),
                 "{width} × {height} to {side}"

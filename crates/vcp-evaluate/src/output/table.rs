@@ -1,13 +1,18 @@
-//! The official table, for people.
+//! The official table, for people: its columns, rows, and what a reader has to know of the figures.
+//!
+//! Texts stand here as they are; names in them come from data sets
+//! ([`vcp_report::visible::printable`]).
 
 use serde_json::{Value, json};
-use vcp_evaluate::{Calibrated, CategoryResult, Column, Figures, MeanRow, Results, Row};
 
-use crate::console::{self, Column as TableColumn};
+use crate::calibrated::Calibrated;
+use crate::category::{CategoryResult, Row};
+use crate::figures::{Column, Figures};
+use crate::results::{MeanRow, Results};
 
-/// The columns, in the official order, with headings short enough for a terminal; then the figures
-/// that the official code has not.
-pub(super) const COLUMNS: [(&str, &str); 11] = [
+/// The columns of figures, in the official order: the name that a figure has in result files, and a
+/// heading short enough for a terminal. The figures that the official code has not come last.
+pub const COLUMNS: [(&str, &str); 11] = [
     ("pixel_auroc", "px AUROC"),
     ("aupro_200", "AUPRO-200"),
     ("pixel_ap", "AP"),
@@ -21,37 +26,24 @@ pub(super) const COLUMNS: [(&str, &str); 11] = [
     ("aupimo", "AUPIMO"),
 ];
 
-/// What the numbers in the table are.
-pub(super) const LEGEND: &str = "Percent, but for the number of images and the threshold, which is that \
+/// What the numbers in the table are, as a sentence to stand beneath it.
+pub const LEGEND: &str = "Percent, but for the number of images and the threshold, which is that \
      of F1-max on maps scaled to 0..1 over the category; – stands for what is undefined.";
 
-/// What else the table shows of a calibrated model: how images come out at its threshold.
-pub(super) fn calibrated_columns(results: &Results) -> &'static [Column] {
+/// The columns that the table has besides where the model is calibrated: how images come out at its
+/// threshold. None where it is not.
+#[must_use]
+pub fn calibrated_columns(results: &Results) -> &'static [Column] {
     match results.mean.calibrated {
         Some(_) => &Calibrated::COLUMNS[..Calibrated::IMAGE_COLUMNS],
         None => &[],
     }
 }
 
-/// The table, and beneath it everything that a reader has to know of its figures.
-pub(super) fn text(results: &Results) -> String {
-    let headings = ["category", "images"]
-        .into_iter()
-        .chain(COLUMNS.iter().map(|(_, heading)| *heading))
-        .chain(calibrated_columns(results).iter().map(|it| it.title));
-    let columns = TableColumn::of_figures(&headings.collect::<Vec<_>>());
-    let mut text = console::table(&columns, rows(results));
-    text += LEGEND;
-    text.push('\n');
-    for remark in remarks(results) {
-        text += &console::printable(&remark);
-        text.push('\n');
-    }
-    text
-}
-
-/// Every line of the table: name, images, figures.
-pub(super) fn rows(results: &Results) -> Vec<Vec<String>> {
+/// Every row of the table, as texts: name (a type of defect's begins with two spaces), number of images,
+/// the figures of [`COLUMNS`], those of [`calibrated_columns`].
+#[must_use]
+pub fn rows(results: &Results) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let row = |name: &str, images: usize, figures: &Figures, calibrated: Option<&Calibrated>| {
         let figures = COLUMNS.iter().map(|(key, _)| figure(key, figures.get(key)));
@@ -86,7 +78,8 @@ pub(super) fn rows(results: &Results) -> Vec<Vec<String>> {
 }
 
 /// A category's name, with its data set's in front where there are several.
-pub(super) fn name(results: &Results, category: &CategoryResult) -> String {
+#[must_use]
+pub fn name(results: &Results, category: &CategoryResult) -> String {
     if results.datasets.len() > 1 {
         format!("{}/{}", category.dataset, category.row.name)
     } else {
@@ -94,27 +87,33 @@ pub(super) fn name(results: &Results, category: &CategoryResult) -> String {
     }
 }
 
-/// A figure as its column has it: percent, or the value itself.
-pub(super) fn figure(key: &str, figure: Option<f64>) -> String {
+/// The figure of this name as its column shows it: percent with two decimals, or the value itself with
+/// four; "–" where it is undefined.
+#[must_use]
+pub fn figure(key: &str, figure: Option<f64>) -> String {
     match figure {
         Some(value) if !is_percent(key) => format!("{value:.4}"),
         figure => percent(figure),
     }
 }
 
-/// Whether a figure is a share of one.
-pub(super) fn is_percent(key: &str) -> bool {
+/// Whether the figure of this name is a fraction of 1 that is shown as percent.
+#[must_use]
+pub fn is_percent(key: &str) -> bool {
     let mut columns = Figures::COLUMNS.iter();
     columns.any(|column| column.key == key && column.is_percent)
 }
 
-/// Two decimals, as papers print it.
-pub(super) fn percent(figure: Option<f64>) -> String {
+/// A fraction of 1 as percent with two decimals, as papers print it; "–" where there is none.
+#[must_use]
+pub fn percent(figure: Option<f64>) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| format!("{:.2}", 100.0 * figure))
 }
 
-/// Undefined figures, means that leave something out, images that are missing: a sentence each.
-pub(super) fn remarks(results: &Results) -> Vec<String> {
+/// What a reader has to know of the figures, a sentence each: unusual constants, undefined figures, means
+/// that leave something out, images that are missing.
+#[must_use]
+pub fn remarks(results: &Results) -> Vec<String> {
     let mut remarks = Vec::new();
     let unusual = |key: &str, usual: Value| {
         let value = results.protocol.get(key);
@@ -202,8 +201,9 @@ fn left_out(mean: &MeanRow) -> Vec<String> {
     sentences.collect()
 }
 
-/// What a figure is called in sentences.
-pub(super) fn title(key: &str) -> &str {
+/// What the figure of this name is called in sentences; the name itself if no figure has it.
+#[must_use]
+pub fn title(key: &str) -> &str {
     let columns = Figures::COLUMNS.iter();
     let mut found = columns.filter(|column| column.key == key);
     match found.next() {

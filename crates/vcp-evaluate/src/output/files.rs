@@ -3,14 +3,16 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Context;
 use vcp_checkpoint::Calibration;
-use vcp_evaluate::{Calibrated, CategoryReport, Figures, Results};
+use vcp_report::visible;
 
-use super::foreign::{csv_text, markdown_text};
-use super::table;
-use crate::console;
-use crate::files::write_whole;
+use super::escapes::{csv_text, markdown_text};
+use super::{put, table};
+use crate::calibrated::Calibrated;
+use crate::category::CategoryReport;
+use crate::error::Error;
+use crate::figures::Figures;
+use crate::results::Results;
 
 /// Writes all four. Each appears whole or not at all.
 pub(super) fn write(
@@ -18,20 +20,17 @@ pub(super) fn write(
     results: &Results,
     reports: &[CategoryReport],
     calibration: Option<&Calibration>,
-) -> anyhow::Result<()> {
-    let put = |name: &str, write: &dyn Fn(&mut dyn Write) -> io::Result<()>| {
-        let path = folder.join(name);
-        write_whole(&path, |file| write(file))
-            .with_context(|| format!("{} cannot be written", path.display()))
-    };
-    put("results.csv", &|file| csv(file, results))?;
-    put("results.md", &|file| {
+) -> Result<(), Error> {
+    put(&folder.join("results.csv"), |file| csv(file, results))?;
+    put(&folder.join("results.md"), |file| {
         file.write_all(markdown(results).as_bytes())
     })?;
-    put("images.csv", &|file| images(file, reports, calibration))?;
+    put(&folder.join("images.csv"), |file| {
+        images(file, reports, calibration)
+    })?;
     // Last, so that where it is, all is.
-    put("results.json", &|file| {
-        file.write_all(console::visible_json(&results.to_json()).as_bytes())
+    put(&folder.join("results.json"), |file| {
+        file.write_all(visible::json(&results.to_json()).as_bytes())
     })
 }
 

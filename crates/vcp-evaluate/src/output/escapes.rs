@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use vcp_report::{Cell, Report, Row};
-
-use crate::console;
+use vcp_report::visible::printable;
 
 /// A text for a cell of a CSV file. Spreadsheets take one that begins in certain ways for a formula and
 /// compute it; an apostrophe in front, which they do not show, makes it text.
@@ -22,7 +20,7 @@ pub(super) fn csv_text(text: &str) -> Cow<'_, str> {
 /// A text for a line or a cell of a Markdown document, with nothing in it that would be taken for
 /// Markdown or HTML.
 pub(super) fn markdown_text(text: &str) -> String {
-    let text = console::printable(text);
+    let text = printable(text);
     let mut escaped = String::with_capacity(text.len());
     let mut before = None;
     let mut characters = text.chars().peekable();
@@ -45,40 +43,6 @@ pub(super) fn markdown_text(text: &str) -> String {
         before = Some(character);
     }
     escaped
-}
-
-/// A page whose texts show all that they hold; what is HTML in them is escaped when it is written.
-pub(super) fn visible_page(mut page: Report) -> Report {
-    show(&mut page.title);
-    for (name, value) in page.model.iter_mut().chain(&mut page.protocol) {
-        show(name);
-        show(value);
-    }
-    page.problems.iter_mut().for_each(show);
-    page.rows.iter_mut().for_each(show_row);
-    for category in &mut page.categories {
-        show(&mut category.name);
-        let worst = &mut category.worst_false_positives;
-        for case in worst.iter_mut().chain(&mut category.worst_misses) {
-            show(&mut case.title);
-            show(&mut case.path);
-        }
-    }
-    page
-}
-
-fn show_row(row: &mut Row) {
-    show(&mut row.category);
-    for cell in &mut row.values {
-        if let Cell::Undefined(reason) = cell {
-            show(reason);
-        }
-    }
-    row.defects.iter_mut().for_each(show_row);
-}
-
-fn show(text: &mut String) {
-    *text = console::printable(text).into_owned();
 }
 
 #[cfg(test)]

@@ -1,20 +1,24 @@
 //! report.html: everything that was found on one page.
 
 use serde_json::Value;
-use vcp_evaluate::{
-    Calibrated, Case, CategoryReport, CurvePoint, Figures, Results, Row, Undefined,
-};
 use vcp_report::{Category, Cell, Column, Curve, Format, Report};
 
-use super::foreign::visible_page;
-use super::{Run, cases, plan, table};
+use super::{images, table};
+use crate::calibrated::Calibrated;
+use crate::category::{Case, CategoryReport, CurvePoint, Row};
+use crate::error::Error;
+use crate::evaluation::Evaluation;
+use crate::figures::{Figures, Undefined};
+use crate::plan::PlannedCategory;
+use crate::results::{MeanRow, Results};
 
-/// Writes the page into the output folder.
+/// Writes the page into the output folder. `created` is the day, in Universal Time.
 pub(super) fn write(
-    run: &Run,
+    run: &Evaluation,
     results: &Results,
     reports: &[CategoryReport],
-) -> anyhow::Result<()> {
+    created: &str,
+) -> Result<(), Error> {
     let names: Vec<&str> = results
         .datasets
         .iter()
@@ -31,22 +35,22 @@ pub(super) fn write(
     let categories = run.plan.categories.iter().zip(reports);
     let page = Report {
         title: names.join(", "),
-        created: format!("{} (UTC)", crate::calibrate::today()),
+        created: format!("{created} (UTC)"),
         model: model(run),
         protocol: lines(&results.protocol),
         columns: columns(results),
         rows: rows(results),
         categories: categories
             .map(|(category, report)| section(run, results, category, report))
-            .collect::<anyhow::Result<_>>()?,
+            .collect::<Result<_, Error>>()?,
         problems,
     };
-    vcp_report::write_html(&visible_page(page), &run.options.out.join("report.html"))?;
-    Ok(())
+    let path = run.folder.join("report.html");
+    Ok(vcp_report::write_html(&page.with_visible_text(), &path)?)
 }
 
 /// What was evaluated, as a reader wants to know it; `results.json` has the rest.
-fn model(run: &Run) -> Vec<(String, String)> {
+fn model(run: &Evaluation) -> Vec<(String, String)> {
     let model = &run.model;
     let mut lines = vec![("digest".to_owned(), model.digest.clone())];
     for source in &model.sources {
@@ -79,7 +83,7 @@ fn model(run: &Run) -> Vec<(String, String)> {
             }
             .to_owned(),
         ),
-        ("device", run.place.name().to_owned()),
+        ("device", run.device.clone()),
     ];
     lines.extend(further.map(|(name, value)| (name.to_owned(), value)));
     lines
@@ -151,7 +155,7 @@ fn rows(results: &Results) -> Vec<vcp_report::Row> {
         ),
         ..vcp_report::Row::default()
     };
-    let mean = |name: String, mean: &vcp_evaluate::MeanRow| vcp_report::Row {
+    let mean = |name: String, mean: &MeanRow| vcp_report::Row {
         category: name,
         values: cells(
             results,
@@ -207,11 +211,11 @@ fn cells(
 
 /// Curves, histogram and telling images of a category.
 fn section(
-    run: &Run,
+    run: &Evaluation,
     results: &Results,
-    category: &plan::Category,
+    category: &PlannedCategory,
     report: &CategoryReport,
-) -> anyhow::Result<Category> {
+) -> Result<Category, Error> {
     let result = &report.result;
     let scores = |anomalous: bool| {
         let images = report.images.iter();
@@ -227,13 +231,13 @@ fn section(
         anomalous_scores: scores(true),
         score_threshold: result.row.figures.image_threshold,
         pixel_threshold: result.row.figures.threshold,
-        color_range: Some(cases::color_range(result, &run.options.protocol)),
+        color_range: Some(images::color_range(result, &run.protocol)),
         worst_false_positives: drawn(run, category, report, &report.false_alarms)?,
         worst_misses: drawn(run, category, report, &report.misses)?,
     })
 }
 
-fn curves(run: &Run, report: &CategoryReport) -> Vec<Curve> {
+fn curves(run: &Evaluation, report: &CategoryReport) -> Vec<Curve> {
     let result = &report.result;
     let figures = &result.row.figures;
     let note = |figure: Option<f64>| {
@@ -257,7 +261,7 @@ fn curves(run: &Run, report: &CategoryReport) -> Vec<Curve> {
         let overlap = points(pixels, |point| {
             [point.false_positive_rate, point.region_overlap]
         });
-        let limit = run.options.protocol.aupro_limit;
+        let limit = run.protocol.aupro_limit;
         curves.push(
             Curve::per_region_overlap(overlap, limit)
                 .with_note(format!("exact {} %", table::percent(figures.aupro_exact))),
@@ -278,14 +282,14 @@ fn curves(run: &Run, report: &CategoryReport) -> Vec<Curve> {
     curves
 }
 
-/// The images that are worth showing. One that cannot be read any more is left out.
+/// The images that are worth showing. One that cannot be read any more is skipped.
 fn drawn(
-    run: &Run,
-    category: &plan::Category,
+    run: &Evaluation,
+    category: &PlannedCategory,
     report: &CategoryReport,
     worth: &[Case],
-) -> anyhow::Result<Vec<vcp_report::Case>> {
-    let options = run.options.protocol.decode_options();
+) -> Result<Vec<vcp_report::Case>, Error> {
+    let options = run.protocol.decode_options();
     let mut found = Vec::new();
     for case in worth {
         let Some(record) = report.images.get(case.image) else {
@@ -296,7 +300,7 @@ fn drawn(
             continue;
         };
         let map = case.map(&run.predictor)?.into_owned();
-        let drawn = cases::case(
+        let drawn = images::case(
             sample,
             &report.result,
             map,
