@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
+use vcp_random::mix;
 
 use crate::ElementType;
 
@@ -86,14 +87,6 @@ impl Generator {
             }
         }
     }
-}
-
-/// The finaliser of `SplitMix64`: a bijection that spreads every bit over the word.
-fn mix(mut word: u64) -> u64 {
-    word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
 }
 
 /// Values in (−1, 1), two to a word.

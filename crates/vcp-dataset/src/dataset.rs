@@ -10,11 +10,6 @@ use vcp_image::{DecodeOptions, Photo, decode_file};
 use crate::mask::{self, LoadedMask};
 use crate::{Ellipse, Error, Problems, files, words};
 
-/// The defect type of normal images, in every layout.
-pub(crate) const GOOD: &str = "good";
-/// The defect type of anomalous images whose layout names none.
-pub(crate) const ANOMALY: &str = "anomaly";
-
 /// A data set as found on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {

@@ -161,16 +161,6 @@ pub enum Error {
     /// The caller ended the work.
     #[error("The work was stopped before it was done; nothing was written.")]
     Stopped,
-    /// A setting is out of its range.
-    #[error("The setting '{name}' is {found}; it has to be {expected}.")]
-    Setting {
-        /// The setting's name.
-        name: &'static str,
-        /// Its value.
-        found: f32,
-        /// What it may be.
-        expected: &'static str,
-    },
     /// A file or folder could not be written.
     #[error("{} could not be written: {source}.", path.display())]
     Write {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::dataset::ANOMALY;
+use crate::names::ANOMALY;
 use crate::shapes::{Areas, LARGEST};
 use crate::{Error, text};
 

@@ -45,7 +45,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod augment;
 mod collection;
 mod convert;
 mod dataset;
@@ -57,22 +56,19 @@ mod labelme;
 mod layout;
 mod layouts;
 mod mask;
+mod names;
 mod official;
 mod pairing;
 mod problem;
 mod problems;
-mod random;
 mod report;
 mod shapes;
-pub mod synthetic;
-mod synthetic_set;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
 mod words;
 
-pub use augment::{Augmentation, mosaic};
 pub use collection::{Collection, Member};
 pub use convert::{Converted, convert_to_official};
 pub use dataset::{Dataset, Label, MaskRule, MaskSource, Sample, Split};
@@ -86,7 +82,6 @@ pub use problem::Problem;
 pub use problems::Problems;
 pub use report::{CategoryCounts, DefectCount, Report, SplitCounts, check, check_deeply};
 pub use shapes::Ellipse;
-pub use synthetic_set::{SyntheticCounts, SyntheticSet};
 
 /// The example of README.md, so that it is compiled too.
 #[cfg(doctest)]

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use vcp_regions::{Event, Labels, runs};
+
 use crate::MapRows;
 use crate::map_rows::for_each_row;
 
@@ -43,105 +45,30 @@ pub struct Region {
 #[must_use]
 pub fn regions(map: &(impl MapRows + ?Sized), threshold: f32) -> Vec<Region> {
     let mut labels = Labels::default();
-    let mut above: Vec<Run> = Vec::new();
-    let mut current: Vec<Run> = Vec::new();
-    // Not the same as `value < threshold` turned around: a NaN is in no region.
-    let inside = |value: f32| value >= threshold;
+    let mut summaries: Vec<Summary> = Vec::new();
     for_each_row(map, |y, values| {
-        current.clear();
-        let mut overlapping = 0;
-        let mut x = 0;
-        while x < values.len() {
-            if !inside(values[x]) {
-                x += 1;
-                continue;
-            }
-            let start = x;
-            while x < values.len() && inside(values[x]) {
-                x += 1;
-            }
-            // Runs above end before this one begins, not even touching at a corner: done with them.
-            while above.get(overlapping).is_some_and(|run| run.end < start) {
-                overlapping += 1;
-            }
-            // The last run above that touches this one may touch the next one too: it stays.
-            let mut label = None;
-            for run in &above[overlapping..] {
-                if run.start > x {
-                    break;
+        // Not the same as `value < threshold` turned around: a NaN is in no region.
+        labels.add_row(
+            runs(values, |&value| value >= threshold),
+            |event| match event {
+                Event::Run { region, columns } => {
+                    if region == summaries.len() {
+                        summaries.push(Summary::default());
+                    }
+                    summaries[region].extend(y, columns.start, &values[columns]);
                 }
-                label = Some(match label {
-                    None => labels.root(run.label),
-                    Some(label) => labels.join(label, run.label),
-                });
-            }
-            let label = label.unwrap_or_else(|| labels.add());
-            labels.summaries[label].extend(y, start, &values[start..x]);
-            current.push(Run {
-                start,
-                end: x,
-                label,
-            });
-        }
-        std::mem::swap(&mut above, &mut current);
+                Event::Joined { older, younger } => {
+                    let joined = std::mem::take(&mut summaries[younger]);
+                    summaries[older].merge(&joined);
+                }
+            },
+        );
     });
-    labels.into_regions()
-}
-
-/// Neighbouring pixels of one row, `start..end`.
-struct Run {
-    start: usize,
-    end: usize,
-    label: usize,
-}
-
-/// A disjoint-set forest over the labels given out so far. The summary of a set is that of its root.
-#[derive(Default)]
-struct Labels {
-    parents: Vec<usize>,
-    summaries: Vec<Summary>,
-}
-
-impl Labels {
-    fn add(&mut self) -> usize {
-        self.parents.push(self.parents.len());
-        self.summaries.push(Summary::default());
-        self.parents.len() - 1
-    }
-
-    fn root(&mut self, mut label: usize) -> usize {
-        while self.parents[label] != label {
-            // Halving the path keeps later walks short.
-            self.parents[label] = self.parents[self.parents[label]];
-            label = self.parents[label];
-        }
-        label
-    }
-
-    /// Makes one set of two; the older label stays, so the first pixel does too.
-    fn join(&mut self, one: usize, other: usize) -> usize {
-        let (one, other) = (self.root(one), self.root(other));
-        let (root, child) = (one.min(other), one.max(other));
-        if root != child {
-            self.parents[child] = root;
-            let merged = std::mem::take(&mut self.summaries[child]);
-            self.summaries[root].merge(&merged);
-        }
-        root
-    }
-
-    fn into_regions(self) -> Vec<Region> {
-        let Self { parents, summaries } = self;
-        // Labels are given out in reading order of the first pixel, and sorting keeps that order.
-        let mut regions: Vec<Region> = summaries
-            .iter()
-            .enumerate()
-            .filter(|&(label, _)| parents[label] == label)
-            .map(|(_, summary)| summary.to_region())
-            .collect();
-        regions.sort_by_key(|region| Reverse(region.area));
-        regions
-    }
+    // Regions are numbered in reading order of the first pixel, and sorting keeps that order.
+    let grown = summaries.iter().filter(|summary| summary.area > 0);
+    let mut regions: Vec<Region> = grown.map(Summary::to_region).collect();
+    regions.sort_by_key(|region| Reverse(region.area));
+    regions
 }
 
 /// What is remembered of a region while it grows.

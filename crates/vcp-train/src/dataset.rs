@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use vcp_dataset::{Augmentation, Label, MaskFinding, MaskSource, Sample, mosaic};
+use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
 use vcp_image::{DecodeOptions, Photo, normalise, resize_mask};
+use vcp_random::Random;
 
-use crate::random::Random;
-use crate::{Error, Example, Examples};
+use crate::{Augmentation, Error, Example, Examples, mosaic};
 
 /// Samples of data sets, each once in an epoch, in an order that the seed and the epoch decide.
 pub struct DatasetExamples {
@@ -121,7 +121,7 @@ impl Examples for DatasetExamples {
         let mut order = Random::of(&[self.seed, epoch as u64]);
         let place = order.order(self.entries.len())[index];
         let entry = &self.entries[place];
-        let seed = Random::of(&[self.seed, epoch as u64, place as u64]).next();
+        let seed = Random::of(&[self.seed, epoch as u64, place as u64]).next_u64();
         let augmentation = &self.augmentations[entry.set];
         let (mut photo, mut mask) = match self.mosaic_parts(entry, seed) {
             Some([a, b, c, d]) => {
@@ -193,7 +193,7 @@ pub fn hold_out(samples: &mut Vec<Sample>, share: f64, seed: u64) -> Vec<Sample>
 #[must_use]
 pub fn varied(photo: Photo, mask: Photo, seed: u64) -> (Photo, Photo) {
     let mut random = Random::of(&[seed]);
-    let mut share = || (random.next() >> 40) as f32 / (1_u32 << 24) as f32;
+    let mut share = || random.unit();
     let (photo, mask) = if share() < 0.5 {
         let side = photo.width().min(photo.height());
         let side = ((side as f32 * (0.5 + 0.5 * share())) as usize).max(1);

@@ -10,8 +10,7 @@ use std::cell::{Cell, RefCell};
 use vcp_burn::{Burn, Linear, Norm, Tensor};
 use vcp_checkpoint::Tensor as Stored;
 use vcp_model::{After, Operations, Orientation, Resampling};
-
-use crate::random::Random;
+use vcp_random::Random;
 
 /// A device on which a model that is loaded has other prompts for every image: it is for one batch.
 pub(crate) struct Dropping<'a> {
@@ -76,7 +75,7 @@ impl<'a> Dropping<'a> {
         let kept = 1.0 / (1.0 - self.share);
         let mut random = self.random.borrow_mut();
         let mask = (0..batch * rows * width).map(|_| {
-            let chance = (random.next() >> 40) as f32 / (1_u32 << 24) as f32;
+            let chance = random.unit();
             if chance < self.share { 0.0 } else { kept }
         });
         let mask: Vec<f32> = mask.collect();

@@ -34,6 +34,16 @@ pub enum Error {
     /// The recipe asks for something that cannot be.
     #[error("{0}")]
     Recipe(String),
+    /// A setting is out of its range.
+    #[error("The setting '{name}' is {found}; it has to be {expected}.")]
+    Setting {
+        /// The setting's name.
+        name: &'static str,
+        /// Its value.
+        found: f32,
+        /// What it may be.
+        expected: &'static str,
+    },
     /// A state was saved by another training.
     #[error("The run cannot be resumed from {path}: {problem}", path = path.display())]
     State {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use vcp_random::Random;
+
 use crate::Error;
-use crate::random::Random;
 
 /// An image and the truth about it, as the model takes them.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,10 +61,10 @@ impl Examples for Mixture {
     fn example(&self, epoch: usize, index: usize) -> Result<Example, Error> {
         let mut random = Random::of(&[self.seed, epoch as u64, index as u64, 0x6d69_7874]);
         let count = self.second.count();
-        let is_second = (random.next() >> 11) as f64 / (1_u64 << 53) as f64 <= self.share;
+        let is_second = random.unit_f64() <= self.share;
         if is_second && count > 0 && self.share > 0.0 {
             // Its own epochs go by as it is drawn from.
-            let drawn = random.next() as usize % (count * 4096);
+            let drawn = random.next_u64() as usize % (count * 4096);
             let epoch = epoch * 4096 + drawn / count;
             // Keys of two sources have nothing to do with each other.
             let mut example = self.second.example(epoch, drawn % count)?;

@@ -6,6 +6,7 @@
 //! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
 //! one that was never interrupted. What a run writes down for people is in [`log`].
 
+mod augment;
 mod average;
 mod batches;
 mod blend;
@@ -18,7 +19,6 @@ mod image_loss;
 mod image_size;
 pub mod log;
 mod loss_scale;
-mod random;
 mod recipe;
 mod run;
 mod state;
@@ -27,6 +27,7 @@ mod tokens;
 mod trainer;
 mod validation;
 
+pub use augment::{Augmentation, mosaic};
 pub use average::average;
 pub use batches::{Batch, Batches};
 pub use dataset::{DatasetExamples, hold_out, varied};

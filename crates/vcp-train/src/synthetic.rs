@@ -1,13 +1,13 @@
 //! Examples that are made up.
 
-use vcp_dataset::synthetic::sample;
 use vcp_image::Photo;
+use vcp_random::Random;
+use vcp_synthetic::sample;
 
 use crate::dataset::prepared;
-use crate::random::Random;
 use crate::{Error, Example, Examples};
 
-/// Pictures from [`vcp_dataset::synthetic`]; no two epochs have the same.
+/// Pictures from [`vcp_synthetic`]; no two epochs have the same.
 pub struct SyntheticExamples {
     count: usize,
     side: usize,
@@ -28,7 +28,7 @@ impl Examples for SyntheticExamples {
     }
 
     fn example(&self, epoch: usize, index: usize) -> Result<Example, Error> {
-        let seed = Random::of(&[self.seed, epoch as u64, index as u64]).next();
+        let seed = Random::of(&[self.seed, epoch as u64, index as u64]).next_u64();
         let made = sample(seed, self.side);
         let name = format!("synthetic {seed}: {}", made.what);
         let mask = Photo::from_grey(made.image.width(), made.image.height(), made.mask);

@@ -5,12 +5,12 @@ use vcp_burn::{Adam, AdamOptions, Burn, Device, Gradients, Tensor};
 use vcp_checkpoint::Weights;
 use vcp_model::{Decoder, GridLogits, Model, Operations as _, VisionFeatures};
 use vcp_predict::{Predictor, PredictorOptions, caught};
+use vcp_random::Random;
 
 use crate::blend::BlendSearch;
 use crate::dropout::Dropping;
 use crate::features::{FeatureCache, seen};
 use crate::image_loss::image_loss;
-use crate::random::Random;
 use crate::{Batch, Error, LossScale, Position, Recipe, Scope, State};
 
 /// A model in training.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use vcp_burn::Device;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
-use vcp_dataset::synthetic::{SMALLEST, Synthetic, sample};
 use vcp_image::{Photo, normalise};
 use vcp_metrics::{Collector, ImageMap, PixelOptions};
 use vcp_predict::{Predictor, PredictorOptions};
+use vcp_synthetic::{SMALLEST, Synthetic, sample};
 use vcp_train::{
     Batches, Error, Example, Examples, LossWeights, Position, Recipe, Schedule, Scope, Trainer,
 };

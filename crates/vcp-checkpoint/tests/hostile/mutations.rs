@@ -2,27 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what is made here is made right")]
 
+use vcp_random::Random;
+
 use crate::support::pickle::Pickle;
 use crate::support::small_weights;
 use crate::support::zip_file::{Entry, build, torch};
 use crate::{Case, Use};
-
-/// A small generator of random numbers, the same in every run (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-}
 
 fn script() -> Vec<u8> {
     let inner = Pickle::default()
@@ -67,7 +52,7 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     let script = script();
 
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut cases = Vec::new();
     // The good files themselves: if they fail, the mutations show nothing.
     for (name, bytes, usage) in [
@@ -162,7 +147,7 @@ fn random_pickles(random: &mut Random, cases: &mut Vec<Case>) {
         };
         for _ in 0..=random.below(300) {
             match random.below(10) {
-                0 => pickle.push(random.next() as u8),
+                0 => pickle.push(random.next_u64() as u8),
                 1 => pickle.extend(b"ccollections\nOrderedDict\n"),
                 2 => pickle.extend(b"X\x01\0\0\0a"),
                 _ => pickle.push(OPERATIONS[random.below(OPERATIONS.len())]),

@@ -1,6 +1,6 @@
 //! `vcp-clip data synth`.
 
-use vcp_dataset::SyntheticSet;
+use vcp_synthetic::SyntheticSet;
 
 use super::thread_pool;
 use crate::args::SynthArgs;
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &SynthArgs) -> anyhow::Result<Exit> {
     let counts = threads.install(|| set.write(&arguments.out, &done));
     progress.finish();
     let counts = match counts {
-        Err(vcp_dataset::Error::Stopped) => return Ok(Exit::Interrupted),
+        Err(vcp_synthetic::Error::Stopped) => return Ok(Exit::Interrupted),
         counts => counts?,
     };
     console::print_line(&format!(

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use toml::Table;
 use vcp_checkpoint::{LearnedGeometry, Weights};
-use vcp_dataset::{Augmentation, Collection, Official, RecognisedBy, Sample, Split};
+use vcp_dataset::{Collection, Official, RecognisedBy, Sample, Split};
 use vcp_evaluate::digest_of_listing;
 use vcp_train::{
-    DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer, hold_out,
+    Augmentation, DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer,
+    hold_out,
 };
 
 use super::session::{Outputs, RunFolder, Session, ValidationSet};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::dataset::GOOD;
 use crate::files::Place;
 use crate::json::{self, Entries};
 use crate::labelme::Annotation;
+use crate::names::GOOD;
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskSource, Options, Problem, Sample, Split, files, text,
@@ -148,7 +148,7 @@ fn add(
         Some(name) => {
             let label_folder = dataset.root.join("label");
             let path = place.resolve(&label_folder, name, options.allow_outside_root)?;
-            crate::dataset::ANOMALY.clone_into(&mut defect);
+            crate::names::ANOMALY.clone_into(&mut defect);
             listed.mask(&path);
             let mask = if files::is_file(&path) {
                 match Annotation::read(&path) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::GOOD;
+use crate::names::GOOD;
 use crate::pairing::{MaskFolder, beside};
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Problem, Problems, Sample, Split, files,

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::dataset::GOOD;
 use crate::files::Place;
+use crate::names::GOOD;
 use crate::pairing::MaskFolder;
 use crate::{
     Dataset, Ellipse, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Problems,

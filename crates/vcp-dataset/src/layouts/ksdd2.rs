@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::dataset::GOOD;
+use crate::names::GOOD;
 use crate::pairing::MaskFolder;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,

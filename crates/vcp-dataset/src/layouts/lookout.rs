@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
+use crate::names::{ANOMALY, GOOD};
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,

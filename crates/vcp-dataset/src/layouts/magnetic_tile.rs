@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dataset::GOOD;
+use crate::names::GOOD;
 use crate::pairing::MaskFolder;
 use crate::{Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Sample, Split, files};
 

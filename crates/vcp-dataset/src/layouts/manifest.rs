@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
+use crate::names::{ANOMALY, GOOD};
 use crate::table::{Listed, Table};
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,

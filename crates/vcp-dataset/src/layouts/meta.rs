@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
 use crate::json::{self, Entries};
+use crate::names::{ANOMALY, GOOD};
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,

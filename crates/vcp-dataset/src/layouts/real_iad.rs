@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
+use crate::names::{ANOMALY, GOOD};
 use crate::table::Listed;
 use crate::{
     Dataset, Error, Label, Layout, MaskRule, MaskSource, Options, Problem, Sample, Split, files,

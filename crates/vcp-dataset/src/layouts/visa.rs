@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 
-use crate::dataset::{ANOMALY, GOOD};
 use crate::files::Place;
+use crate::names::{ANOMALY, GOOD};
 use crate::official::VISA;
 use crate::table::{Listed, Table};
 use crate::{

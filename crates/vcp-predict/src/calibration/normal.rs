@@ -179,6 +179,8 @@ impl Iterator for Cumulative {
 
 #[cfg(test)]
 mod tests {
+    use vcp_random::Random;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -277,22 +279,13 @@ mod tests {
         }
     }
 
-    /// Uniform numbers from 0 to 1 by splitmix64.
-    fn uniform(state: &mut u64) -> f64 {
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = *state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
     /// Draws many sets of images and looks how often the real rate of false alarms stays within
     /// what was promised. The real rate is known because the values are uniform (or that, raised
     /// to a power, which orders them alike).
     #[test]
     fn the_guarantee_holds_as_often_as_promised() {
         const DRAWS: usize = 4000;
-        let mut state = 7;
+        let mut random = Random::new(7);
         for (images, rate, confidence) in [
             (10, 0.05, 0.95),
             (20, 0.05, 0.95),
@@ -306,7 +299,7 @@ mod tests {
             let mut meets = false;
             for _ in 0..DRAWS {
                 let values: Vec<f32> = (0..images)
-                    .map(|_| uniform(&mut state).powi(3) as f32)
+                    .map(|_| random.unit_f64().powi(3) as f32)
                     .collect();
                 let found = NormalThreshold::new(&values, target).unwrap();
                 let real = 1.0 - f64::from(found.threshold).cbrt();
@@ -345,12 +338,12 @@ mod tests {
     #[test]
     fn equal_values_make_the_guarantee_safer() {
         const DRAWS: usize = 4000;
-        let mut state = 11;
+        let mut random = Random::new(11);
         let target = target(0.3, 0.9);
         let mut kept = 0;
         for _ in 0..DRAWS {
             let values: Vec<f32> = (0..15)
-                .map(|_| (uniform(&mut state) * 5.0).floor() as f32)
+                .map(|_| (random.unit_f64() * 5.0).floor() as f32)
                 .collect();
             let found = NormalThreshold::new(&values, target).unwrap();
             let real = (0..5).filter(|&v| v as f32 >= found.threshold).count() as f64 / 5.0;

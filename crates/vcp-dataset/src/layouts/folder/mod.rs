@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use masks::{Masks, is_annotation};
 use place::Place;
 
-use crate::dataset::{ANOMALY, GOOD};
+use crate::names::{ANOMALY, GOOD};
 use crate::{
     Dataset, Error, Label, Layout, Options, Problem, Problems, Sample, Split, files, words,
 };
