@@ -2,7 +2,7 @@
 
 use crate::pack::{self, Normalise};
 use rayon::prelude::*;
-use vcp_simd::{MOST_LANES, Register as _, Supported, kernel, math};
+use vcp_simd::{Lanes, MOST_LANES, Register as _, Supported, kernel, math};
 
 /// Elements that one task works on; small tensors stay on one thread.
 const TASK: usize = 1 << 14;
@@ -12,6 +12,16 @@ const TASK: usize = 1 << 14;
 pub(crate) enum Function {
     Exp,
     Sigmoid,
+}
+
+impl Function {
+    #[inline(always)]
+    fn of<V: Lanes>(self, x: V) -> V {
+        match self {
+            Self::Exp => math::exp(x),
+            Self::Sigmoid => math::sigmoid(x),
+        }
+    }
 }
 
 /// Replaces every element by the function's value.
@@ -55,18 +65,14 @@ kernel! {
     /// through a padded copy, so that every element gets the same arithmetic.
     fn map_chunk<S: Simd>(simd: S, function: Function, values: &mut [f32]) {
         const { assert!(S::LANES <= MOST_LANES) };
-        let apply = |x: S::F32| match function {
-            Function::Exp => math::exp(x),
-            Function::Sigmoid => math::sigmoid(x),
-        };
         let mut registers = values.chunks_exact_mut(S::LANES);
         for values in registers.by_ref() {
-            apply(simd.read(values)).write(values);
+            function.of(simd.read(values)).write(values);
         }
         let rest = registers.into_remainder();
         let mut padded = [0.0; MOST_LANES];
         padded[..rest.len()].copy_from_slice(rest);
-        apply(simd.read(&padded)).write(&mut padded);
+        function.of(simd.read(&padded)).write(&mut padded);
         rest.copy_from_slice(&padded[..rest.len()]);
     }
 }

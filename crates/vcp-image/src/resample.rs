@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use vcp_simd::{InstructionSet, Portable, Supported, kernel};
+
 use crate::Photo;
 
 /// The filters in use here.
@@ -265,11 +267,19 @@ impl Across {
             (Cow::Borrowed(rows), self.width)
         };
         let output = &mut output[start..];
-        if channels == 1 {
-            run_rows::<1, 8>(&rows, width, &self.taps, &self.weights, output);
+        let resize = if channels == 1 {
+            grey_rows
         } else {
-            run_rows::<3, 24>(&rows, width, &self.taps, &self.weights, output);
-        }
+            colour_rows
+        };
+        resize(
+            instruction_set(),
+            &rows,
+            width,
+            &self.taps,
+            &self.weights,
+            output,
+        );
     }
 }
 
@@ -312,6 +322,7 @@ impl Down {
         let from = output.len();
         output.resize(from + rows.len() * *stride, 0);
         run_columns(
+            instruction_set(),
             &self.band,
             *stride,
             taps,
@@ -330,51 +341,52 @@ impl Down {
 }
 
 /// The sum with its fractional bits, rounded and clipped to a byte.
-#[expect(
-    clippy::inline_always,
-    reason = "must become part of the function that enables AVX2"
-)]
+#[expect(clippy::inline_always, reason = "part of a kernel")]
 #[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-fn run_rows<const CHANNELS: usize, const LANES: usize>(
-    source: &[u8],
-    width: usize,
-    taps: &Taps,
-    weights: &[i32],
-    output: &mut [u8],
-) {
-    const { assert!(LANES == CHANNELS * PIXELS_PER_STEP) };
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: this processor has AVX2, which is all the function asks for.
-        unsafe { rows_avx2::<CHANNELS, LANES>(source, width, taps, weights, output) };
-        return;
-    }
-    rows::<CHANNELS, LANES>(source, width, taps, weights, output);
+/// What the loops below are compiled for. Their steps fill the registers of AVX2; wider ones were not
+/// measured.
+fn instruction_set() -> Supported {
+    InstructionSet::Avx2
+        .supported()
+        .unwrap_or(Supported::Portable(Portable::new()))
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn rows_avx2<const CHANNELS: usize, const LANES: usize>(
-    source: &[u8],
-    width: usize,
-    taps: &Taps,
-    weights: &[i32],
-    output: &mut [u8],
-) {
-    rows::<CHANNELS, LANES>(source, width, taps, weights, output);
+kernel! {
+    /// [`rows`] of a grey photo.
+    fn grey_rows<S: Simd>(
+        _simd: S,
+        source: &[u8],
+        width: usize,
+        taps: &Taps,
+        weights: &[i32],
+        output: &mut [u8],
+    ) {
+        rows::<1, PIXELS_PER_STEP>(source, width, taps, weights, output);
+    }
+}
+
+kernel! {
+    /// [`rows`] of an RGB photo.
+    fn colour_rows<S: Simd>(
+        _simd: S,
+        source: &[u8],
+        width: usize,
+        taps: &Taps,
+        weights: &[i32],
+        output: &mut [u8],
+    ) {
+        rows::<3, { 3 * PIXELS_PER_STEP }>(source, width, taps, weights, output);
+    }
 }
 
 /// Resizes rows. Lane `i` of a step belongs to channel `i % CHANNELS`; lanes are added up at the
 /// end. Sums stay inside an `i32` (see [`PRECISION_BITS`]); the wrapping operations only keep
 /// overflow checks out of the inner loop.
-#[expect(
-    clippy::inline_always,
-    reason = "must become part of the function that enables AVX2"
-)]
+#[expect(clippy::inline_always, reason = "part of a kernel")]
 #[inline(always)]
 fn rows<const CHANNELS: usize, const LANES: usize>(
     source: &[u8],
@@ -383,6 +395,7 @@ fn rows<const CHANNELS: usize, const LANES: usize>(
     weights: &[i32],
     output: &mut [u8],
 ) {
+    const { assert!(LANES == CHANNELS * PIXELS_PER_STEP) };
     let stride = width * CHANNELS;
     let output_stride = taps.start.len() * CHANNELS;
     let height = source.len() / stride;
@@ -427,10 +440,7 @@ fn rows<const CHANNELS: usize, const LANES: usize>(
     }
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "must become part of the function that enables AVX2"
-)]
+#[expect(clippy::inline_always, reason = "part of a kernel")]
 #[inline(always)]
 fn add_products<const LANES: usize>(
     sums: &mut [i32; LANES],
@@ -442,80 +452,47 @@ fn add_products<const LANES: usize>(
     }
 }
 
-/// Makes the output rows `rows`; the first row of `source` is row `top` of the photo.
-fn run_columns(
-    source: &[u8],
-    stride: usize,
-    taps: &Taps,
-    rows: Range<usize>,
-    top: usize,
-    output: &mut [u8],
-) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: this processor has AVX2, which is all the function asks for.
-        unsafe { columns_avx2(source, stride, taps, rows, top, output) };
-        return;
-    }
-    columns(source, stride, taps, rows, top, output);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn columns_avx2(
-    source: &[u8],
-    stride: usize,
-    taps: &Taps,
-    rows: Range<usize>,
-    top: usize,
-    output: &mut [u8],
-) {
-    columns(source, stride, taps, rows, top, output);
-}
-
-/// Resizes columns: every output row is a weighted sum of source rows, a few bytes at a time so
-/// that the sums stay in registers.
-#[expect(
-    clippy::inline_always,
-    reason = "must become part of the function that enables AVX2"
-)]
-#[inline(always)]
-fn columns(
-    source: &[u8],
-    stride: usize,
-    taps: &Taps,
-    rows: Range<usize>,
-    top: usize,
-    output: &mut [u8],
-) {
-    for ((output, &start), weights) in output
-        .chunks_exact_mut(stride)
-        .zip(&taps.start[rows.clone()])
-        .zip(taps.weights.chunks_exact(taps.count).skip(rows.start))
-    {
-        // Weights past the last source row are zero; such rows do not exist.
-        let lines = &source[(start - top) * stride..];
-        let (steps, rest) = output.as_chunks_mut::<BYTES_PER_STEP>();
-        let rest_offset = steps.len() * BYTES_PER_STEP;
-        for (number, output) in steps.iter_mut().enumerate() {
-            let mut sums = [HALF; BYTES_PER_STEP];
-            for (&weight, line) in weights.iter().zip(lines.chunks_exact(stride)) {
-                let bytes = &line[number * BYTES_PER_STEP..(number + 1) * BYTES_PER_STEP];
-                for (sum, &byte) in sums.iter_mut().zip(bytes) {
-                    *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(byte)));
+kernel! {
+    /// Makes the output rows `rows`: every one is a weighted sum of source rows, a few bytes at a time so
+    /// that the sums stay in registers. The first row of `source` is row `top` of the photo.
+    fn run_columns<S: Simd>(
+        _simd: S,
+        source: &[u8],
+        stride: usize,
+        taps: &Taps,
+        rows: Range<usize>,
+        top: usize,
+        output: &mut [u8],
+    ) {
+        for ((output, &start), weights) in output
+            .chunks_exact_mut(stride)
+            .zip(&taps.start[rows.clone()])
+            .zip(taps.weights.chunks_exact(taps.count).skip(rows.start))
+        {
+            // Weights past the last source row are zero; such rows do not exist.
+            let lines = &source[(start - top) * stride..];
+            let (steps, rest) = output.as_chunks_mut::<BYTES_PER_STEP>();
+            let rest_offset = steps.len() * BYTES_PER_STEP;
+            for (number, output) in steps.iter_mut().enumerate() {
+                let mut sums = [HALF; BYTES_PER_STEP];
+                for (&weight, line) in weights.iter().zip(lines.chunks_exact(stride)) {
+                    let bytes = &line[number * BYTES_PER_STEP..(number + 1) * BYTES_PER_STEP];
+                    for (sum, &byte) in sums.iter_mut().zip(bytes) {
+                        *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(byte)));
+                    }
+                }
+                for (byte, sum) in output.iter_mut().zip(sums) {
+                    *byte = to_byte(sum);
                 }
             }
-            for (byte, sum) in output.iter_mut().zip(sums) {
+            for (offset, byte) in rest.iter_mut().enumerate() {
+                let mut sum = HALF;
+                for (&weight, line) in weights.iter().zip(lines.chunks_exact(stride)) {
+                    let product = weight.wrapping_mul(i32::from(line[rest_offset + offset]));
+                    sum = sum.wrapping_add(product);
+                }
                 *byte = to_byte(sum);
             }
-        }
-        for (offset, byte) in rest.iter_mut().enumerate() {
-            let mut sum = HALF;
-            for (&weight, line) in weights.iter().zip(lines.chunks_exact(stride)) {
-                let product = weight.wrapping_mul(i32::from(line[rest_offset + offset]));
-                sum = sum.wrapping_add(product);
-            }
-            *byte = to_byte(sum);
         }
     }
 }

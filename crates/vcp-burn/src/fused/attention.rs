@@ -1,10 +1,11 @@
 //! Self-attention that never holds all scores.
 
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
+use vcp_simd::math::exp;
+use vcp_simd::{Supported, kernel};
 
-use super::math::{exp, largest, sum};
+use super::math::{largest, sum};
 use super::product::{Matrix, MatrixMut, Threads, product};
 use super::{Fused, dimensions, like, tensor, values};
 
@@ -69,10 +70,10 @@ fn queries(rows: usize) -> usize {
     rows.div_ceil(rows.div_ceil(at_most).max(1)).max(1)
 }
 
-/// Scores → softmax in place, and the logarithm of what they were divided by.
-fn softmax(scores: &mut [f32], totals: &mut [f32]) {
-    let keys = scores.len() / totals.len().max(1);
-    Arch::new().dispatch(|| {
+kernel! {
+    /// Scores → softmax in place, and the logarithm of what they were divided by.
+    fn softmax<S: Simd>(_simd: S, scores: &mut [f32], totals: &mut [f32]) {
+        let keys = scores.len() / totals.len().max(1);
         for (row, total) in scores.chunks_exact_mut(keys).zip(totals) {
             let top = largest(row);
             for score in row.iter_mut() {
@@ -85,14 +86,20 @@ fn softmax(scores: &mut [f32], totals: &mut [f32]) {
             }
             *total = top + all.ln();
         }
-    });
+    }
 }
 
-/// With p the softmax of scores and d its gradient: `scores` → p, and `gradient`, d → p · (d − `along`),
-/// the gradient of the scores, where `along` is Σ p · d of each query.
-fn softmax_backward(scores: &mut [f32], gradient: &mut [f32], totals: &[f32], along: &[f32]) {
-    let keys = scores.len() / totals.len().max(1);
-    Arch::new().dispatch(|| {
+kernel! {
+    /// With p the softmax of scores and d its gradient: `scores` → p, and `gradient`, d → p · (d −
+    /// `along`), the gradient of the scores, where `along` is Σ p · d of each query.
+    fn softmax_backward<S: Simd>(
+        _simd: S,
+        scores: &mut [f32],
+        gradient: &mut [f32],
+        totals: &[f32],
+        along: &[f32],
+    ) {
+        let keys = scores.len() / totals.len().max(1);
         let rows = scores.chunks_exact_mut(keys);
         let rows = rows.zip(gradient.chunks_exact_mut(keys));
         for (((scores, gradient), &total), &along) in rows.zip(totals).zip(along) {
@@ -101,7 +108,26 @@ fn softmax_backward(scores: &mut [f32], gradient: &mut [f32], totals: &[f32], al
                 *gradient = *score * (*gradient - along);
             }
         }
-    });
+    }
+}
+
+kernel! {
+    /// Σ p · d of each query, which is its result times the gradient of that; both hold the head's
+    /// channels from `first` of rows of `width`.
+    fn products_along<S: Simd>(
+        _simd: S,
+        result: &[f32],
+        gradient: &[f32],
+        place: [usize; 3],
+        along: &mut [f32],
+    ) {
+        let [first, channels, width] = place;
+        for (row, along) in along.iter_mut().enumerate() {
+            let at = row * width + first;
+            let part = [result, gradient].map(|all| &all[at..][..channels]);
+            *along = sum(channels, |i| part[0][i] * part[1][i]);
+        }
+    }
 }
 
 impl SelfAttention {
@@ -127,7 +153,7 @@ impl SelfAttention {
                 let (start, count) = (block * step, totals.len());
                 let scores = &mut scores[..count * rows];
                 head.scores(start, count, scores);
-                softmax(scores, totals);
+                softmax(Supported::detect(), scores, totals);
                 let to = &mut result[start * width + head.first..];
                 let mut out = MatrixMut::rows(to, [count, head.channels], width);
                 let scores = Matrix::all(scores, [count, rows]);
@@ -150,14 +176,13 @@ impl SelfAttention {
         let mut along = vec![0.0; rows];
         for (index, totals) in totals.chunks_exact(rows).enumerate() {
             let head = self.head(joint, index, rows, width);
-            // Σ p · d of a query is its result times the gradient of that.
-            Arch::new().dispatch(|| {
-                for (row, along) in along.iter_mut().enumerate() {
-                    let at = row * width + head.first;
-                    let part = [result, gradient].map(|all| &all[at..][..head.channels]);
-                    *along = sum(head.channels, |i| part[0][i] * part[1][i]);
-                }
-            });
+            products_along(
+                Supported::detect(),
+                result,
+                gradient,
+                [head.first, head.channels, width],
+                &mut along,
+            );
             for (block, totals) in totals.chunks(step).enumerate() {
                 let (start, count) = (block * step, totals.len());
                 let scores = &mut scores[..count * rows];
@@ -168,7 +193,13 @@ impl SelfAttention {
                 let mut out = MatrixMut::all(of_scores, [count, rows]);
                 let value = head.all(2).transposed();
                 product(&mut out, false, of_result, value, 1.0, Threads::One);
-                softmax_backward(scores, of_scores, totals, &along[start..][..count]);
+                softmax_backward(
+                    Supported::detect(),
+                    scores,
+                    of_scores,
+                    totals,
+                    &along[start..][..count],
+                );
 
                 let scores = Matrix::all(scores, [count, rows]);
                 let of_scores = Matrix::all(of_scores, [count, rows]);

@@ -1,8 +1,8 @@
 //! Layer norm.
 
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
+use vcp_simd::{Supported, kernel};
 
 use super::linear::add_in_order;
 use super::math::sum;
@@ -33,6 +33,55 @@ fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
+kernel! {
+    fn forward<S: Simd>(
+        _simd: S,
+        epsilon: f32,
+        scale: &[f32],
+        shift: &[f32],
+        x: &[f32],
+        to: &mut [f32],
+    ) {
+        let width = scale.len();
+        for (row, to) in x.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
+            let (mean, inverse) = moments(row, epsilon);
+            for (((to, x), scale), shift) in to.iter_mut().zip(row).zip(scale).zip(shift) {
+                *to = (x - mean) * inverse * scale + shift;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// With x̂ the normalised row and h = gradient · weight:
+    /// (h − mean h − x̂ · mean (h · x̂)) / √(variance + ε).
+    fn backward<S: Simd>(
+        _simd: S,
+        epsilon: f32,
+        scale: &[f32],
+        gradient: &[f32],
+        x: &[f32],
+        to: &mut [f32],
+        of_both: &mut [f32],
+    ) {
+        let width = scale.len();
+        let (of_weight, of_bias) = of_both.split_at_mut(width);
+        let rows = gradient.chunks_exact(width).zip(x.chunks_exact(width));
+        for ((gradient, row), to) in rows.zip(to.chunks_exact_mut(width)) {
+            let (mean, inverse) = moments(row, epsilon);
+            let size = width as f32;
+            let mean_h = sum(width, |i| gradient[i] * scale[i]) / size;
+            let along = sum(width, |i| gradient[i] * scale[i] * (row[i] - mean)) * inverse / size;
+            for i in 0..width {
+                let normalised = (row[i] - mean) * inverse;
+                to[i] = (gradient[i] * scale[i] - mean_h - normalised * along) * inverse;
+                of_weight[i] += gradient[i] * normalised;
+                of_bias[i] += gradient[i];
+            }
+        }
+    }
+}
+
 impl Fused for LayerNorm {
     type Kept = Kept;
 
@@ -46,16 +95,7 @@ impl Fused for LayerNorm {
             .par_chunks(ROWS * width)
             .zip(result.par_chunks_mut(ROWS * width))
             .for_each(|(x, to)| {
-                Arch::new().dispatch(|| {
-                    for (row, to) in x.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
-                        let (mean, inverse) = moments(row, self.epsilon);
-                        for (((to, x), scale), shift) in
-                            to.iter_mut().zip(row).zip(scale).zip(shift)
-                        {
-                            *to = (x - mean) * inverse * scale + shift;
-                        }
-                    }
-                });
+                forward(Supported::detect(), self.epsilon, scale, shift, x, to);
             });
         let result = like(&x, result);
         (result, keep.then_some(Kept { x, weight }))
@@ -79,7 +119,16 @@ impl Fused for LayerNorm {
             .map(|((gradient, x), to)| {
                 // Of the weight, then of the bias.
                 let mut of_both = vec![0.0; 2 * width];
-                Arch::new().dispatch(|| self.piece(scale, gradient, x, to, &mut of_both));
+                let epsilon = self.epsilon;
+                backward(
+                    Supported::detect(),
+                    epsilon,
+                    scale,
+                    gradient,
+                    x,
+                    to,
+                    &mut of_both,
+                );
                 of_both
             })
             .collect();
@@ -90,35 +139,5 @@ impl Fused for LayerNorm {
             wanted[1].then(|| tensor(of_weight.to_vec(), [width])),
             wanted[2].then(|| tensor(of_bias.to_vec(), [width])),
         ]
-    }
-}
-
-impl LayerNorm {
-    /// With x̂ the normalised row and h = gradient · weight:
-    /// (h − mean h − x̂ · mean (h · x̂)) / √(variance + ε).
-    #[inline(always)]
-    fn piece(
-        self,
-        scale: &[f32],
-        gradient: &[f32],
-        x: &[f32],
-        to: &mut [f32],
-        of_both: &mut [f32],
-    ) {
-        let width = scale.len();
-        let (of_weight, of_bias) = of_both.split_at_mut(width);
-        let rows = gradient.chunks_exact(width).zip(x.chunks_exact(width));
-        for ((gradient, row), to) in rows.zip(to.chunks_exact_mut(width)) {
-            let (mean, inverse) = moments(row, self.epsilon);
-            let size = width as f32;
-            let mean_h = sum(width, |i| gradient[i] * scale[i]) / size;
-            let along = sum(width, |i| gradient[i] * scale[i] * (row[i] - mean)) * inverse / size;
-            for i in 0..width {
-                let normalised = (row[i] - mean) * inverse;
-                to[i] = (gradient[i] * scale[i] - mean_h - normalised * along) * inverse;
-                of_weight[i] += gradient[i] * normalised;
-                of_bias[i] += gradient[i];
-            }
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! Linear layers with what comes after them.
 
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
 use vcp_checkpoint::Activation;
 use vcp_model::Orientation;
+use vcp_simd::math::{gelu, quick_gelu};
+use vcp_simd::{Supported, kernel};
 
-use super::math::{gelu, gelu_slope, quick_gelu, quick_gelu_slope};
+use super::math::{gelu_slope, quick_gelu_slope};
 use super::product::{Matrix, MatrixMut, Threads, product};
 use super::{Fused, dimensions, like, tensor, values};
 
@@ -41,31 +42,53 @@ pub(crate) struct Kept {
     before: Option<FlexTensor>,
 }
 
-/// What the activation makes of values.
-fn activate(activation: Activation, from: &[f32], to: &mut [f32]) {
-    let all = to.iter_mut().zip(from);
-    Arch::new().dispatch(|| match activation {
-        Activation::Gelu => all.for_each(|(to, &from)| *to = gelu(from)),
-        Activation::QuickGelu => all.for_each(|(to, &from)| *to = quick_gelu(from)),
-    });
+kernel! {
+    /// What the activation makes of values.
+    fn activate<S: Simd>(_simd: S, activation: Activation, from: &[f32], to: &mut [f32]) {
+        let all = to.iter_mut().zip(from);
+        match activation {
+            Activation::Gelu => {
+                for (to, &from) in all {
+                    *to = gelu(from);
+                }
+            }
+            Activation::QuickGelu => {
+                for (to, &from) in all {
+                    *to = quick_gelu(from);
+                }
+            }
+        }
+    }
 }
 
-/// Gradients before the activation, from those after it.
-fn activate_backward(activation: Activation, before: &[f32], gradient: &[f32], to: &mut [f32]) {
-    let all = to.iter_mut().zip(before).zip(gradient);
-    Arch::new().dispatch(|| match activation {
-        Activation::Gelu => {
-            all.for_each(|((to, &before), gradient)| *to = gradient * gelu_slope(before));
+kernel! {
+    /// Gradients before the activation, from those after it.
+    fn activate_backward<S: Simd>(
+        _simd: S,
+        activation: Activation,
+        before: &[f32],
+        gradient: &[f32],
+        to: &mut [f32],
+    ) {
+        let all = to.iter_mut().zip(before).zip(gradient);
+        match activation {
+            Activation::Gelu => {
+                for ((to, &before), gradient) in all {
+                    *to = gradient * gelu_slope(before);
+                }
+            }
+            Activation::QuickGelu => {
+                for ((to, &before), gradient) in all {
+                    *to = gradient * quick_gelu_slope(before);
+                }
+            }
         }
-        Activation::QuickGelu => {
-            all.for_each(|((to, &before), gradient)| *to = gradient * quick_gelu_slope(before));
-        }
-    });
+    }
 }
 
-/// Every row is set to the bias, or it is added.
-fn start_with(bias: &[f32], rows: &mut [f32], add: bool) {
-    Arch::new().dispatch(|| {
+kernel! {
+    /// Every row is set to the bias, or it is added.
+    fn start_with<S: Simd>(_simd: S, bias: &[f32], rows: &mut [f32], add: bool) {
         for row in rows.chunks_exact_mut(bias.len().max(1)) {
             if add {
                 for (value, bias) in row.iter_mut().zip(bias) {
@@ -75,20 +98,25 @@ fn start_with(bias: &[f32], rows: &mut [f32], add: bool) {
                 row.copy_from_slice(bias);
             }
         }
-    });
+    }
+}
+
+kernel! {
+    /// Every row is added to `sum`.
+    fn add_rows<S: Simd>(_simd: S, rows: &[f32], sum: &mut [f32]) {
+        for row in rows.chunks_exact(sum.len()) {
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+    }
 }
 
 /// The sum of all rows.
 fn sum_of_rows(rows: &[f32], width: usize) -> Vec<f32> {
     let parts = rows.par_chunks(ROWS * width.max(1)).map(|rows| {
         let mut sum = vec![0.0; width];
-        Arch::new().dispatch(|| {
-            for row in rows.chunks_exact(width) {
-                for (sum, value) in sum.iter_mut().zip(row) {
-                    *sum += value;
-                }
-            }
-        });
+        add_rows(Supported::detect(), rows, &mut sum);
         sum
     });
     add_in_order(parts.collect(), width)
@@ -160,7 +188,7 @@ impl Fused for LinearLayer {
         );
         let piece = |x: &[f32], to: &mut [f32]| {
             if let Some(bias) = &bias {
-                start_with(values(bias), to, residual.is_some());
+                start_with(Supported::detect(), values(bias), to, residual.is_some());
             }
             let count = x.len() / width.max(1);
             let mut out = MatrixMut::all(to, [count, outputs]);
@@ -181,13 +209,13 @@ impl Fused for LinearLayer {
                 let pieces = pieces.zip(before.par_chunks_mut(of_result));
                 pieces.for_each(|((x, to), before)| {
                     piece(x, before);
-                    activate(activation, before, to);
+                    activate(Supported::detect(), activation, before, to);
                 });
             }
             Some(activation) => pieces.for_each(|(x, to)| {
                 let mut before = vec![0.0; to.len()];
                 piece(x, &mut before);
-                activate(activation, &before, to);
+                activate(Supported::detect(), activation, &before, to);
             }),
         }
         let shape = [batch, rows, outputs];
@@ -218,7 +246,7 @@ impl Fused for LinearLayer {
                 .zip(values(before).par_chunks(of_result))
                 .zip(of_sum.par_chunks_mut(of_result))
                 .for_each(|((gradient, before), to)| {
-                    activate_backward(activation, before, gradient, to);
+                    activate_backward(Supported::detect(), activation, before, gradient, to);
                 });
             of_sum
         });

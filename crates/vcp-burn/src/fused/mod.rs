@@ -11,7 +11,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "inside `pulp::Arch::dispatch`, what is not inlined is compiled for the oldest machine"
+    reason = "what a kernel calls and is not inlined is compiled for the oldest machine"
 )]
 
 mod attention;

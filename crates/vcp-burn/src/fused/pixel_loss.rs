@@ -2,8 +2,8 @@
 //! the truth.
 
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
+use vcp_simd::{Supported, kernel};
 
 use super::math::{ln, sum};
 use super::{Fused, PIECE, dimensions, like, tensor, values};
@@ -45,6 +45,35 @@ impl Focal {
     }
 }
 
+kernel! {
+    /// The sum of the losses.
+    fn focal<S: Simd>(_simd: S, focal: Focal, probability: &[f32], truth: &[f32]) -> f32 {
+        sum(probability.len().min(truth.len()), |i| {
+            let (_, of_true) = focal.of_true(probability[i], truth[i]);
+            let missing = 1.0 - of_true;
+            -missing * missing * ln(of_true)
+        })
+    }
+}
+
+kernel! {
+    fn focal_backward<S: Simd>(
+        _simd: S,
+        focal: Focal,
+        factor: f32,
+        probability: &[f32],
+        truth: &[f32],
+        to: &mut [f32],
+    ) {
+        for ((to, &probability), &truth) in to.iter_mut().zip(probability).zip(truth) {
+            let (slope, of_true) = focal.of_true(probability, truth);
+            let missing = 1.0 - of_true;
+            let change = 2.0 * missing * ln(of_true) - missing * missing / of_true;
+            *to = factor * slope * change;
+        }
+    }
+}
+
 impl Fused for Focal {
     type Kept = Kept;
 
@@ -54,14 +83,7 @@ impl Fused for Focal {
         let parts: Vec<f32> = probability
             .par_chunks(PIECE)
             .zip(truth.par_chunks(PIECE))
-            .map(|(probability, truth)| {
-                let loss = |i: usize| {
-                    let (_, of_true) = self.of_true(probability[i], truth[i]);
-                    let missing = 1.0 - of_true;
-                    -missing * missing * ln(of_true)
-                };
-                Arch::new().dispatch(|| sum(probability.len().min(truth.len()), loss))
-            })
+            .map(|(probability, truth)| focal(Supported::detect(), *self, probability, truth))
             .collect();
         let total: f64 = parts.into_iter().map(f64::from).sum();
         let mean = (total / probability.len() as f64) as f32;
@@ -77,27 +99,34 @@ impl Fused for Focal {
             .zip(truth.par_chunks(PIECE))
             .zip(found.par_chunks_mut(PIECE))
             .for_each(|((probability, truth), to)| {
-                Arch::new().dispatch(|| {
-                    for ((to, &probability), &truth) in to.iter_mut().zip(probability).zip(truth) {
-                        let (slope, of_true) = self.of_true(probability, truth);
-                        let missing = 1.0 - of_true;
-                        let change = 2.0 * missing * ln(of_true) - missing * missing / of_true;
-                        *to = factor * slope * change;
-                    }
-                });
+                focal_backward(Supported::detect(), *self, factor, probability, truth, to);
             });
         vec![Some(like(&kept[0], found)), None]
     }
 }
 
-/// Of one image: Σpg and Σp + Σg.
-fn overlap(probability: &[f32], truth: &[f32]) -> (f32, f32) {
-    let length = probability.len().min(truth.len());
-    Arch::new().dispatch(|| {
+kernel! {
+    /// Of one image: Σpg and Σp + Σg.
+    fn overlap<S: Simd>(_simd: S, probability: &[f32], truth: &[f32]) -> (f32, f32) {
+        let length = probability.len().min(truth.len());
         let both = sum(length, |i| probability[i] * truth[i]);
         let each = sum(length, |i| probability[i]) + sum(length, |i| truth[i]);
         (both, each)
-    })
+    }
+}
+
+kernel! {
+    fn dice_backward<S: Simd>(
+        _simd: S,
+        of_defect: f32,
+        of_all: f32,
+        truth: &[f32],
+        to: &mut [f32],
+    ) {
+        for (to, truth) in to.iter_mut().zip(truth) {
+            *to = of_defect * truth - of_all;
+        }
+    }
 }
 
 impl Fused for Dice {
@@ -111,7 +140,7 @@ impl Fused for Dice {
             .par_chunks(rows * columns)
             .zip(truth.par_chunks(rows * columns))
             .map(|(probability, truth)| {
-                let (both, each) = overlap(probability, truth);
+                let (both, each) = overlap(Supported::detect(), probability, truth);
                 (2.0 * both + 1.0) / (each + 1.0)
             })
             .collect();
@@ -129,14 +158,10 @@ impl Fused for Dice {
             .zip(truth.par_chunks(rows * columns))
             .zip(found.par_chunks_mut(rows * columns))
             .for_each(|((probability, truth), to)| {
-                let (both, each) = overlap(probability, truth);
+                let (both, each) = overlap(Supported::detect(), probability, truth);
                 let of_defect = factor * 2.0 / (each + 1.0);
                 let of_all = factor * (2.0 * both + 1.0) / ((each + 1.0) * (each + 1.0));
-                Arch::new().dispatch(|| {
-                    for (to, truth) in to.iter_mut().zip(truth) {
-                        *to = of_defect * truth - of_all;
-                    }
-                });
+                dice_backward(Supported::detect(), of_defect, of_all, truth, to);
             });
         vec![Some(like(&kept[0], found)), None]
     }

@@ -1,14 +1,30 @@
 //! The sigmoid.
 
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
+use vcp_simd::{Supported, kernel, math};
 
-use super::{Fused, PIECE, like, math, values};
+use super::{Fused, PIECE, like, values};
 
 /// 1 / (1 + e⁻ˣ). Input: any shape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sigmoid;
+
+kernel! {
+    fn forward<S: Simd>(_simd: S, x: &[f32], to: &mut [f32]) {
+        for (to, &x) in to.iter_mut().zip(x) {
+            *to = math::sigmoid(x);
+        }
+    }
+}
+
+kernel! {
+    fn backward<S: Simd>(_simd: S, gradient: &[f32], result: &[f32], to: &mut [f32]) {
+        for ((to, gradient), result) in to.iter_mut().zip(gradient).zip(result) {
+            *to = gradient * result * (1.0 - result);
+        }
+    }
+}
 
 impl Fused for Sigmoid {
     /// The result.
@@ -20,13 +36,7 @@ impl Fused for Sigmoid {
         values(&x)
             .par_chunks(PIECE)
             .zip(result.par_chunks_mut(PIECE))
-            .for_each(|(x, to)| {
-                Arch::new().dispatch(|| {
-                    for (to, &x) in to.iter_mut().zip(x) {
-                        *to = math::sigmoid(x);
-                    }
-                });
-            });
+            .for_each(|(x, to)| forward(Supported::detect(), x, to));
         let result = like(&x, result);
         (result.clone(), keep.then_some(result))
     }
@@ -44,11 +54,7 @@ impl Fused for Sigmoid {
             .zip(values(&result).par_chunks(PIECE))
             .zip(of_x.par_chunks_mut(PIECE))
             .for_each(|((gradient, result), to)| {
-                Arch::new().dispatch(|| {
-                    for ((to, gradient), result) in to.iter_mut().zip(gradient).zip(result) {
-                        *to = gradient * result * (1.0 - result);
-                    }
-                });
+                backward(Supported::detect(), gradient, result, to);
             });
         vec![Some(like(&result, of_x))]
     }
