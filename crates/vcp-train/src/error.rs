@@ -52,6 +52,56 @@ pub enum Error {
         /// What is the matter with it.
         problem: String,
     },
+    /// A run cannot be resumed, because its state is that of another training.
+    #[error(transparent)]
+    Resume(Box<Error>),
+    /// A run cannot be resumed, because it was begun with another configuration.
+    #[error(
+        "The run in {} was begun with another {}. Give the same options to go on with it, another --out, \
+         or --restart to begin anew.", folder.display(), differing.join(", ")
+    )]
+    OtherRun {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The keys of its config.toml whose values differ.
+        differing: Vec<String>,
+    },
+    /// A folder was to be used for a run that holds files of somebody else.
+    #[error(
+        "{} is not the folder of a run, for it has no config.toml that a run has written, but it holds \
+         {}; nothing was removed or replaced. Name another --out.", path.display(), found.join(", ")
+    )]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// The first of the files that a run would replace or remove.
+        found: Vec<String>,
+    },
+    /// Another run writes into the folder.
+    #[error(transparent)]
+    Locked(#[from] vcp_files::LockError),
+    /// The folder of a run cannot be made, read or cleared.
+    #[error("{} cannot be used for a run.", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// What a run depends on, or what it remembers, cannot be written down.
+    #[error("What the run depends on cannot be written down: {0}.")]
+    Configuration(String),
+    /// The configuration of a run cannot be read.
+    #[error("{} cannot be read: {problem}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is the matter with it.
+        problem: String,
+    },
+    /// The log of a run cannot be read or written.
+    #[error(transparent)]
+    Log(#[from] crate::log::Error),
     /// The weights do not fit together.
     #[error(transparent)]
     Weights(#[from] vcp_checkpoint::Error),
@@ -72,4 +122,16 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Whether a run was refused because of the folder or the settings that were asked for, before any of
+    /// its work was done: with others it would not be.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Resume(_) | Self::OtherRun { .. } | Self::NotARun { .. } | Self::Locked(_)
+        )
+    }
 }

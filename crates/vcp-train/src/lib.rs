@@ -4,7 +4,8 @@
 //! [`Examples`] gives images with the truth about them, always the same ones for the same epoch and
 //! place; [`Batches`] prepares them ahead on other threads; [`Trainer`] makes steps. A [`Trainer`]'s
 //! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
-//! one that was never interrupted. What a run writes down for people is in [`log`].
+//! one that was never interrupted. What a run writes down for people is in [`log`];
+//! [`session`] puts all of it together: a run in a folder, from which it resumes.
 
 mod augment;
 mod average;
@@ -21,6 +22,7 @@ pub mod log;
 mod loss_scale;
 mod recipe;
 mod run;
+pub mod session;
 mod state;
 mod synthetic;
 mod tokens;

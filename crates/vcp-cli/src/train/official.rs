@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use toml::Table;
 use vcp_checkpoint::{LearnedGeometry, Weights};
 use vcp_dataset::{Collection, Official, RecognisedBy, Sample, Split};
 use vcp_evaluate::digest_of_listing;
+use vcp_predict::PredictorOptions;
+use vcp_train::session::{Configuration, DataSource, Outputs, Session, ValidationSet};
 use vcp_train::{
     Augmentation, DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer,
     hold_out,
 };
 
-use super::session::{Outputs, RunFolder, Session, ValidationSet};
 use crate::args::{
     AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs,
 };
@@ -73,14 +73,14 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         if !arguments.quiet {
             say_recipe(&set, &recipe, &augmentation);
         }
-        sources.push(Source {
-            layout: set.layout,
+        sources.push(DataSource {
+            layout: set.layout.to_owned(),
             name: set.name,
             images: set.samples.len(),
             digest: digest_of_listing(&set.samples),
             augmentation: augmentation.clone(),
             orientation: arguments.orientation.orientation,
-            bits: super::bits_apart(&decode),
+            bits: DataSource::bits(&decode),
         });
         augmented.push((set.samples, augmentation));
     }
@@ -108,11 +108,11 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let configuration = configuration(&weights, &recipe, &sources, &judged)?;
     let start = choice.open(true)?;
     let tower = place.tower(&start, recipe.mixed_precision)?;
-    let folder = RunFolder::prepare(arguments.out, arguments.restart)?;
+    let folder = super::folder(arguments.out, arguments.restart)?;
     let device = place.burn();
     let mut trainer = Trainer::new(start, recipe, examples.count(), device, Some(tower))?;
     trainer.keep_features((arguments.feature_cache * GIGABYTE) as u64);
-    Session {
+    let session = Session {
         folder,
         trainer,
         examples: Arc::new(examples),
@@ -124,14 +124,15 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         validation: (!judged.is_empty()).then_some(ValidationSet {
             samples: judged,
             decode,
-            place,
+            predictor: Box::new(move |weights| {
+                place.predictor_amid_work(weights, &PredictorOptions::default())
+            }),
         }),
         patience: arguments.validation.patience,
         save_every: arguments.save_every,
         workers,
-        quiet: arguments.quiet,
-    }
-    .run()
+    };
+    super::run(session, arguments.quiet)
 }
 
 /// Data sets with the samples of a split.
@@ -295,38 +296,28 @@ fn augmentation(arguments: &AugmentationArgs, is_mvtec: bool) -> anyhow::Result<
     })
 }
 
+/// What epochs are judged by, as it stands in config.toml.
 #[derive(Serialize)]
-struct Source {
-    layout: &'static str,
-    name: String,
+struct Validation {
     images: usize,
     digest: String,
-    augmentation: Augmentation,
-    /// Left out where it is not given, as in the runs of versions that did not have it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    orientation: bool,
-    /// The depth of 16-bit photos, left out where it is 16, as in the runs of versions that knew no
-    /// other.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bits: Option<u32>,
 }
 
 /// All that the run depends on.
 fn configuration(
     weights: &Weights,
     recipe: &Recipe,
-    sources: &[Source],
+    sources: &[DataSource],
     judged: &[(String, Sample)],
-) -> anyhow::Result<Table> {
-    let mut table = super::configuration(weights, recipe)?;
-    table.insert("data".to_owned(), toml::Value::try_from(sources)?);
-    if !judged.is_empty() {
-        let mut validation = Table::new();
-        let count = i64::try_from(judged.len())?;
-        validation.insert("images".to_owned(), count.into());
-        let digest = digest_of_listing(judged.iter().map(|(_, sample)| sample));
-        validation.insert("digest".to_owned(), digest.into());
-        table.insert("validation".to_owned(), validation.into());
+) -> Result<Configuration, vcp_train::Error> {
+    let configuration = super::configuration(weights, recipe)?.with("data", &sources)?;
+    if judged.is_empty() {
+        return Ok(configuration);
     }
-    Ok(table)
+    let samples = judged.iter().map(|(_, sample)| sample);
+    let validation = Validation {
+        images: judged.len(),
+        digest: digest_of_listing(samples),
+    };
+    configuration.with("validation", &validation)
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use toml::Table;
+use serde::Serialize;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
 use vcp_dataset::{Sample, Split};
 use vcp_evaluate::digest_of_listing;
 use vcp_image::DecodeOptions;
+use vcp_train::session::{Configuration, DataSource, Outputs, Session};
 use vcp_train::{
     DatasetExamples, Examples, LossWeights, Mixture, Recipe, Schedule, Scope, SyntheticExamples,
     Trainer, forget_unused_tokens, varied, with_image_size,
 };
 
-use super::session::{Outputs, RunFolder, Session};
 use crate::args::PretrainArgs;
 use crate::data::{collection, say_problems, settled};
 use crate::device::Place;
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let photos = photos(arguments)?;
     let configuration = configuration(arguments, &weights, &recipe, photos.as_ref())?;
     let examples = examples(arguments, side, photos)?;
-    let folder = RunFolder::prepare(arguments.out.clone(), arguments.restart)?;
+    let folder = super::folder(arguments.out.clone(), arguments.restart)?;
     // The state holds what is trained, so both may be those of the start.
     let trainer = Trainer::new(
         start(arguments)?,
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
         place.burn(),
         None,
     )?;
-    Session {
+    let session = Session {
         folder,
         trainer,
         examples,
@@ -49,9 +49,8 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
         patience: None,
         save_every: arguments.save_every,
         workers: arguments.workers.get(),
-        quiet: arguments.quiet,
-    }
-    .run()
+    };
+    super::run(session, arguments.quiet)
 }
 
 fn recipe(arguments: &PretrainArgs) -> Recipe {
@@ -161,27 +160,38 @@ fn examples(
     )))
 }
 
+/// What is trained on, as it stands in config.toml.
+#[derive(Serialize)]
+struct Data {
+    epoch_images: usize,
+    #[serde(flatten)]
+    mixed: Option<Mixed>,
+}
+
+#[derive(Serialize)]
+struct Mixed {
+    photos: usize,
+    share_of_photos: f64,
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits: Option<u32>,
+}
+
 /// All that the run depends on.
 fn configuration(
     arguments: &PretrainArgs,
     weights: &Weights,
     recipe: &Recipe,
     photos: Option<&Photos>,
-) -> anyhow::Result<Table> {
-    let mut table = super::configuration(weights, recipe)?;
-    let mut data = Table::new();
-    let count = i64::try_from(arguments.epoch_images.get())?;
-    data.insert("epoch_images".to_owned(), count.into());
-    if let Some(photos) = photos {
-        let count = i64::try_from(photos.samples.len())?;
-        data.insert("photos".to_owned(), count.into());
-        data.insert("share_of_photos".to_owned(), arguments.photos.into());
-        let digest = digest_of_listing(&photos.samples);
-        data.insert("digest".to_owned(), digest.into());
-        if let Some(bits) = super::bits_apart(&photos.decode) {
-            data.insert("bits".to_owned(), i64::from(bits).into());
-        }
-    }
-    table.insert("data".to_owned(), data.into());
-    Ok(table)
+) -> Result<Configuration, vcp_train::Error> {
+    let data = Data {
+        epoch_images: arguments.epoch_images.get(),
+        mixed: photos.map(|photos| Mixed {
+            photos: photos.samples.len(),
+            share_of_photos: arguments.photos,
+            digest: digest_of_listing(&photos.samples),
+            bits: DataSource::bits(&photos.decode),
+        }),
+    };
+    super::configuration(weights, recipe)?.with("data", &data)
 }

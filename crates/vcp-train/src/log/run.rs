@@ -13,6 +13,11 @@ pub struct RunLog {
 }
 
 impl RunLog {
+    /// Name of the file with one record a line.
+    pub const METRICS: &'static str = "metrics.jsonl";
+    /// Name of the picture of the curves.
+    pub const CHART: &'static str = "loss.png";
+
     /// Begins the logs of a new run in `folder`, which has to exist.
     ///
     /// # Errors
@@ -21,7 +26,7 @@ impl RunLog {
     pub fn create(folder: &Path) -> Result<Self, Error> {
         Ok(Self {
             folder: folder.to_owned(),
-            metrics: MetricsLog::create(&folder.join("metrics.jsonl"))?,
+            metrics: MetricsLog::create(&folder.join(Self::METRICS))?,
             events: EventWriter::create(folder)?,
         })
     }
@@ -34,7 +39,7 @@ impl RunLog {
     pub fn resume(folder: &Path, step: u64) -> Result<Self, Error> {
         Ok(Self {
             folder: folder.to_owned(),
-            metrics: MetricsLog::resume(&folder.join("metrics.jsonl"), step)?,
+            metrics: MetricsLog::resume(&folder.join(Self::METRICS), step)?,
             events: EventWriter::resume(folder, step)?,
         })
     }
@@ -74,7 +79,7 @@ impl RunLog {
     /// # Errors
     /// As [`read_metrics`] and [`write_loss_chart`].
     pub fn draw(&self, options: &ChartOptions) -> Result<(), Error> {
-        let records = read_metrics(&self.folder.join("metrics.jsonl"))?;
-        write_loss_chart(&self.folder.join("loss.png"), &records, options)
+        let records = read_metrics(&self.folder.join(Self::METRICS))?;
+        write_loss_chart(&self.folder.join(Self::CHART), &records, options)
     }
 }
