@@ -13,6 +13,7 @@ use vcp_burn::losses::{LossWeights, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device};
 use vcp_checkpoint::{Geometry, Settings, Weights};
 use vcp_model::{Decoder, Operations as _, VisionFeatures};
+use vcp_testing::memory::peak_bytes;
 
 /// As in the program.
 #[global_allocator]
@@ -85,15 +86,7 @@ fn main() {
             "{{\"seconds\": {}, \"forward\": {}, \"loss\": {loss}, \"peak_bytes\": {}}}",
             start.elapsed().as_secs_f64(),
             forward.as_secs_f64(),
-            peak_bytes(),
+            peak_bytes().unwrap_or(0),
         );
     }
-}
-
-/// The largest resident memory so far, where the system says it; else 0.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|it| it.trim().trim_end_matches(" kB").parse().ok());
-    kilobytes.unwrap_or(0_u64) * 1024
 }

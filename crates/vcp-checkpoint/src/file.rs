@@ -5,43 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
+use crate::format::Format;
 use crate::seal::{self, Seal};
 use crate::storage::Storage;
 use crate::tensor::{Content, Layout, Tensor};
 use crate::{foreign, safetensors_file, shard, torch};
-
-/// More tensors than any model has (a ViT-L/14 CLIP has about 600).
-pub(crate) const MAX_TENSORS: usize = 20_000;
-/// Bytes of a tensor's name.
-pub(crate) const MAX_NAME_LENGTH: usize = 512;
-/// Dimensions of a tensor.
-pub(crate) const MAX_RANK: usize = 8;
-
-/// The formats of weight files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// A zip archive written by `torch.jit.save`, such as OpenAI's CLIP weights.
-    TorchScript,
-    /// A zip archive written by `torch.save`, such as the official VCP-CLIP checkpoints.
-    TorchSave,
-    /// A safetensors file; this project's bundles are such files.
-    Safetensors,
-    /// Several files with an index in JSON that says which holds which tensor, as Hugging Face stores
-    /// large models.
-    Parts,
-}
-
-impl std::fmt::Display for Format {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.pad(match self {
-            Self::TorchScript => "TorchScript archive",
-            Self::TorchSave => "torch.save file",
-            Self::Safetensors => "safetensors file",
-            Self::Parts => "index of files in parts",
-        })
-    }
-}
 
 /// An opened weight file of any supported format, memory-mapped: names to tensors.
 ///

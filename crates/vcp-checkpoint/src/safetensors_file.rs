@@ -7,7 +7,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::ElementType;
 use crate::error::{ErrorKind, shorten};
-use crate::file::{MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS};
+use crate::limits::{MAX_NAME_LENGTH, MAX_RANK, MAX_TENSORS};
 use crate::tensor::{Layout, View, row_major_strides};
 
 /// Bytes of the length in front of the header.

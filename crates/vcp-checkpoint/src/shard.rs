@@ -9,7 +9,8 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, ErrorKind, shorten};
-use crate::file::{MAX_NAME_LENGTH, MAX_TENSORS, TensorFile};
+use crate::file::TensorFile;
+use crate::limits::{MAX_NAME_LENGTH, MAX_TENSORS};
 
 /// Bytes of an index; that of a model of 1,000 tensors has 100 KB.
 const MAX_INDEX: usize = 4 << 20;

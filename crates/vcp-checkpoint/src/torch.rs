@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::archive::Archive;
 use crate::error::{ErrorKind, shorten};
-use crate::file::{Format, MAX_NAME_LENGTH, MAX_TENSORS};
+use crate::format::Format;
+use crate::limits::{MAX_NAME_LENGTH, MAX_TENSORS};
 use crate::pickle::{self, Graph, Node, NodeId, TensorReference};
 use crate::tensor::{Layout, View};
 

@@ -3,6 +3,7 @@
 //! Arguments as typed (`args`) are completed from the environment and a file (`config`); each
 //! command turns them into validated options and does its work. What is public here is what the
 //! binary calls and what tests reach without it.
+#![forbid(unsafe_code)]
 
 mod args;
 mod bench;

@@ -44,6 +44,7 @@
 //! assert_eq!(dataset.samples.len(), 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![forbid(unsafe_code)]
 
 mod collection;
 mod convert;

@@ -1,7 +1,7 @@
 //! The text of lists and annotations, whatever program wrote it.
 
-use std::fs::{self, File};
-use std::io::{Error as IoError, ErrorKind, Read};
+use std::fs;
+use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
 use crate::Error;
@@ -33,17 +33,11 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
             "it is not a regular file",
         )));
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(read_error)?;
-    file.take(MAX_TEXT_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read_error)?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES {
-        return Err(Error::TooLong {
-            path: path.to_owned(),
-            max_bytes: MAX_TEXT_BYTES,
-        });
-    }
+    let bytes = vcp_files::read_at_most(path, MAX_TEXT_BYTES).map_err(read_error)?;
+    let bytes = bytes.ok_or_else(|| Error::TooLong {
+        path: path.to_owned(),
+        max_bytes: MAX_TEXT_BYTES,
+    })?;
     decode(bytes).map_err(|reason| Error::Invalid {
         path: path.to_owned(),
         line: None,

@@ -60,6 +60,7 @@
 //! ```
 //!
 //! Nothing here prints. Figures that the data do not define are `None`, with the reason beside them.
+#![forbid(unsafe_code)]
 
 mod calibrated;
 mod category;

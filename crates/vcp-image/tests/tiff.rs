@@ -402,10 +402,12 @@ fn damaged_files() {
         for (place, change) in places.flat_map(|place| [(place, 0xFF), (place, 0x01)]) {
             let mut bytes = whole.clone();
             bytes[place] ^= change;
-            let decoded = decode_bytes(&bytes, "it", &options);
+            let decoded = decode_bytes(&bytes, "damaged.tif", &options);
             match decoded {
                 Err(error) => {
                     let text = error.to_string();
+                    assert!(text.contains("damaged.tif"), "{name}, byte {place}: {text}");
+                    // A panic would be this; TIFF is read by code of this project.
                     assert!(!text.contains("gave up"), "{name}, byte {place}: {text}");
                     errors += 1;
                 }

@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use vcp_metrics::{
     Collector, ImageMap, ImageReport, Outcome, PixelOptions, PixelReport, StreamingCollector,
 };
+use vcp_testing::memory::peak_bytes;
 
 /// Either way to collect.
 enum Either {
@@ -42,14 +43,6 @@ impl Either {
             Self::Streaming(collector) => collector.report(),
         }
     }
-}
-
-/// Most bytes of memory that this process has had so far, where the system tells (Linux).
-fn peak_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 fn outcome(outcome: Outcome) -> Value {

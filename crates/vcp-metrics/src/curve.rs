@@ -1,6 +1,6 @@
 //! Points for drawing the ROC, precision-recall and per-region-overlap curves.
 
-use crate::scan::Totals;
+use crate::totals::Totals;
 
 /// One threshold: what reaches it counts as anomalous.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,9 +8,10 @@ use crate::outcome::{Figure, Outcome, Undefined};
 use crate::per_image::RateRange;
 use crate::regions;
 use crate::report::{ImageMap, PixelOptions, PixelReport};
-use crate::scan::{Group, Scan, Totals};
+use crate::scan::{Group, Scan};
 use crate::sort::{self, HALF, Merge};
 use crate::steps::{self, Step};
+use crate::totals::Totals;
 
 /// Collects the images of one category; maps need not be kept by the caller.
 ///

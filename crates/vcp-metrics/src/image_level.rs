@@ -4,7 +4,8 @@ use crate::curve::CurvePoint;
 use crate::error::Error;
 use crate::key;
 use crate::outcome::{Figure, Outcome, Undefined};
-use crate::scan::{Group, Scan, Totals};
+use crate::scan::{Group, Scan};
+use crate::totals::Totals;
 
 /// The image figures of one category.
 #[derive(Clone, Debug, PartialEq)]

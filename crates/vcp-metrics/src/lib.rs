@@ -40,6 +40,7 @@
 //! );
 //! # Ok::<(), vcp_metrics::Error>(())
 //! ```
+#![forbid(unsafe_code)]
 
 mod curve;
 mod error;
@@ -54,6 +55,7 @@ mod scan;
 mod sort;
 mod steps;
 mod streaming;
+mod totals;
 
 pub use curve::CurvePoint;
 pub use error::Error;

@@ -7,6 +7,7 @@
 
 use crate::curve::{Curve, CurvePoint};
 use crate::outcome::{Figure, Outcome, Undefined};
+use crate::totals::Totals;
 
 /// Pixels (or images) that follow each other in the order of values.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +22,6 @@ pub(crate) struct Group {
     pub(crate) region_weight: f64,
     /// The values may differ, and anomalous and normal ones may stand in any order.
     pub(crate) mixed: bool,
-}
-
-/// How many there are of everything.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Totals {
-    /// Anomalous pixels.
-    pub(crate) positives: u64,
-    /// Normal pixels.
-    pub(crate) negatives: u64,
-    /// Regions; 0 where there are none, as among images.
-    pub(crate) regions: u64,
 }
 
 /// Figures of one walk.

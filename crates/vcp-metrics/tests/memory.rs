@@ -4,32 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // helpers of tests, too
 #![cfg(target_os = "linux")]
 
-use std::fs;
 use std::process::Command;
 
 use vcp_metrics::{Collector, ImageMap, PixelOptions, StreamingCollector};
+use vcp_testing::memory::peak_bytes_of;
 
 const SIDE: usize = 1024;
 const IMAGES: usize = 12;
 
 /// What one image needs while it is added, and tables of fixed size, in bytes.
 const ALLOWANCE: f64 = 24e6;
-
-fn memory(field: &str) -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(field))?;
-    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024.0)
-}
-
-/// Bytes that `work` needed at most, beyond what was in use before.
-fn peak(work: impl FnOnce()) -> Option<f64> {
-    // Sets the peak to what is in use now.
-    fs::write("/proc/self/clear_refs", "5").ok()?;
-    let before = memory("VmRSS:")?;
-    work();
-    Some(memory("VmHWM:")? - before)
-}
 
 /// Names the case to measure to a process that this test starts: memory that another case gave
 /// back would be used again, and hide what is needed.
@@ -92,7 +76,7 @@ fn measure(case: &str) {
         ..image
     };
     let needed = if case == "fixed memory" {
-        peak(|| {
+        peak_bytes_of(|| {
             let mut collector = StreamingCollector::new(PixelOptions::default()).unwrap();
             for _ in 0..IMAGES {
                 collector.add(&image).unwrap();
@@ -100,7 +84,7 @@ fn measure(case: &str) {
             assert_eq!(collector.report().images, IMAGES);
         })
     } else {
-        peak(|| {
+        peak_bytes_of(|| {
             let mut collector = Collector::new(PixelOptions::default()).unwrap();
             collector.add(&anomalous).unwrap();
             for _ in 1..IMAGES {
@@ -113,6 +97,7 @@ fn measure(case: &str) {
         eprintln!("{case}: skipped, this system does not tell how much memory is in use");
         return;
     };
+    let needed = needed as f64;
     let all = (IMAGES * pixels) as f64;
     eprintln!(
         "{case}: {:.1} MB, {:.1} bytes per pixel",

@@ -4,6 +4,7 @@
 //! [batch, rows, channels]; what device runs it, and whether gradients are kept, is the
 //! implementation's business. Where paper and official code disagree the code wins, because
 //! the published checkpoints were made by it.
+#![forbid(unsafe_code)]
 
 mod block;
 mod branches;

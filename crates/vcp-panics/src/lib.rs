@@ -14,6 +14,7 @@
 //! assert_eq!(decoded, Err("index out of bounds".to_owned()));
 //! assert_eq!(vcp_panics::caught(|| 7), Ok(7));
 //! ```
+#![forbid(unsafe_code)]
 
 use std::any::Any;
 use std::cell::Cell;

@@ -3,6 +3,7 @@
 //!
 //! Every photo goes through [`Predictor::predict_photo`], so that it gives the same numbers in every
 //! command and program.
+#![forbid(unsafe_code)]
 
 pub mod calibration;
 mod cost;

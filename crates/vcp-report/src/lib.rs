@@ -33,6 +33,7 @@
 //! assert!(html(&report)?.contains("95.78"));
 //! # Ok::<(), vcp_report::Error>(())
 //! ```
+#![forbid(unsafe_code)]
 
 mod cases;
 mod data;

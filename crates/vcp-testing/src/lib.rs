@@ -3,6 +3,7 @@
 //! `mini` is part of the repository. `tiny` (and everything else) comes from the folder
 //! `shared/goldens` beside the repository where there is one; tests that need it say that
 //! they were skipped where there is none.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::missing_panics_doc,
     clippy::print_stderr,
@@ -11,6 +12,7 @@
 )]
 
 pub mod exact;
+pub mod memory;
 
 use safetensors::SafeTensors;
 use std::collections::HashMap;

@@ -6,6 +6,7 @@
 //! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
 //! one that was never interrupted. What a run writes down for people is in [`log`];
 //! [`session`] puts all of it together: a run in a folder, from which it resumes.
+#![forbid(unsafe_code)]
 
 mod augment;
 mod average;

@@ -10,6 +10,7 @@
 mod global;
 mod machine;
 mod node;
+mod opcode;
 
 pub(crate) use machine::read;
 pub(crate) use node::{Graph, Node, NodeId, TensorReference};

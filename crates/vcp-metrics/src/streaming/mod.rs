@@ -31,7 +31,8 @@ use crate::key;
 use crate::outcome::{Figure, Outcome, Undefined};
 use crate::regions;
 use crate::report::{ImageMap, PixelOptions, PixelReport};
-use crate::scan::{BestF1, Group, Scan, Totals};
+use crate::scan::{BestF1, Group, Scan};
+use crate::totals::Totals;
 use bins::{Bin, Binning, MANTISSA_BITS};
 use walks::{PerImage, Steps};
 
