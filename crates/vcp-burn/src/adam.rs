@@ -11,17 +11,17 @@ use crate::parameters::leaf;
 /// Constants of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamOptions {
-    /// How slowly the means of gradients and of their squares follow.
+    /// Decay rates β₁ and β₂ of the running means of gradients and of squared gradients.
     pub betas: (f32, f32),
-    /// Added to the root of the mean square.
+    /// ε, added to the root of the mean of squared gradients.
     pub epsilon: f32,
-    /// Share of a matrix, times its learning rate, that is taken off it in every step. Vectors are
-    /// left alone.
+    /// Fraction of a matrix, times its learning rate, that is subtracted from it in every step. Vectors are
+    /// not decayed.
     pub weight_decay: f32,
 }
 
 impl Default for AdamOptions {
-    /// The official training's: 0.5 and 0.999, 1e-8, no decay.
+    /// The constants of the official training: 0.5 and 0.999, 1e-8, no decay.
     fn default() -> Self {
         Self {
             betas: (0.5, 0.999),
@@ -46,7 +46,7 @@ struct Moments {
 /// What the optimiser remembers, in memory: enough to go on as if it had not been interrupted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdamState {
-    /// Steps made.
+    /// Number of steps that the optimiser has made.
     pub steps: u32,
     /// Mean of gradients and of squared gradients, by canonical name.
     pub moments: BTreeMap<String, (Vec<f32>, Vec<f32>)>,

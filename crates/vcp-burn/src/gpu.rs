@@ -14,13 +14,13 @@ pub struct Adapter {
 /// What an adapter is, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
-    /// A card of its own.
+    /// A graphics card.
     Discrete,
-    /// Part of the processor.
+    /// A GPU that is part of the processor.
     Integrated,
     /// A virtual machine's share of a card.
     Virtual,
-    /// Its driver does not say.
+    /// The driver does not say what kind of adapter it is.
     Other,
     /// No GPU: a driver that computes on the CPU, for tests.
     Software,
@@ -29,9 +29,9 @@ pub enum AdapterKind {
 /// A device that is ready.
 #[derive(Clone, Debug)]
 pub struct Gpu {
-    /// For [`Burn::new`](crate::Burn::new) and [`Burn::training`](crate::Burn::training).
+    /// The device, for [`Burn::new`](crate::Burn::new) and [`Burn::training`](crate::Burn::training).
     pub device: Device,
-    /// Its driver's name for it, and through what it is reached.
+    /// The driver's name for the device, and the graphics interface through which it is reached.
     pub name: String,
 }
 

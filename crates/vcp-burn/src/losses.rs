@@ -1,4 +1,4 @@
-//! What training makes smaller (SPEC section 9; the official code's `loss.py`).
+//! What training makes smaller (the official `utils/loss.py`: `FocalLoss`, `BinaryDiceLoss`).
 
 use burn_tensor::{Tensor, activation};
 use vcp_model::{Decoder, GridLogits};
@@ -12,11 +12,11 @@ const SMOOTHING: f32 = 1e-5;
 /// Weights of the parts of a loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Of the focal loss on pixels.
+    /// Weight of the focal loss on pixels.
     pub focal: f32,
-    /// Of the dice loss on pixels.
+    /// Weight of the dice loss on pixels.
     pub dice: f32,
-    /// Of the cross-entropy on patches. The official training has none; without it a network with
+    /// Weight of the cross-entropy on patches. The official training has none; without it a network with
     /// random weights does not begin to learn.
     pub grid: f32,
     /// How much more a defect counts than its absence in the cross-entropy on patches.
@@ -24,7 +24,7 @@ pub struct LossWeights {
 }
 
 impl Default for LossWeights {
-    /// The official training's.
+    /// The weights of the official training.
     fn default() -> Self {
         Self {
             focal: 1.0,
@@ -37,11 +37,11 @@ impl Default for LossWeights {
 
 /// A loss and what each branch has in it. Each a tensor of one value.
 pub struct Losses {
-    /// To be made smaller.
+    /// The loss: the sum over all taps of both branches.
     pub total: Tensor<1>,
-    /// Sum over the taps of branch 1.
+    /// What the taps of branch 1 add to the loss.
     pub branch1: Tensor<1>,
-    /// Sum over the taps of branch 2.
+    /// What the taps of branch 2 add to the loss.
     pub branch2: Tensor<1>,
 }
 

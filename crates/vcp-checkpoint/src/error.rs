@@ -259,24 +259,24 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// The file lacks it.
+    /// The file lacks the tensor.
     Missing {
-        /// The shape it should have had.
+        /// The shape that the tensor should have had.
         expected: Vec<usize>,
     },
-    /// The model has no use for it.
+    /// The model has no use for the tensor.
     Unknown {
-        /// Its shape.
+        /// The tensor's shape.
         found: Vec<usize>,
     },
-    /// It has another shape.
+    /// The tensor has another shape than the model needs.
     Shape {
         /// The shape in the file.
         found: Vec<usize>,
-        /// The shape it should have.
+        /// The shape that the tensor should have.
         expected: Vec<usize>,
     },
-    /// It holds integers where weights are expected.
+    /// The tensor holds integers where weights are expected.
     Type {
         /// The element type in the file.
         found: ElementType,

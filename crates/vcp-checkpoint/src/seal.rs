@@ -23,9 +23,9 @@ const BLOCK: usize = 64 << 20;
 /// Whether a file carries a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seal {
-    /// It has none: it was written by an older version or another program.
+    /// The file carries no digest: an older version or another program wrote it.
     Absent,
-    /// It has one, and nothing has changed since.
+    /// The file carries a digest, and has not changed since it was written.
     Intact,
 }
 

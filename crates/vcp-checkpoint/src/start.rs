@@ -42,7 +42,8 @@ fn clip(name: &str, shape: &[usize], geometry: &Geometry) -> Distribution {
     }
 }
 
-/// The learned parts' start, SPEC section 9: where nothing else is said, what PyTorch's layers do.
+/// The learned parts' start, as the official `models/` have it (`pre_vcp.py`, `post_vcp.py`, `CLIP` of
+/// `model_CLIP.py`, `LinearLayer` of `train.py`): where those say nothing else, what PyTorch's layers do.
 fn learned(name: &str, shape: &[usize], geometry: &Geometry) -> Distribution {
     // Weights and bias of a layer: uniform up to 1 / √inputs.
     let layer = |inputs: usize| Distribution::Uniform {

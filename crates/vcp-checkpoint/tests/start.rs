@@ -1,5 +1,5 @@
-//! What training starts from: CLIP as it is in its file, learned parts as SPEC section 9 and PyTorch's
-//! layers have them.
+//! What training starts from: CLIP as it is in its file, learned parts as the official code
+//! (`train.py` and `models/`) and PyTorch's layers have them.
 
 #![allow(clippy::unwrap_used, reason = "what is made here is made right")]
 

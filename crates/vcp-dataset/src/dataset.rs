@@ -13,11 +13,11 @@ use crate::{Ellipse, Error, Problems, files, words};
 /// A data set as found on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// Its name: the layout's, or the one it was given.
+    /// The data set's name: the layout's, or the one it was given.
     pub name: String,
     /// The folder it was read from. Where an archive's top folder stood in between, that one.
     pub root: PathBuf,
-    /// The samples, in the order of the official lists where there is one: by category, split,
+    /// The images with what is known of them, in the order of the official lists where there is one: by category, split,
     /// defect type and file name.
     pub samples: Vec<Sample>,
     /// What is wrong with it, as far as can be told without decoding images.
@@ -130,13 +130,13 @@ pub struct Sample {
     pub image: PathBuf,
     /// Where the defects are written down.
     pub mask: MaskSource,
-    /// Whether it shows a defect.
+    /// Whether the image shows a defect.
     pub label: Label,
     /// The product or texture.
     pub category: String,
     /// The type of defect: `good` for normal images, `anomaly` where the data set names none.
     pub defect: String,
-    /// What it is meant for.
+    /// What the image is meant for: training, validation or test.
     pub split: Split,
     /// Images with the same group show the same object at different times. They are alike, so that
     /// a fair split keeps a group on one side.
@@ -191,9 +191,9 @@ impl Sample {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Label {
-    /// It does not.
+    /// The image shows no defect.
     Normal,
-    /// It does.
+    /// The image shows a defect.
     Anomalous,
 }
 
@@ -216,13 +216,13 @@ impl Label {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Learning.
+    /// Images to learn from.
     Train,
-    /// Choosing between models.
+    /// Images to choose between models with.
     Validation,
-    /// Judging.
+    /// Images to judge a model with.
     Test,
-    /// The data set does not say. Such samples belong to every split that is asked for.
+    /// The data set names no split. Such samples belong to every split that is asked for.
     Unassigned,
 }
 
@@ -327,15 +327,15 @@ impl MaskSource {
 /// brighter than its alpha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaskRule {
-    /// Those with any colour channel above 0: labels 1, 2, 3 … and 255 alike, as the official code
+    /// Pixels with any colour channel above 0 are defect: labels 1, 2, 3 … and 255 alike, as the official code
     /// has it.
     AboveZero,
-    /// Those with any colour channel above 127: masks with soft edges, or stored as JPEG, whose
+    /// Pixels with any colour channel above 127 are defect: for masks with soft edges, or stored as JPEG, whose
     /// compression leaves specks everywhere.
     AboveHalf,
-    /// Those with any colour channel above this, as the user wants it.
+    /// Pixels with any colour channel above this value are defect, as the user wants it.
     Above(u8),
-    /// Those with alpha above 127 in pictures that have an alpha channel (colours lie about below
+    /// Pixels with alpha above 127 are defect in pictures that have an alpha channel (colours lie about below
     /// transparent pixels), all in pictures that have none; in both without those of the background
     /// colour. A picture without alpha and without a named background has a white one.
     Alpha {

@@ -73,7 +73,7 @@ pub enum Error {
     SeveralLists {
         /// The folder.
         root: PathBuf,
-        /// Their names.
+        /// Names of the files that could be the list.
         names: Vec<String>,
     },
     /// An image or mask could not be decoded.
@@ -86,11 +86,11 @@ pub enum Error {
     MaskSize {
         /// The image.
         image: PathBuf,
-        /// Its width and height.
+        /// The image's width and height.
         image_size: (usize, usize),
         /// The mask or annotation.
         mask: PathBuf,
-        /// Its width and height.
+        /// The mask's width and height.
         mask_size: (usize, usize),
         /// What is probably the matter.
         mismatch: Mismatch,
@@ -121,7 +121,7 @@ pub enum Error {
         /// What the data sets have, in their order.
         known: Vec<String>,
     },
-    /// Of a data set, not one image can be used.
+    /// Not one image of a data set can be used.
     #[error("{reason}")]
     NothingUsable {
         /// Which data set, and why, as full sentences.
@@ -176,11 +176,11 @@ pub enum Error {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// They are in proportion within 2 %, so that the mask is resized: no harm.
+    /// Mask and image are in proportion within 2 %, so that the mask is resized: no harm.
     Resized,
-    /// They are in different proportions.
+    /// Mask and image are in different proportions.
     Proportion,
-    /// One is as wide as the other is high, and nothing says why.
+    /// The mask is as wide as the image is high and the other way round, and nothing says why.
     Sides,
     /// The image's metadata ask for it to be turned, which was not done, while the mask is upright.
     ImageNotTurned,

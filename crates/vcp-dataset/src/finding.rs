@@ -9,16 +9,16 @@ use crate::{Problem, Sample};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaskFinding {
-    /// It has another size than its image, in the same proportion within 2 %, and was resized.
+    /// The mask has another size than its image, in the same proportion within 2 %, and was resized.
     Resized {
         /// The mask.
         mask: PathBuf,
-        /// Its width and height.
+        /// The mask's width and height.
         mask_size: (usize, usize),
-        /// The image's.
+        /// The image's width and height.
         image_size: (usize, usize),
     },
-    /// Beside values above 127 it has fainter ones that count as defect too.
+    /// Beside values above 127 the mask has fainter ones that count as defect too.
     Soft {
         /// The mask.
         mask: PathBuf,

@@ -29,7 +29,7 @@ pub struct LoadedMask {
 }
 
 impl LoadedMask {
-    /// Of an image of this size without defects.
+    /// The mask of an image of this size without defects.
     pub(crate) fn empty(width: usize, height: usize) -> Result<Self, Error> {
         let pixels = vec![0; width.saturating_mul(height)];
         Ok(Self {

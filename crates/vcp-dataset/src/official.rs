@@ -51,11 +51,11 @@ pub enum Official {
 /// How an official data set was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecognisedBy {
-    /// It lies as it was downloaded.
+    /// The data set lies as it was downloaded.
     Layout,
-    /// Its list says so: `meta_mvtec.json`, `meta_visa.json`.
+    /// The list's name says so: `meta_mvtec.json`, `meta_visa.json`.
     Name,
-    /// It has no other categories.
+    /// The data set has only categories of the official one.
     Categories,
 }
 

@@ -54,7 +54,7 @@ pub enum Problem {
         /// The image.
         #[serde(serialize_with = "path")]
         image: PathBuf,
-        /// Its mask.
+        /// The image's mask.
         #[serde(serialize_with = "path")]
         mask: PathBuf,
     },
@@ -63,7 +63,7 @@ pub enum Problem {
         /// The image.
         #[serde(serialize_with = "path")]
         image: PathBuf,
-        /// Its mask.
+        /// The image's mask.
         #[serde(serialize_with = "path")]
         mask: PathBuf,
         /// How many pixels are.
@@ -74,9 +74,9 @@ pub enum Problem {
         /// The image.
         #[serde(serialize_with = "path")]
         image: PathBuf,
-        /// Its width and height.
+        /// The image's width and height.
         image_size: (usize, usize),
-        /// Its mask.
+        /// The image's mask.
         #[serde(serialize_with = "path")]
         mask: PathBuf,
         /// The mask's width and height.
@@ -120,7 +120,7 @@ pub enum Problem {
         /// The image.
         #[serde(serialize_with = "path")]
         image: PathBuf,
-        /// Its mask.
+        /// The image's mask.
         #[serde(serialize_with = "path")]
         mask: PathBuf,
         /// Why, as a full sentence.

@@ -83,7 +83,7 @@ impl<const COUNT: usize> PartialEq<[Problem; COUNT]> for Problems {
     }
 }
 
-/// Those that were kept.
+/// Writes the problems that were kept.
 impl Serialize for Problems {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(&self.kept)

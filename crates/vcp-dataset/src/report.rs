@@ -44,7 +44,8 @@ pub struct Report {
 pub struct CategoryCounts {
     /// The category's name.
     pub category: String,
-    /// Its splits: training, validation, test, unassigned; those without images are left out.
+    /// Counts of the category's splits: training, validation, test, unassigned; splits without images are
+    /// omitted.
     pub splits: Vec<SplitCounts>,
 }
 

@@ -64,7 +64,7 @@ enum Outline {
     Polygon {
         /// By their upper ends, the lowest first.
         coming: Vec<Edge>,
-        /// Those that the row in hand may meet.
+        /// Edges that the row in hand may meet.
         met: Vec<Edge>,
     },
     Circle {

@@ -24,7 +24,7 @@ use vcp_predict::{mean_of_largest, pixels_for_score};
 
 const SIDE: usize = 256;
 const PATCH: usize = 8;
-/// Of the map, as shares of the side: 8 of 518 pixels.
+/// Standard deviation of the smoothing in pixels of the map: 8 at a side of 518, in proportion here.
 const SMOOTHING: f32 = 8.0 / 518.0 * SIDE as f32;
 
 type Method = fn(&Photo) -> Vec<f32>;

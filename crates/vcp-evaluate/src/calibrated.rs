@@ -49,11 +49,11 @@ pub(crate) struct Decided {
 pub struct Marked {
     /// Pixels of defects.
     pub defect: u64,
-    /// Those of them that reach the threshold.
+    /// Pixels of defects that reach the threshold.
     pub defect_marked: u64,
-    /// All other pixels.
+    /// Pixels of no defect.
     pub normal: u64,
-    /// Those of them that reach the threshold.
+    /// Pixels of no defect that reach the threshold.
     pub normal_marked: u64,
 }
 

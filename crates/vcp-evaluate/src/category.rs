@@ -21,18 +21,18 @@ pub const CASES: usize = 4;
 pub struct Row {
     /// The category, or the type of defect.
     pub name: String,
-    /// Images that were looked at.
+    /// Images that were processed.
     pub images: usize,
     /// The figures.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Of the images, anomalous ones.
+    /// Anomalous images.
     #[serde(default)]
     pub anomalous_images: usize,
     /// Why figures are missing.
     #[serde(default)]
     pub undefined: Undefined,
-    /// How far figures may be off; empty where every value was looked at.
+    /// How far figures may be off, by name; empty where every value was counted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub error_bounds: BTreeMap<String, f64>,
     /// What the thresholds of the model's calibration make of the images, if it has one.
@@ -43,7 +43,7 @@ pub struct Row {
 /// A category, as it stands in `results.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CategoryResult {
-    /// Its figures.
+    /// The category's figures.
     #[serde(flatten)]
     pub row: Row,
     /// Each type of defect against all normal images, if that was asked for.
@@ -193,9 +193,9 @@ pub struct ImageRecord {
     pub defect: String,
     /// The image score, on the model's own scale.
     pub score: f32,
-    /// The largest value of its map, on the model's own scale.
+    /// The largest value of the image's map, on the model's own scale.
     pub max: f32,
-    /// Its AUPIMO; `None` for normal images, and where it is undefined or not computed.
+    /// The image's AUPIMO; `None` for normal images, and where it is undefined or not computed.
     pub aupimo: Option<f64>,
 }
 
@@ -208,15 +208,15 @@ impl ImageRecord {
 /// A point of the curves: what reaches the threshold counts as anomalous.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
-    /// `None` for the first point, where nothing counts as anomalous.
+    /// The threshold; `None` for the first point, where nothing counts as anomalous.
     pub threshold: Option<f32>,
-    /// Recall.
+    /// Fraction of the anomalous pixels or images that reach the threshold (recall).
     pub true_positive_rate: f64,
-    /// Share of the normal ones.
+    /// Fraction of the normal pixels or images that reach the threshold.
     pub false_positive_rate: f64,
-    /// Share of what reaches the threshold that is anomalous.
+    /// Fraction of what reaches the threshold that is anomalous.
     pub precision: f64,
-    /// Mean over the regions of the share that reaches it.
+    /// Mean over the regions of the fraction that reaches the threshold.
     pub region_overlap: f64,
 }
 
@@ -235,7 +235,7 @@ impl From<&vcp_metrics::CurvePoint> for CurvePoint {
 /// An image worth showing, with what its map is made again from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Case {
-    /// Its place in [`CategoryReport::images`].
+    /// The image's place in [`CategoryReport::images`].
     pub image: usize,
     /// Taps of branch 1 and of branch 2; zeros if there is a map.
     taps: [usize; 2],

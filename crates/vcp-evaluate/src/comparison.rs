@@ -29,9 +29,9 @@ pub struct Comparison {
 pub struct ComparedRow {
     /// The category, with its data set in front where a file has several.
     pub name: String,
-    /// In the first results.
+    /// The figures in the first results.
     pub first: Figures,
-    /// In the second.
+    /// The figures in the second results.
     pub second: Figures,
     /// Second minus first; `None` where either is undefined.
     pub difference: Figures,
@@ -40,11 +40,11 @@ pub struct ComparedRow {
 /// Something that differs in model or protocol.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SettingChange {
-    /// Its name, such as `protocol.smoothing`.
+    /// The setting's name, such as `protocol.smoothing`.
     pub name: String,
-    /// In the first results.
+    /// The value in the first results.
     pub first: Value,
-    /// In the second.
+    /// The value in the second results.
     pub second: Value,
 }
 

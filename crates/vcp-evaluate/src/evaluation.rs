@@ -52,7 +52,7 @@ pub struct Earlier {
 /// A category whose images have all been processed.
 #[derive(Clone, Debug)]
 pub struct Concluded {
-    /// Its figures, and all that the page of results shows of it.
+    /// The category's figures, and all that the page of results shows of it.
     pub report: CategoryReport,
     /// Said if its masks cover nearly all of its images, since they are probably not what they seem.
     pub mask_problem: Option<Problem>,

@@ -11,13 +11,13 @@ pub type Undefined = BTreeMap<String, String>;
 /// What a figure is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name in result files.
+    /// The figure's name in result files.
     pub key: &'static str,
-    /// Its heading in tables.
+    /// The figure's heading in tables.
     pub title: &'static str,
-    /// What it says, in one sentence.
+    /// What the figure says, in one sentence.
     pub help: &'static str,
-    /// Whether it is a fraction of 1 that tables show as percent; thresholds are not.
+    /// Whether the figure is a fraction of 1 that tables show as percent; thresholds are not.
     pub is_percent: bool,
 }
 

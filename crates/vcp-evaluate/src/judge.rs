@@ -319,7 +319,7 @@ struct Pixels<'a> {
 }
 
 impl Pixels<'_> {
-    /// Of the images that `wanted` says yes to.
+    /// The figures of the images that `wanted` says yes to.
     fn report(&mut self, wanted: &Wanted<'_>) -> Result<PixelReport, Error> {
         let options = self.protocol.pixel_options();
         if self.protocol.streaming {

@@ -22,11 +22,11 @@ pub struct ModelDescription {
 /// A file that weights came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SourceDescription {
-    /// Its name without folders.
+    /// The file's name without folders.
     pub file_name: String,
-    /// Its length.
+    /// The file's length in bytes.
     pub bytes: u64,
-    /// Its SHA-256 in lowercase hexadecimal.
+    /// The file's SHA-256 in lowercase hexadecimal.
     pub sha256: String,
 }
 

@@ -27,11 +27,11 @@ pub struct Plan {
 /// A category that is to be evaluated.
 #[derive(Clone, Debug)]
 pub struct PlannedCategory {
-    /// Name of its data set.
+    /// Name of the category's data set.
     pub dataset: String,
-    /// Its own name.
+    /// The category's name within its data set.
     pub name: String,
-    /// Its images.
+    /// The category's images.
     pub samples: Vec<Arc<Sample>>,
     /// Where files of each sample go below a folder of results, without ending: relative, inside that
     /// folder, and no two alike.

@@ -66,19 +66,19 @@ pub struct MeanRow {
 /// A data set that was evaluated.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetDescription {
-    /// Its name.
+    /// The data set's name.
     pub name: String,
-    /// The layout it was read as.
+    /// The layout as which the data set was read.
     pub layout: String,
-    /// Its folder.
+    /// The data set's folder.
     pub root: String,
-    /// The mean over its categories.
+    /// The mean over the data set's categories.
     pub mean: MeanRow,
-    /// Whether its masks are only rough outlines.
+    /// Whether the data set's masks are only rough outlines.
     pub weak_masks: bool,
     /// What a reader of the figures should know.
     pub notes: Vec<String>,
-    /// What is wrong with it, as far as it was read for this.
+    /// What is wrong with the data set, as far as it was read for the evaluation.
     pub problems: Vec<String>,
 }
 

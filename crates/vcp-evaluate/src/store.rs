@@ -32,11 +32,11 @@ pub struct Store {
 /// What a store knows about a category.
 #[derive(Debug)]
 pub enum Found {
-    /// It is finished.
+    /// The category is finished, under the same circumstances.
     Finished(Box<CategoryReport>),
-    /// It was finished, but not under the same circumstances; these are different.
+    /// The category was finished, but these circumstances were different.
     Other(Vec<Circumstance>),
-    /// Nothing that can be used.
+    /// The store has nothing of the category that can be used.
     Nothing,
 }
 

@@ -12,7 +12,7 @@ use sha2::Digest as _;
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// Of nothing so far.
+    /// A digest of no bytes yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

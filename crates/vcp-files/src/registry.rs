@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Of this process.
+/// The files and folders that this process has begun to write.
 pub(crate) static UNFINISHED: Registry = Registry::new();
 
 /// Removes all that this process has begun to write and not finished, for a process that is about to

@@ -10,9 +10,9 @@ use crate::totals::Totals;
 /// The image figures of one category.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageReport {
-    /// Images looked at.
+    /// Images in all.
     pub images: usize,
-    /// Of these, anomalous ones.
+    /// Anomalous images.
     pub anomalous_images: usize,
     /// Area under the receiver operating characteristic.
     pub auroc: Outcome,
@@ -20,7 +20,7 @@ pub struct ImageReport {
     pub average_precision: Outcome,
     /// The largest F1 of all thresholds.
     pub f1_max: Outcome,
-    /// Its threshold, in the units of the scores: what reaches it counts as anomalous.
+    /// The threshold of [`f1_max`](Self::f1_max), in the units of the scores: what reaches it counts as anomalous.
     pub threshold: Outcome,
     /// Every point of the curves, from the largest threshold to the smallest.
     pub curve: Vec<CurvePoint>,

@@ -134,13 +134,13 @@ impl PixelOptions {
 /// The pixel figures of one category.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PixelReport {
-    /// Images looked at.
+    /// Images in all.
     pub images: usize,
-    /// Of these, normal ones: images without a mask.
+    /// Normal images: those without a mask.
     pub normal_images: usize,
     /// Pixels of all images.
     pub pixels: u64,
-    /// Of these, anomalous ones.
+    /// Anomalous pixels of all images.
     pub anomalous_pixels: u64,
     /// 8-connected regions of anomalous pixels.
     pub regions: u64,

@@ -1,4 +1,5 @@
-//! CLIP's text tower with deep prompts (the official code's `Zero_Parameter` text path).
+//! CLIP's text tower with deep prompts (`CLIP.encode_text` of the official
+//! `models/model_CLIP.py`).
 //!
 //! Only what can influence the result is computed. Nothing after the end mark is read, so
 //! the sequence ends there; and with a causal mask the rows before `<|class|>` depend on no

@@ -1,4 +1,4 @@
-//! CLIP's vision tower (SPEC of the original: `clip/model.py`, `VisionTransformer`).
+//! CLIP's vision tower (`VisionTransformer` of `openai/CLIP/clip/model.py`).
 
 use crate::block::{self, Block, CLIP_EPSILON};
 use crate::error::Error;

@@ -62,35 +62,35 @@ impl Random {
         finalise(self.state)
     }
 
-    /// From 0 inclusive to 1 exclusive, in steps of 2⁻²⁴.
+    /// A number from 0 inclusive to 1 exclusive, in steps of 2⁻²⁴.
     #[inline]
     pub fn unit(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1_u32 << 24) as f32
     }
 
-    /// From 0 inclusive to 1 exclusive, in steps of 2⁻⁵³.
+    /// A number from 0 inclusive to 1 exclusive, in steps of 2⁻⁵³.
     #[inline]
     pub fn unit_f64(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// From 0 to `count` exclusive; 0 if `count` is 0.
+    /// A whole number from 0 to `count` exclusive; 0 if `count` is 0.
     #[inline]
     pub fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.next_u64()) * count as u128) >> 64) as usize
     }
 
-    /// From `low` to `high`, both included.
+    /// A whole number from `low` to `high`, both included.
     pub fn count(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    /// From `low` to `high`, evenly.
+    /// A number from `low` to `high`, evenly distributed.
     pub fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
-    /// From `low` to `high`, both above zero, as often in each octave. The power is the system's, so its
+    /// A number from `low` to `high`, both above zero, as often in each octave. The power is the system's, so its
     /// last bit may differ between systems.
     pub fn log_between(&mut self, low: f32, high: f32) -> f32 {
         low * (high / low).powf(self.unit())
@@ -101,7 +101,7 @@ impl Random {
         self.unit() < probability
     }
 
-    /// −1 or 1.
+    /// −1 or 1, each as often.
     pub fn sign(&mut self) -> f32 {
         if self.next_u64() >> 63 == 0 {
             -1.0
@@ -115,7 +115,7 @@ impl Random {
         self.unit() * std::f32::consts::TAU
     }
 
-    /// Of mean 0 and standard deviation 1, nearly Gaussian: the sum of eight uniform numbers. It ends
+    /// A number of mean 0 and standard deviation 1, nearly Gaussian: the sum of eight uniform numbers. It ends
     /// at ±4.9, and costs neither a logarithm nor differences between systems' libraries.
     pub fn normal(&mut self) -> f32 {
         let sum: u64 = [self.next_u64(), self.next_u64()]
@@ -126,7 +126,7 @@ impl Random {
         (sum as f32 / 65_535.0 - 4.0) * 1.224_744_9
     }
 
-    /// One of these, each as often.
+    /// One of the values in `of`, each as often.
     ///
     /// # Panics
     /// If there is none.

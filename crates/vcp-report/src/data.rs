@@ -117,7 +117,7 @@ pub enum Cell {
 /// Curves, scores and telling photos of one category.
 #[derive(Clone, Debug, Default)]
 pub struct Category {
-    /// Its name, as in the table's row.
+    /// The category's name, as in the table's row.
     pub name: String,
     /// Curves, drawn beside each other: see [`Curve::roc`], [`Curve::precision_recall`] and
     /// [`Curve::per_region_overlap`].

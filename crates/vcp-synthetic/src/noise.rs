@@ -33,7 +33,7 @@ pub(crate) fn smooth(random: &mut Random, size: usize, across: f32, down: f32) -
     field
 }
 
-/// Of each pixel, the first of four lattice values and their weights (Catmull-Rom).
+/// For each pixel, the first of four lattice values and their weights (Catmull-Rom).
 fn taps(size: usize, cells: f32, offset: f32) -> Vec<(usize, [f32; 4])> {
     (0..size)
         .map(|pixel| {

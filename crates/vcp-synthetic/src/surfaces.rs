@@ -13,9 +13,9 @@ pub(crate) struct Surface {
     pub(crate) name: &'static str,
     /// Whether a piece of its pattern out of place can be told from the rest.
     pub(crate) is_regular: bool,
-    /// Its own colour.
+    /// Colour of the surface, before light falls on it.
     pub(crate) albedo: Canvas,
-    /// Its height in pixels of an image of [`UNIT`] pixels.
+    /// Height of the surface in pixels of an image of [`UNIT`] pixels.
     pub(crate) height: Field,
 }
 

@@ -49,9 +49,9 @@ pub struct Variant {
 /// One stored array.
 #[derive(Clone)]
 pub struct Stage {
-    /// Its shape.
+    /// The array's shape.
     pub shape: Vec<usize>,
-    /// Its values in row-major order.
+    /// The array's values in row-major order.
     pub values: Vec<f32>,
 }
 

@@ -35,7 +35,7 @@ type Change = dyn Fn(Photo, Photo, u64) -> (Photo, Photo) + Send + Sync;
 type Notice = dyn Fn(&MaskFinding) + Send + Sync;
 
 impl DatasetExamples {
-    /// Of samples of which it is not known where their defects are, none are used.
+    /// Examples of these samples, unchanged. Defective samples without a mask are skipped.
     #[must_use]
     pub fn new(samples: Vec<Sample>, side: usize, decode: DecodeOptions, seed: u64) -> Self {
         Self::augmented([(samples, Augmentation::none())], side, decode, seed)

@@ -1,6 +1,6 @@
 //! Dropout of the deep prompts, as the official training has it: before every block of the text tower,
 //! channels of the projected prompts are set to zero at random, anew for every image and template, and
-//! the others scaled up (SPEC section 5, steps 3 and 4).
+//! the others scaled up (`prompt_dropout` in `CLIP.encode_text` of the official `models/model_CLIP.py`).
 //!
 //! The model knows no training, so that it has no place for this. But all that it does with prompts
 //! is to put them between other rows while its text tower is loaded, and there they can be found.

@@ -14,7 +14,7 @@ pub enum Error {
     NotFinite {
         /// "loss", or "length of the gradients".
         what: &'static str,
-        /// What it is.
+        /// The value that is no finite number.
         value: f32,
         /// The step, counted from 1.
         step: u64,
@@ -39,9 +39,9 @@ pub enum Error {
     Setting {
         /// The setting's name.
         name: &'static str,
-        /// Its value.
+        /// The setting's value.
         found: f32,
-        /// What it may be.
+        /// What the setting may be.
         expected: &'static str,
     },
     /// A state was saved by another training.

@@ -1,5 +1,4 @@
-//! Training: what the official recipe does (SPEC section 9), and what it takes to begin from random
-//! weights.
+//! Training: what the official `train.py` does, and what it takes to begin from random weights.
 //!
 //! [`Examples`] gives images with the truth about them, always the same ones for the same epoch and
 //! place; [`Batches`] prepares them ahead on other threads; [`Trainer`] makes steps. A [`Trainer`]'s

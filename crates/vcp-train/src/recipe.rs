@@ -16,28 +16,28 @@ pub enum Scope {
     Everything,
 }
 
-/// How the learning rate goes.
+/// How the learning rate changes over the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// It stays.
+    /// The learning rate stays what it is.
     Constant,
-    /// After warming up, down to a fiftieth along half a cosine.
+    /// After warming up, the learning rate falls to a fiftieth along half a cosine.
     Cosine,
 }
 
 /// Weights of the parts of the loss; see [`vcp_burn::losses::LossWeights`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossWeights {
-    /// Of the focal loss.
+    /// Weight of the focal loss on pixels.
     pub focal: f32,
-    /// Of the dice loss.
+    /// Weight of the dice loss on pixels.
     pub dice: f32,
-    /// Of the cross-entropy on the patch grid.
+    /// Weight of the cross-entropy on the patch grid.
     pub grid: f32,
-    /// How much more a defect counts in it.
+    /// How much more a defect counts than its absence in the cross-entropy on the patch grid.
     pub defect: f32,
-    /// Of the cross-entropy of image scores: the mean of the largest patches of both branches against
+    /// Weight of the cross-entropy of image scores: the mean of the largest patches of both branches against
     /// whether the image shows a defect. The official training has none.
     #[serde(default)]
     pub image: f32,
@@ -56,46 +56,46 @@ fn is_off(option: &bool) -> bool {
 pub struct Recipe {
     /// What is trained.
     pub scope: Scope,
-    /// Times that all examples are seen.
+    /// Number of times that all examples are trained on.
     pub epochs: usize,
-    /// Examples in a step.
+    /// Number of examples in a step.
     pub batch_size: usize,
-    /// Of all but the temperatures.
+    /// Learning rate of every trained parameter but the temperatures.
     pub learning_rate: f32,
-    /// Of both temperatures; 0 leaves them as they are.
+    /// Learning rate of both temperatures; 0 leaves them as they are.
     pub temperature_learning_rate: f32,
-    /// How it goes.
+    /// How the learning rates change over the steps.
     pub schedule: Schedule,
-    /// Steps in which it rises from 0.
+    /// Number of first steps in which the learning rates rise from 0.
     pub warm_up: u64,
-    /// Adam's.
+    /// Adam's β₁: decay rate of the running mean of gradients.
     pub beta1: f32,
-    /// Adam's.
+    /// Adam's β₂: decay rate of the running mean of squared gradients.
     pub beta2: f32,
-    /// Adam's.
+    /// Adam's ε, added to the root of the mean of squared gradients.
     pub epsilon: f32,
-    /// Share of a matrix taken off it per step, times the learning rate.
+    /// Fraction of a matrix, times the learning rate, that is subtracted from it in every step.
     pub weight_decay: f32,
     /// Gradients longer than this, all together, are shortened to it.
     pub clip_norm: Option<f32>,
     /// Weights of the loss's parts.
     pub loss: LossWeights,
-    /// Share of the prompts' channels that is dropped in each step, anew for every image, template and
+    /// Fraction of the prompts' channels that is dropped in each step, anew for every image, template and
     /// block; the rest is scaled up to make up for it.
     pub dropout: f32,
     /// Whether the branches' shares in the map are those that would have made the focal and dice loss of
     /// the blended map least over the images of an epoch, instead of the model's own. No step depends on it;
     /// which epoch is the best, and when patience ends a run, may. Named only where it is asked for, so
-    /// that runs begun before there was such a choice go on.
+    /// that runs begun before there was such a choice resume.
     #[serde(skip_serializing_if = "is_off")]
     pub learned_blend: bool,
     /// Whether products of matrices are of 16-bit floats, on devices that compute with such: mixed
-    /// precision. Named only where it is asked for, as above.
+    /// precision. Named only where it is asked for, as `learned_blend` is.
     #[serde(skip_serializing_if = "is_off")]
     pub mixed_precision: bool,
-    /// Share of the steps after which the losses on pixels (focal and dice) and on image scores join.
+    /// Fraction of the steps after which the losses on pixels (focal and dice) and on image scores join.
     pub pixels_from: f32,
-    /// From which the order of examples, augmentation and start values follow.
+    /// The seed from which the order of examples, augmentation and start values follow.
     pub seed: u64,
 }
 

@@ -19,9 +19,9 @@ use crate::dataset::has_known_truth;
 pub struct Validation {
     /// Pixel average precision of branch 1's map.
     pub branch1: Option<f64>,
-    /// Of branch 2's map.
+    /// Pixel average precision of branch 2's map.
     pub branch2: Option<f64>,
-    /// Of the map that blends both.
+    /// Pixel average precision of the map that blends both branches.
     pub blend: Option<f64>,
     /// Image AUROC.
     pub image_auroc: Option<f64>,

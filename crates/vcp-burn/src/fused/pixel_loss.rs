@@ -106,7 +106,7 @@ impl Fused for Focal {
 }
 
 kernel! {
-    /// Of one image: Σpg and Σp + Σg.
+    /// The sums that the dice loss of one image is made of: Σpg and Σp + Σg.
     fn overlap<S: Simd>(_simd: S, probability: &[f32], truth: &[f32]) -> (f32, f32) {
         let length = probability.len().min(truth.len());
         let both = sum(length, |i| probability[i] * truth[i]);

@@ -262,7 +262,7 @@ impl Masks {
         })
     }
 
-    /// Those that were asked for and those of types without images.
+    /// The problems that were asked for and those of types without images.
     fn all(mut self, problems: &mut Problems) -> Result<BTreeMap<String, MaskFolder>, Error> {
         if self.folder.is_dir() {
             for folder in files::folders(&self.folder, problems)? {

@@ -45,9 +45,9 @@ impl From<DecodingError> for Failure {
 /// Which check sums are compared.
 #[derive(Clone, Copy)]
 struct Checks {
-    /// Of each chunk.
+    /// Whether the check sum of each chunk is compared.
     chunks: bool,
-    /// Of the pixels before they were compressed.
+    /// Whether the check sum of the pixels before they were compressed is compared.
     pixels: bool,
 }
 

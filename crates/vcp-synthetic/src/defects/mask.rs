@@ -6,7 +6,7 @@ use crate::grid::{Canvas, Field};
 pub(crate) struct Visible {
     /// 1 where it does, 0 elsewhere.
     pub(crate) mask: Field,
-    /// Its share of the picture.
+    /// The fraction of the picture in which the defect shows.
     pub(crate) area: f32,
     /// Mean change of the brightest-changed channel within it, 0 to 1.
     pub(crate) contrast: f32,

@@ -15,9 +15,9 @@ use crate::{Error, Synthetic, sample};
 /// A data set of synthetic images: which ones, and how large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntheticSet {
-    /// Number of images.
+    /// Number of images of the set.
     pub count: usize,
-    /// Their width and height in pixels.
+    /// Width and height of each image in pixels.
     pub size: usize,
     /// The first image's seed; each further image has the next one.
     pub seed: u64,

@@ -66,7 +66,7 @@ fn value(entry: &impl Serialize) -> Result<Value, Error> {
 pub struct DataSource {
     /// Name of the layout as which it is read.
     pub layout: String,
-    /// Its name.
+    /// The data set's name.
     pub name: String,
     /// Images that are trained on.
     pub images: usize,

@@ -44,11 +44,11 @@ pub struct StepProgress {
 /// An epoch that is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochProgress {
-    /// Its number, from 1 on.
+    /// The epoch's number, counted from 1.
     pub epoch: usize,
     /// Epochs of the whole training.
     pub all_epochs: usize,
-    /// Mean loss of its steps; `None` if the training was resumed behind its last step.
+    /// Mean loss of the epoch's steps; `None` if the training was resumed behind its last step.
     pub mean_loss: Option<f64>,
     /// What was found on the validation images, if there are any.
     pub validation: Option<Validation>,
@@ -64,7 +64,7 @@ pub(super) struct Progress {
     began: Instant,
     first: u64,
     images: usize,
-    /// Of the steps of this epoch: their losses' sum and their number.
+    /// Sum of the losses of the steps of this epoch, and their number.
     epoch: (f64, u32),
 }
 

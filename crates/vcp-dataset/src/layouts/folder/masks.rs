@@ -12,20 +12,20 @@ use crate::{Label, MaskRule, MaskSource, Problem, Problems, files, words};
 struct Mask {
     path: PathBuf,
     place: Place,
-    /// It lies in the folder of its image, not in one for masks.
+    /// Whether the mask lies in the folder of its image, not in one for masks.
     is_beside: bool,
-    /// Its name has an end that its image's name has not.
+    /// Whether the mask's name has an end that its image's name has not.
     has_suffix: bool,
     is_annotation: bool,
     /// The images it was taken for.
     images: Vec<PathBuf>,
 }
 
-/// All of them.
+/// All masks and annotations of a data set.
 #[derive(Default)]
 pub(super) struct Masks {
     all: Vec<Mask>,
-    /// Their places in `all` by the name of the image to which they belong.
+    /// Places of masks in `all`, by the name of the image to which they belong.
     by_name: BTreeMap<Vec<u8>, Vec<usize>>,
     /// Folders may be searched twice, being named and lying in each other.
     known: BTreeSet<PathBuf>,

@@ -19,7 +19,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Of a file below `root`. The root itself may be known to hold images of one label.
+    /// The place of a file below `root`. The root itself may be known to hold images of one label.
     pub(super) fn of(path: &Path, root: &Path, label: Option<Label>) -> Self {
         let mut place = Self {
             label: label.map(|label| (label, root.to_owned())),

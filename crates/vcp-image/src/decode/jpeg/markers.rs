@@ -33,7 +33,7 @@ pub(super) struct Frame {
 #[derive(Clone, Debug)]
 pub(super) struct Component {
     id: u8,
-    /// Its sampling factors: blocks in a unit.
+    /// Sampling factors of the component: its blocks in a unit.
     pub(super) across: usize,
     pub(super) down: usize,
     /// Which table of divisors is its own.

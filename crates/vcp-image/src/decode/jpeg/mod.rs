@@ -22,9 +22,9 @@ use self::scan::Scan;
 /// Why a picture is not decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It is broken.
+    /// The file is broken.
     Invalid(String),
-    /// It is a kind of JPEG that is not decoded.
+    /// The file is of a kind of JPEG that is not decoded.
     Unsupported(&'static str),
     /// There is no memory for this many bytes.
     OutOfMemory(u64),

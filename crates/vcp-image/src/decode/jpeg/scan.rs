@@ -59,7 +59,7 @@ struct Units<'a> {
     interval: usize,
     /// Units up to the next restart marker.
     left: usize,
-    /// Its number.
+    /// Number of the restart marker that comes next.
     number: u8,
     /// Whether data are missing up to the next restart marker.
     is_over: bool,

@@ -29,11 +29,11 @@ use crate::{Error, Photo, Warning};
 pub(crate) enum Fault {
     /// The file is broken.
     Invalid(String),
-    /// It is of a kind that is not read.
+    /// The file is of a kind that is not read.
     Unsupported(String),
-    /// It could not be read, or ends too early.
+    /// The file could not be read, or ends too early.
     Read(std::io::Error),
-    /// It asks for more memory than there can be.
+    /// The file asks for more memory than there can be.
     Memory,
     /// This machine has no memory for the pixels.
     NoMemory { width: u64, height: u64, bytes: u64 },
