@@ -3,7 +3,7 @@
 //! The way in: [`decode_file`] → [`Photo`] → [`Photo::resize_bicubic`] → [`normalise`], which gives
 //! the numbers that CLIP's vision tower was trained on. The way out: a square anomaly map, smoothed
 //! by [`gaussian_blur`], is seen at the photo's own resolution through a [`ScaledMap`], from which
-//! [`regions`], pictures ([`heatmap`], [`overlay`], [`mask_picture`]) and arrays for NumPy
+//! [`regions`], pictures ([`heatmap`], [`overlay`], [`mask_picture`]) and arrays for `NumPy`
 //! ([`encode_npy`]) are made row by row.
 //!
 //! Neither a large photo nor its map has to be in memory whole: rows of the one come from a

@@ -1,27 +1,38 @@
-//! Maps as arrays that NumPy reads.
+//! Maps as arrays that `NumPy` reads.
 
 use std::io::{self, Write};
 
-use npyz::WriterBuilder as _;
-
 use crate::MapRows;
 
-/// Writes a map as a file in NumPy's format: an f32 array `[height, width]`, row by row.
+/// Writes a map as a file in `NumPy`'s format: an f32 array `[height, width]`, row by row.
 ///
 /// # Errors
 /// Those of `writer`.
-pub fn encode_npy(map: &(impl MapRows + ?Sized), writer: impl Write) -> io::Result<()> {
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&[map.height() as u64, map.width() as u64])
-        .writer(writer)
-        .begin_nd()?;
+pub fn encode_npy(map: &(impl MapRows + ?Sized), mut writer: impl Write) -> io::Result<()> {
+    writer.write_all(&header(map.height(), map.width()))?;
     let mut row = vec![0.0_f32; map.width()];
     for y in 0..map.height() {
         map.row(y, &mut row);
-        writer.extend(row.iter().copied())?;
+        let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+        writer.write_all(&bytes)?;
     }
-    writer.finish()
+    writer.flush()
+}
+
+/// What precedes the values in version 1.0 of the format (`numpy.lib.format`): a mark, the version, the
+/// length of what follows, and a Python dictionary that ends in a line feed, with spaces before it so that
+/// the values begin at a multiple of 64 bytes. All numbers are little-endian.
+fn header(height: usize, width: usize) -> Vec<u8> {
+    const START: &[u8] = b"\x93NUMPY\x01\x00";
+    const ALIGNMENT: usize = 64;
+    let mut dictionary =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}");
+    let unpadded = START.len() + size_of::<u16>() + dictionary.len() + 1;
+    let padding = unpadded.next_multiple_of(ALIGNMENT) - unpadded;
+    dictionary.extend(std::iter::repeat_n(' ', padding));
+    dictionary.push('\n');
+    let length = dictionary.len() as u16;
+    [START, &length.to_le_bytes(), dictionary.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -37,5 +48,6 @@ mod tests {
         let read = npyz::NpyFile::new(&file[..]).unwrap();
         assert_eq!(read.shape(), [2, 3]);
         assert_eq!(read.into_vec::<f32>().unwrap(), values);
+        assert_eq!(file.len() - size_of_val(&values), 128);
     }
 }

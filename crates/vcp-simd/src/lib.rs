@@ -77,3 +77,8 @@ pub use kernel::Kernel;
 pub use portable::{Portable, PortableF32};
 pub use simd::{Lanes, MOST_LANES, Register, Simd};
 pub use supported::{InstructionSet, Supported};
+
+/// The example of README.md, so that it is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
