@@ -52,7 +52,7 @@ fn main() {
     let made_up = |seed: usize, shape: [usize; 3]| {
         let value = |index: usize| ((index + seed * 7919) as f32 * 0.618_034).sin();
         let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
-        burn.constant(shape, &values)
+        burn.constant(shape, &values).unwrap()
     };
     let features = VisionFeatures {
         image_feature: made_up(0, [batch, 1, embedding]),
@@ -63,17 +63,18 @@ fn main() {
     let truth: Vec<f32> = (0..batch * side * side)
         .map(|index| f32::from(u8::from(index % 20 == 0)))
         .collect();
-    let truth = burn.constant([batch, side, side], &truth);
+    let truth = burn.constant([batch, side, side], &truth).unwrap();
 
     for line in std::io::stdin().lock().lines() {
         line.unwrap();
         let start = Instant::now();
         let decoder = Decoder::load(&burn, &weights).unwrap();
         let logits = decoder.forward(&burn, &features);
-        let losses = losses(&burn, &decoder, &logits, &truth, LossWeights::default());
-        let loss = burn.values(&losses.total.clone().reshape([1, 1, 1]))[0];
+        let (maps, parts) = (&decoder.maps, LossWeights::default());
+        let losses = losses(&burn, maps, &logits, &truth, parts, 1).unwrap();
+        let loss = losses.total.value().unwrap();
         let forward = start.elapsed();
-        let gradients = burn.gradients(&losses.total);
+        let gradients = burn.gradients(&losses.total).unwrap();
         let rate = |name: &str| {
             if name.contains("prompt_temp") {
                 0.01
@@ -81,7 +82,7 @@ fn main() {
                 4e-5
             }
         };
-        adam.step(&burn, &gradients, rate, |_| true);
+        adam.step(&burn, &gradients, rate, |_| true).unwrap();
         println!(
             "{{\"seconds\": {}, \"forward\": {}, \"loss\": {loss}, \"peak_bytes\": {}}}",
             start.elapsed().as_secs_f64(),

@@ -37,11 +37,11 @@ fn main() {
     let mut adam = Adam::new(AdamOptions::default());
     let value = |index: usize| (index as f32 * 0.37).sin();
     let images: Vec<f32> = (0..batch * 3 * side * side).map(value).collect();
-    let images = burn.constant([batch, 3, side * side], &images);
+    let images = burn.constant([batch, 3, side * side], &images).unwrap();
     let truth: Vec<f32> = (0..batch * side * side)
         .map(|index| f32::from(u8::from(index % 11 == 0)))
         .collect();
-    let truth = burn.constant([batch, side, side], &truth);
+    let truth = burn.constant([batch, side, side], &truth).unwrap();
     let loss_weights = LossWeights {
         grid: 1.0,
         ..LossWeights::default()
@@ -52,11 +52,12 @@ fn main() {
         let model = Model::load(&burn, &weights).unwrap();
         let loaded = start.elapsed();
         let logits = model.forward(&burn, &images);
-        let losses = losses(&burn, &model.decoder, &logits, &truth, loss_weights);
+        let maps = &model.decoder.maps;
+        let losses = losses(&burn, maps, &logits, &truth, loss_weights, 1).unwrap();
         let forward = start.elapsed();
-        let gradients = burn.gradients(&losses.total);
+        let gradients = burn.gradients(&losses.total).unwrap();
         let backward = start.elapsed();
-        adam.step(&burn, &gradients, |_| 1e-3, |_| true);
+        adam.step(&burn, &gradients, |_| 1e-3, |_| true).unwrap();
         let all = start.elapsed();
         times.push((
             all,

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use burn_tensor::Tensor;
+use vcp_model::DeviceError;
 
-use crate::burn::{Burn, Gradients, read};
+use crate::burn::{Burn, Gradients};
 use crate::parameters::leaf;
+use crate::tensor::{guarded, read};
 
 /// Constants of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +67,21 @@ impl Adam {
 
     /// Changes every parameter that has a gradient. `learning_rate` is asked for each name, `is_matrix`
     /// whether weight decay is for it.
+    ///
+    /// # Errors
+    /// When the device fails. Then some parameters may have been changed and others not: neither they nor
+    /// the optimiser are of use any more.
     pub fn step(
+        &mut self,
+        burn: &Burn,
+        gradients: &Gradients,
+        learning_rate: impl Fn(&str) -> f32,
+        is_matrix: impl Fn(&str) -> bool,
+    ) -> Result<(), DeviceError> {
+        guarded(|| self.held_step(burn, gradients, learning_rate, is_matrix))
+    }
+
+    fn held_step(
         &mut self,
         burn: &Burn,
         gradients: &Gradients,
@@ -105,31 +121,39 @@ impl Adam {
         }
     }
 
-    /// What it remembers.
-    #[must_use]
-    pub fn state(&self) -> AdamState {
+    /// What the optimiser remembers.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn state(&self) -> Result<AdamState, DeviceError> {
         let moments = self.moments.iter().map(|(name, moments)| {
-            let values = (read(moments.first.clone()), read(moments.second.clone()));
-            (name.clone(), values)
+            let values = (read(moments.first.clone())?, read(moments.second.clone())?);
+            Ok((name.clone(), values))
         });
-        AdamState {
+        Ok(AdamState {
             steps: self.steps,
-            moments: moments.collect(),
-        }
+            moments: moments.collect::<Result<_, _>>()?,
+        })
     }
 
     /// An optimiser that goes on from what another remembered, on the device of `burn`.
-    #[must_use]
-    pub fn from_state(options: AdamOptions, state: AdamState, burn: &Burn) -> Self {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn from_state(
+        options: AdamOptions,
+        state: AdamState,
+        burn: &Burn,
+    ) -> Result<Self, DeviceError> {
         let moments = state.moments.into_iter().map(|(name, (first, second))| {
-            let [first, second] =
-                [first, second].map(|values| leaf(values, burn.device(), false).inner());
-            (name, Moments { first, second })
+            let leaf = |values| guarded(|| leaf(values, burn.device(), false).inner());
+            let (first, second) = (leaf(first)?, leaf(second)?);
+            Ok((name, Moments { first, second }))
         });
-        Self {
+        Ok(Self {
             options,
             steps: state.steps,
-            moments: moments.collect(),
-        }
+            moments: moments.collect::<Result<_, _>>()?,
+        })
     }
 }

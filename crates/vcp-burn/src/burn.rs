@@ -5,8 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn_tensor::{Device, FloatDType, Tensor};
 use vcp_checkpoint::Tensor as Stored;
+use vcp_model::DeviceError;
 
+use crate::losses::Loss;
 use crate::parameters::{Parameters, leaf};
+use crate::tensor::{guarded, read};
 
 /// A device of Burn with the parameters of one model on it.
 pub struct Burn {
@@ -128,9 +131,26 @@ impl Burn {
         })
     }
 
-    /// Gradients of a loss, a tensor of one value. Parameters that it does not depend on have none.
-    #[must_use]
-    pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
+    /// Gradients of a loss. Parameters that it does not depend on have none.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn gradients(&self, loss: &Loss) -> Result<Gradients, DeviceError> {
+        guarded(|| self.held_gradients(&loss.0))
+    }
+
+    /// Gradients of a loss, computed from the loss times `factor` and divided by it in the end: in mixed
+    /// precision, small gradients are lost on the way otherwise.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn gradients_scaled(&self, loss: &Loss, factor: f32) -> Result<Gradients, DeviceError> {
+        let mut gradients = guarded(|| self.held_gradients(&(loss.0.clone() * factor)))?;
+        gradients.scale(1.0 / factor)?;
+        Ok(gradients)
+    }
+
+    fn held_gradients(&self, loss: &Tensor<1>) -> Gradients {
         let mut gradients = loss.backward();
         let parameters = self.parameters();
         let by_name = parameters.trained().filter_map(|(name, leaf)| {
@@ -142,45 +162,66 @@ impl Burn {
         }
     }
 
-    /// The trained parameters' values in row-major order, by canonical name.
+    /// Canonical names of the trained parameters that a model was loaded with.
     #[must_use]
-    pub fn trained_values(&self) -> BTreeMap<String, Vec<f32>> {
+    pub fn trained_names(&self) -> Vec<String> {
         let parameters = self.parameters();
-        let values = parameters
+        parameters
             .trained()
-            .map(|(name, leaf)| (name.to_owned(), read(leaf.clone().detach())));
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    }
+
+    /// The trained parameters' values in row-major order, by canonical name.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn trained_values(&self) -> Result<BTreeMap<String, Vec<f32>>, DeviceError> {
+        let parameters = self.parameters();
+        let values = parameters.trained().map(|(name, leaf)| {
+            let values = read(guarded(|| leaf.clone().detach())?)?;
+            Ok((name.to_owned(), values))
+        });
         values.collect()
     }
 
     /// Sets trained parameters that a model was loaded with. Returns the names that are not among them
     /// or have another length; those are left alone.
-    #[must_use]
-    pub fn set_trained_values(&self, mut values: BTreeMap<String, Vec<f32>>) -> Vec<String> {
+    ///
+    /// # Errors
+    /// When the device fails; some of the parameters may have been set.
+    pub fn set_trained_values(
+        &self,
+        mut values: BTreeMap<String, Vec<f32>>,
+    ) -> Result<Vec<String>, DeviceError> {
         let mut parameters = self.parameters();
         for (name, tensor) in parameters.trained_mut() {
             if let Some(new) = values.remove(name) {
                 if new.len() == tensor.dims()[0] {
-                    *tensor = leaf(new, &self.device, true);
+                    *tensor = guarded(|| leaf(new, &self.device, true))?;
                 } else {
                     values.insert(name.to_owned(), new);
                 }
             }
         }
-        values.into_keys().collect()
+        Ok(values.into_keys().collect())
     }
 }
 
 impl Gradients {
     /// The gradient of the parameter of this canonical name, flat.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Tensor<1>> {
         self.by_name.get(name)
     }
 
-    /// As [`Gradients::get`], in memory.
-    #[must_use]
-    pub fn values(&self, name: &str) -> Option<Vec<f32>> {
-        self.get(name).map(|gradient| read(gradient.clone()))
+    /// The gradient of the parameter of this canonical name, in row-major order; none if the loss does
+    /// not depend on it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, DeviceError> {
+        let gradient = self.get(name).cloned();
+        gradient.map(read).transpose()
     }
 
     /// Canonical names of the parameters that the loss depends on.
@@ -189,26 +230,27 @@ impl Gradients {
     }
 
     /// The Euclidean length of all gradients together.
-    #[must_use]
-    pub fn norm(&self) -> f32 {
-        let squares = self.by_name.values().map(|gradient| {
-            let square = gradient.clone().square().sum();
-            f64::from(read(square).first().copied().unwrap_or(0.0))
-        });
-        squares.sum::<f64>().sqrt() as f32
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn norm(&self) -> Result<f32, DeviceError> {
+        let mut squares = 0.0;
+        for gradient in self.by_name.values() {
+            let square = read(guarded(|| gradient.clone().square().sum())?)?;
+            squares += f64::from(square.first().copied().unwrap_or(0.0));
+        }
+        Ok(squares.sqrt() as f32)
     }
 
     /// Multiplies every gradient.
-    pub fn scale(&mut self, factor: f32) {
-        for gradient in self.by_name.values_mut() {
-            *gradient = gradient.clone() * factor;
-        }
+    ///
+    /// # Errors
+    /// When the device fails; some of the gradients may have been multiplied.
+    pub fn scale(&mut self, factor: f32) -> Result<(), DeviceError> {
+        guarded(|| {
+            for gradient in self.by_name.values_mut() {
+                *gradient = gradient.clone() * factor;
+            }
+        })
     }
-}
-
-/// All values in row-major order.
-pub(crate) fn read<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    x.into_data()
-        .try_into_vec()
-        .expect("all tensors of this crate hold f32")
 }

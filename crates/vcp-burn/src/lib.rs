@@ -13,8 +13,10 @@ pub mod gpu;
 pub mod losses;
 mod operations;
 mod parameters;
+mod tensor;
 
 pub use adam::{Adam, AdamOptions, AdamState};
 pub use burn::{Burn, Gradients};
-pub use burn_tensor::{Device, Tensor};
+pub use burn_tensor::Device;
 pub use operations::{Linear, Norm};
+pub use tensor::Tensor;

@@ -1,33 +1,41 @@
 //! The operations, in Burn's.
 
 use burn_tensor::activation;
-use burn_tensor::{Tensor, TensorData};
+use burn_tensor::{Tensor as Held, TensorData};
 use vcp_checkpoint::{Activation, Tensor as Stored};
-use vcp_model::{After, Operations, Orientation, Resampling};
+use vcp_model::{After, DeviceError, Operations, Orientation, Resampling};
 
-use crate::Burn;
-use crate::burn::read;
 use crate::fused::{self, LayerNorm, LinearLayer, Normalise, SelfAttention, Sigmoid};
+use crate::tensor::{guarded, read};
+use crate::{Burn, Tensor};
 
 /// A linear layer.
 pub struct Linear {
     /// As it is stored; of 16-bit floats in mixed precision.
-    pub(crate) matrix: Tensor<2>,
+    pub(crate) matrix: Held<2>,
     pub(crate) orientation: Orientation,
     /// [outputs].
-    pub(crate) bias: Option<Tensor<1>>,
+    pub(crate) bias: Option<Held<1>>,
 }
 
 impl Linear {
+    fn outputs(&self) -> usize {
+        let [first, second] = self.matrix.dims();
+        match self.orientation {
+            Orientation::OutputsInputs => first,
+            Orientation::InputsOutputs => second,
+        }
+    }
+
     /// [inputs, outputs].
-    fn weight(&self) -> Tensor<2> {
+    fn weight(&self) -> Held<2> {
         match self.orientation {
             Orientation::OutputsInputs => self.matrix.clone().transpose(),
             Orientation::InputsOutputs => self.matrix.clone(),
         }
     }
 
-    fn fused(&self, x: &Tensor<3>, after: After<'_, Tensor<3>>) -> Option<Tensor<3>> {
+    fn fused(&self, x: &Held<3>, after: After<'_, Held<3>>) -> Option<Held<3>> {
         let layer = LinearLayer {
             orientation: self.orientation,
             has_bias: self.bias.is_some(),
@@ -55,33 +63,65 @@ impl Linear {
 /// A layer norm.
 pub struct Norm {
     /// [channels].
-    pub(crate) weight: Tensor<1>,
-    pub(crate) bias: Tensor<1>,
+    pub(crate) weight: Held<1>,
+    pub(crate) bias: Held<1>,
     pub(crate) epsilon: f32,
 }
 
 /// What scores of keys that a query must not see are set to: its exponential is zero.
 const UNSEEN: f32 = -1e9;
 
+/// The batch of a result: of the tensors that it is made of, each has a batch of 1 or this one.
+fn common_batch(tensors: &[&Tensor]) -> usize {
+    let mut batches = tensors.iter().map(|tensor| tensor.shape()[0]);
+    batches.find(|batch| *batch != 1).unwrap_or(1)
+}
+
+// What does not fit is found out where Burn's own panics are too, so that it becomes a failure as they do.
+
+fn assert_batch(batch: usize, tensors: &[&Held<3>]) {
+    for own in tensors.iter().map(|tensor| tensor.dims()[0]) {
+        assert!(
+            own == 1 || own == batch,
+            "a batch of 1 or {batch}, not {own}"
+        );
+    }
+}
+
+/// The second of two tensors has dimensions of 1 or those of the first.
+fn assert_repeats(x: &Held<3>, y: &Held<3>) {
+    let (x, y) = (x.dims(), y.dims());
+    let fits = y.iter().zip(&x).all(|(y, x)| *y == 1 || y == x);
+    assert!(fits, "dimensions of 1 or those of {x:?}, not {y:?}");
+}
+
 impl Operations for Burn {
-    type Tensor = Tensor<3>;
+    type Tensor = Tensor;
     type Linear = Linear;
     type Norm = Norm;
 
-    fn shape(&self, x: &Tensor<3>) -> [usize; 3] {
-        x.dims()
+    fn batch(&self, x: &Tensor) -> usize {
+        x.shape()[0]
     }
 
-    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Tensor<3> {
-        Tensor::from_data(TensorData::new(values.to_vec(), shape), self.device())
+    fn rows(&self, x: &Tensor) -> usize {
+        x.shape()[1]
     }
 
-    fn values(&self, x: &Tensor<3>) -> Vec<f32> {
-        read(x.clone())
+    fn channels(&self, x: &Tensor) -> usize {
+        x.shape()[2]
     }
 
-    fn parameter(&self, stored: &Stored<'_>, shape: [usize; 3]) -> Tensor<3> {
-        self.flat_parameter(stored).reshape(shape)
+    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Result<Tensor, DeviceError> {
+        guarded(|| self.held_constant(shape, values).into())
+    }
+
+    fn values(&self, x: &Tensor) -> Result<Vec<f32>, DeviceError> {
+        read(x.held()?.clone())
+    }
+
+    fn parameter(&self, stored: &Stored<'_>, shape: [usize; 3]) -> Result<Tensor, DeviceError> {
+        guarded(|| self.flat_parameter(stored).reshape(shape).into())
     }
 
     fn linear_layer(
@@ -89,24 +129,264 @@ impl Operations for Burn {
         weight: &Stored<'_>,
         bias: Option<&Stored<'_>>,
         orientation: Orientation,
-    ) -> Linear {
+    ) -> Result<Linear, DeviceError> {
         let [first, rest] = [weight.shape()[0], weight.shape()[1..].iter().product()];
-        Linear {
+        guarded(|| Linear {
             matrix: self.flat_factor(weight).reshape([first, rest]),
             orientation,
             bias: bias.map(|bias| self.flat_parameter(bias)),
-        }
+        })
     }
 
-    fn norm_layer(&self, weight: &Stored<'_>, bias: &Stored<'_>, epsilon: f32) -> Norm {
-        Norm {
+    fn norm_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        epsilon: f32,
+    ) -> Result<Norm, DeviceError> {
+        guarded(|| Norm {
             weight: self.flat_parameter(weight),
             bias: self.flat_parameter(bias),
             epsilon,
+        })
+    }
+
+    fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
+        let [batch, rows, _] = x.shape();
+        let shape = [batch, rows, layer.outputs()];
+        match after {
+            After::Nothing => Tensor::made(shape, &[x], |x| {
+                self.held_linear(x[0], layer, After::Nothing)
+            }),
+            After::Activate(activation) => Tensor::made(shape, &[x], |x| {
+                self.held_linear(x[0], layer, After::Activate(activation))
+            }),
+            After::Add(residual) => Tensor::made(shape, &[x, residual], |x| {
+                assert_eq!(x[1].dims(), shape, "the result's shape");
+                self.held_linear(x[0], layer, After::Add(x[1]))
+            }),
         }
     }
 
-    fn linear(&self, x: &Tensor<3>, layer: &Linear, after: After<'_, Tensor<3>>) -> Tensor<3> {
+    fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
+        Tensor::made(x.shape(), &[x], |x| self.held_layer_norm(x[0], norm))
+    }
+
+    fn attention(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        heads: usize,
+        causal: bool,
+    ) -> Tensor {
+        Tensor::made(query.shape(), &[query, key, value], |x| {
+            self.held_attention(x[0], x[1], x[2], heads, causal)
+        })
+    }
+
+    fn norm_self_attention(
+        &self,
+        x: &Tensor,
+        norm: &Norm,
+        query_key_value: &Linear,
+        heads: usize,
+    ) -> Tensor {
+        let joint = self.norm_linear(x, norm, query_key_value, After::Nothing);
+        Tensor::made(x.shape(), &[&joint], |joint| {
+            let joint = joint[0];
+            let fused = || fused::apply(&SelfAttention { heads }, [fused::input(joint)]);
+            self.if_fused(fused).unwrap_or_else(|| {
+                let width = joint.dims()[2] / 3;
+                let [query, key, value] =
+                    [0, 1, 2].map(|part| joint.clone().narrow(2, part * width, width));
+                self.held_attention(&query, &key, &value, heads, false)
+            })
+        })
+    }
+
+    fn l2_normalise(&self, x: &Tensor) -> Tensor {
+        Tensor::made(x.shape(), &[x], |x| {
+            let x = x[0];
+            let fused = || fused::apply(&Normalise, [fused::input(x)]);
+            self.if_fused(fused).unwrap_or_else(|| {
+                let length = x.clone().square().sum_dim(2).sqrt();
+                x.clone() / length.clamp_min(1e-12)
+            })
+        })
+    }
+
+    fn softmax(&self, x: &Tensor) -> Tensor {
+        Tensor::made(x.shape(), &[x], |x| activation::softmax(x[0].clone(), 2))
+    }
+
+    fn matmul(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let shape = [common_batch(&[a, b]), a.shape()[1], b.shape()[2]];
+        Tensor::made(shape, &[a, b], |x| self.product(x[0].clone(), x[1].clone()))
+    }
+
+    fn matmul_transposed(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let batch = common_batch(&[a, b]);
+        Tensor::made([batch, a.shape()[1], b.shape()[1]], &[a, b], |x| {
+            assert_batch(batch, x);
+            self.product(x[0].clone(), x[1].clone().swap_dims(1, 2))
+        })
+    }
+
+    fn add(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        Tensor::made(x.shape(), &[x, y], |x| {
+            assert_repeats(x[0], x[1]);
+            x[0].clone() + x[1].clone()
+        })
+    }
+
+    fn multiply(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        Tensor::made(x.shape(), &[x, y], |x| {
+            assert_repeats(x[0], x[1]);
+            x[0].clone() * x[1].clone()
+        })
+    }
+
+    fn exp(&self, x: &Tensor) -> Tensor {
+        Tensor::made(x.shape(), &[x], |x| x[0].clone().exp())
+    }
+
+    fn sigmoid(&self, x: &Tensor) -> Tensor {
+        Tensor::made(x.shape(), &[x], |x| {
+            let fused = || fused::apply(&Sigmoid, [fused::input(x[0])]);
+            self.if_fused(fused)
+                .unwrap_or_else(|| activation::sigmoid(x[0].clone()))
+        })
+    }
+
+    fn mean(&self, tensors: &[Tensor]) -> Tensor {
+        let shape = tensors[0].shape();
+        let all: Vec<&Tensor> = tensors.iter().collect();
+        Tensor::made(shape, &all, |x| {
+            for tensor in x {
+                assert_eq!(tensor.dims(), shape, "tensors of one shape");
+            }
+            let sum = x[1..].iter().fold(x[0].clone(), |sum, &x| sum + x.clone());
+            sum / x.len() as f32
+        })
+    }
+
+    fn concatenate_rows(&self, parts: &[&Tensor]) -> Tensor {
+        let batch = common_batch(parts);
+        let rows = parts.iter().map(|part| part.shape()[1]).sum();
+        let channels = parts[0].shape()[2];
+        Tensor::made([batch, rows, channels], parts, |parts| {
+            assert_batch(batch, parts);
+            let parts = parts.iter().map(|part| match part.dims() {
+                [1, rows, channels] if batch > 1 => (*part).clone().expand([batch, rows, channels]),
+                _ => (*part).clone(),
+            });
+            Held::cat(parts.collect(), 1)
+        })
+    }
+
+    fn slice_rows(&self, x: &Tensor, start: usize, count: usize) -> Tensor {
+        let [batch, _, channels] = x.shape();
+        Tensor::made([batch, count, channels], &[x], |x| {
+            x[0].clone().narrow(1, start, count)
+        })
+    }
+
+    fn slice_channels(&self, x: &Tensor, start: usize, count: usize) -> Tensor {
+        let [batch, rows, _] = x.shape();
+        Tensor::made([batch, rows, count], &[x], |x| {
+            x[0].clone().narrow(2, start, count)
+        })
+    }
+
+    fn pad_channels(&self, x: &Tensor, before: usize, after: usize) -> Tensor {
+        let [batch, rows, channels] = x.shape();
+        Tensor::made([batch, rows, before + channels + after], &[x], |x| {
+            let zeros = |count| Held::zeros([batch, rows, count], self.device());
+            let mut parts = vec![x[0].clone()];
+            if before > 0 {
+                parts.insert(0, zeros(before));
+            }
+            if after > 0 {
+                parts.push(zeros(after));
+            }
+            Held::cat(parts, 2)
+        })
+    }
+
+    fn repeat_batch_as(&self, x: &Tensor, like: &Tensor) -> Tensor {
+        let ([batch, rows, channels], [repeated, _, _]) = (x.shape(), like.shape());
+        if [1, batch].contains(&repeated) {
+            return x.clone();
+        }
+        Tensor::made([repeated, rows, channels], &[x], |x| {
+            assert!(repeated.is_multiple_of(batch), "whole repetitions");
+            x[0].clone().repeat(&[repeated / batch, 1, 1])
+        })
+    }
+
+    fn repeat_each(&self, x: &Tensor, times: usize) -> Tensor {
+        let [batch, rows, channels] = x.shape();
+        Tensor::made([batch * times, rows, channels], &[x], |x| {
+            x[0].clone()
+                .reshape([batch, 1, rows, channels])
+                .expand([batch, times, rows, channels])
+                .reshape([batch * times, rows, channels])
+        })
+    }
+
+    fn reshape(&self, x: &Tensor, rows: usize, channels: usize) -> Tensor {
+        let (values, size) = (
+            x.shape().iter().product::<usize>(),
+            (rows * channels).max(1),
+        );
+        assert!(values.is_multiple_of(size), "a whole batch");
+        let shape = [values / size, rows, channels];
+        Tensor::made(shape, &[x], |x| x[0].clone().reshape(shape))
+    }
+
+    fn patches(&self, images: &Tensor, patch: usize) -> Tensor {
+        let [batch, channels, pixels] = images.shape();
+        let side = pixels.isqrt();
+        let grid = side / patch;
+        let covered = grid * patch;
+        let shape = [batch, grid * grid, channels * patch * patch];
+        Tensor::made(shape, &[images], |images| {
+            images[0]
+                .clone()
+                .reshape([batch, channels, side, side])
+                .narrow(2, 0, covered)
+                .narrow(3, 0, covered)
+                .reshape([batch, channels, grid, patch, grid, patch])
+                .permute([0, 2, 4, 1, 3, 5])
+                .reshape(shape)
+        })
+    }
+
+    fn resize(&self, maps: &Tensor, resampling: &Resampling) -> Tensor {
+        let (from, to) = (resampling.from(), resampling.to());
+        Tensor::made([maps.shape()[0], to, to], &[maps], |maps| {
+            let matrix = self.held_constant([1, to, from], resampling.matrix());
+            // A resize's own backward pass is missing on GPUs; products have one everywhere.
+            matrix
+                .clone()
+                .matmul(maps[0].clone())
+                .matmul(matrix.swap_dims(1, 2))
+        })
+    }
+}
+
+impl Burn {
+    pub(crate) fn held_constant(&self, shape: [usize; 3], values: &[f32]) -> Held<3> {
+        Held::from_data(TensorData::new(values.to_vec(), shape), self.device())
+    }
+
+    pub(crate) fn held_linear(
+        &self,
+        x: &Held<3>,
+        layer: &Linear,
+        after: After<'_, Held<3>>,
+    ) -> Held<3> {
         if let Some(result) = self.if_fused(|| layer.fused(x, after)) {
             return result;
         }
@@ -135,7 +415,7 @@ impl Operations for Burn {
         }
     }
 
-    fn layer_norm(&self, x: &Tensor<3>, norm: &Norm) -> Tensor<3> {
+    pub(crate) fn held_layer_norm(&self, x: &Held<3>, norm: &Norm) -> Held<3> {
         if let Some(result) = self.if_fused(|| {
             let (weight, bias) = (fused::input(&norm.weight), fused::input(&norm.bias));
             let epsilon = norm.epsilon;
@@ -151,18 +431,20 @@ impl Operations for Burn {
         normalised * weight.reshape(shape) + bias.reshape(shape)
     }
 
-    fn attention(
+    fn held_attention(
         &self,
-        query: &Tensor<3>,
-        key: &Tensor<3>,
-        value: &Tensor<3>,
+        query: &Held<3>,
+        key: &Held<3>,
+        value: &Held<3>,
         heads: usize,
         causal: bool,
-    ) -> Tensor<3> {
+    ) -> Held<3> {
         let [batch, rows, width] = query.dims();
         let keys = key.dims()[1];
+        assert_eq!(key.dims(), value.dims(), "a value for each key");
+        assert_eq!(key.dims(), [batch, keys, width], "keys as queries");
         let head = width / heads;
-        let by_head = |x: &Tensor<3>| {
+        let by_head = |x: &Held<3>| {
             let [batch, rows, _] = x.dims();
             x.clone()
                 .reshape([batch, rows, heads, head])
@@ -178,139 +460,12 @@ impl Operations for Burn {
             .reshape([batch, rows, width])
     }
 
-    fn norm_self_attention(
-        &self,
-        x: &Tensor<3>,
-        norm: &Norm,
-        query_key_value: &Linear,
-        heads: usize,
-    ) -> Tensor<3> {
-        let joint = self.norm_linear(x, norm, query_key_value, After::Nothing);
-        let fused = || fused::apply(&SelfAttention { heads }, [fused::input(&joint)]);
-        if let Some(result) = self.if_fused(fused) {
-            return result;
-        }
-        let width = joint.dims()[2] / 3;
-        let [query, key, value] =
-            [0, 1, 2].map(|part| self.slice_channels(&joint, part * width, width));
-        self.attention(&query, &key, &value, heads, false)
-    }
-
-    fn l2_normalise(&self, x: &Tensor<3>) -> Tensor<3> {
-        if let Some(result) = self.if_fused(|| fused::apply(&Normalise, [fused::input(x)])) {
-            return result;
-        }
-        let length = x.clone().square().sum_dim(2).sqrt();
-        x.clone() / length.clamp_min(1e-12)
-    }
-
-    fn softmax(&self, x: &Tensor<3>) -> Tensor<3> {
-        activation::softmax(x.clone(), 2)
-    }
-
-    fn matmul(&self, a: &Tensor<3>, b: &Tensor<3>) -> Tensor<3> {
-        self.product(a.clone(), b.clone())
-    }
-
-    fn matmul_transposed(&self, a: &Tensor<3>, b: &Tensor<3>) -> Tensor<3> {
-        self.product(a.clone(), b.clone().swap_dims(1, 2))
-    }
-
-    fn add(&self, x: &Tensor<3>, y: &Tensor<3>) -> Tensor<3> {
-        x.clone() + y.clone()
-    }
-
-    fn multiply(&self, x: &Tensor<3>, y: &Tensor<3>) -> Tensor<3> {
-        x.clone() * y.clone()
-    }
-
-    fn exp(&self, x: &Tensor<3>) -> Tensor<3> {
-        x.clone().exp()
-    }
-
-    fn sigmoid(&self, x: &Tensor<3>) -> Tensor<3> {
-        self.if_fused(|| fused::apply(&Sigmoid, [fused::input(x)]))
-            .unwrap_or_else(|| activation::sigmoid(x.clone()))
-    }
-
-    fn mean(&self, tensors: &[Tensor<3>]) -> Tensor<3> {
-        let sum = tensors.iter().cloned().reduce(|sum, tensor| sum + tensor);
-        sum.map_or_else(
-            || self.constant([0, 0, 0], &[]),
-            |sum| sum / tensors.len() as f32,
-        )
-    }
-
-    fn concatenate_rows(&self, parts: &[&Tensor<3>]) -> Tensor<3> {
-        let batch = parts.iter().map(|part| part.dims()[0]).max().unwrap_or(1);
-        let parts = parts.iter().map(|part| match part.dims() {
-            [1, rows, channels] if batch > 1 => (*part).clone().expand([batch, rows, channels]),
-            _ => (*part).clone(),
-        });
-        Tensor::cat(parts.collect(), 1)
-    }
-
-    fn concatenate_channels(&self, parts: &[&Tensor<3>]) -> Tensor<3> {
-        Tensor::cat(parts.iter().map(|part| (*part).clone()).collect(), 2)
-    }
-
-    fn slice_rows(&self, x: &Tensor<3>, start: usize, count: usize) -> Tensor<3> {
-        x.clone().narrow(1, start, count)
-    }
-
-    fn slice_channels(&self, x: &Tensor<3>, start: usize, count: usize) -> Tensor<3> {
-        x.clone().narrow(2, start, count)
-    }
-
-    fn repeat_batch(&self, x: &Tensor<3>, times: usize) -> Tensor<3> {
-        x.clone().repeat(&[times, 1, 1])
-    }
-
-    fn repeat_each(&self, x: &Tensor<3>, times: usize) -> Tensor<3> {
-        let [batch, rows, channels] = x.dims();
-        x.clone()
-            .reshape([batch, 1, rows, channels])
-            .expand([batch, times, rows, channels])
-            .reshape([batch * times, rows, channels])
-    }
-
-    fn reshape(&self, x: &Tensor<3>, shape: [usize; 3]) -> Tensor<3> {
-        x.clone().reshape(shape)
-    }
-
-    fn patches(&self, images: &Tensor<3>, patch: usize) -> Tensor<3> {
-        let [batch, channels, pixels] = images.dims();
-        let side = pixels.isqrt();
-        let grid = side / patch;
-        let covered = grid * patch;
-        images
-            .clone()
-            .reshape([batch, channels, side, side])
-            .narrow(2, 0, covered)
-            .narrow(3, 0, covered)
-            .reshape([batch, channels, grid, patch, grid, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch, grid * grid, channels * patch * patch])
-    }
-
-    fn resize(&self, maps: &Tensor<3>, resampling: &Resampling) -> Tensor<3> {
-        let (from, to) = (resampling.from(), resampling.to());
-        let matrix = self.constant([1, to, from], resampling.matrix());
-        // A resize's own backward pass is missing on GPUs; products have one everywhere.
-        matrix
-            .clone()
-            .matmul(maps.clone())
-            .matmul(matrix.swap_dims(1, 2))
-    }
-}
-
-impl Burn {
     /// [1, rows, keys]: zero where a query sees a key. The last query sees all keys.
-    fn causal_mask(&self, rows: usize, keys: usize) -> Tensor<3> {
+    fn causal_mask(&self, rows: usize, keys: usize) -> Held<3> {
         let mut mask = vec![0.0; rows * keys];
         for (row, line) in mask.chunks_exact_mut(keys.max(1)).enumerate() {
             line[keys - rows + row + 1..].fill(UNSEEN);
         }
-        self.constant([1, rows, keys], &mask)
+        self.held_constant([1, rows, keys], &mask)
     }
 }

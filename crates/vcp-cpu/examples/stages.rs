@@ -40,7 +40,7 @@ fn main() {
     let cpu = Cpu::new(None).expect("threads start");
     let model = Model::load(&cpu, &weights).unwrap();
     let decoder = &model.decoder;
-    let image = cpu.constant([1, 3, side * side], &image.values);
+    let image = cpu.tensor([1, 3, side * side], &image.values);
 
     let mut found: Vec<(String, Tensor)> = Vec::new();
     let features = model.vision.forward(&cpu, &image);
@@ -60,8 +60,8 @@ fn main() {
         found.push((format!("logits1_{tap}"), logits.branch1[index].clone()));
         found.push((format!("logits2_{tap}"), logits.branch2[index].clone()));
     }
-    found.push(("map1".to_owned(), decoder.map(&cpu, &logits.branch1)));
-    found.push(("map2".to_owned(), decoder.map(&cpu, &logits.branch2)));
+    found.push(("map1".to_owned(), decoder.maps.map(&cpu, &logits.branch1)));
+    found.push(("map2".to_owned(), decoder.maps.map(&cpu, &logits.branch2)));
     found.push(("image_feature".to_owned(), features.image_feature));
     found.push(("context".to_owned(), context));
     found.push(("text".to_owned(), text));

@@ -63,6 +63,12 @@ impl Tensor {
         }
     }
 
+    /// [batch, rows, channels].
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
     /// The values in row-major order.
     #[must_use]
     pub fn as_slice(&self) -> &[f32] {
@@ -164,6 +170,18 @@ impl Cpu {
         self.threads.install(work)
     }
 
+    /// A tensor of these values in row-major order: what [`vcp_model::Operations::constant`] gives, which
+    /// never fails here.
+    ///
+    /// # Panics
+    /// Where there are not as many values as the shape says.
+    #[must_use]
+    pub fn tensor(&self, shape: [usize; 3], values: &[f32]) -> Tensor {
+        let mut buffer = self.pool.take(values.len());
+        buffer.copy_from_slice(values);
+        Tensor::new(shape, buffer)
+    }
+
     /// Begins a record of what every kind of operation takes, forgetting an earlier one.
     pub fn start_recording(&self) {
         self.record.start();
@@ -242,6 +260,12 @@ impl Cpu {
 
     fn elementwise(&self, x: &Tensor, y: &Tensor, operation: impl Fn(f32, f32) -> f32) -> Tensor {
         let [batch, rows, channels] = x.shape;
+        assert!(
+            y.shape.iter().zip(&x.shape).all(|(y, x)| *y == 1 || y == x),
+            "dimensions of 1 or those of {:?}, not {:?}",
+            x.shape,
+            y.shape
+        );
         let mut out = self.pool.take(x.values.len());
         for b in 0..batch {
             for r in 0..rows {

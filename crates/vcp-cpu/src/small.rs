@@ -35,6 +35,11 @@ pub(crate) fn transposed(
     b: Matrices<'_>,
 ) -> Buffer {
     let batch = a.batch.max(b.batch);
+    debug_assert!(
+        [a.batch, b.batch]
+            .iter()
+            .all(|own| *own == 1 || *own == batch)
+    );
     let (m, n, depth) = (a.rows, b.rows, a.columns);
     let mut out = pool.take(batch * m * n);
     let shared = SharedMut::new(&mut out);
@@ -131,6 +136,11 @@ pub(crate) fn plain(
 ) -> Buffer {
     const COLUMNS: usize = 64;
     let batch = a.batch.max(b.batch);
+    debug_assert!(
+        [a.batch, b.batch]
+            .iter()
+            .all(|own| *own == 1 || *own == batch)
+    );
     let (m, n) = (a.rows, b.columns);
     let mut out = pool.take(batch * m * n);
     let shared = SharedMut::new(&mut out);

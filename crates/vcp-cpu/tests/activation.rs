@@ -37,7 +37,7 @@ fn blocks_use_the_activation_that_the_settings_name() {
         let run = |activation| {
             let weights = weights(activation);
             let model = Model::load(&cpu, &weights).expect("the model loads");
-            let images = cpu.constant([1, 3, 15 * 15], &image);
+            let images = cpu.tensor([1, 3, 15 * 15], &image);
             let taps = model.vision.forward(&cpu, &images).taps;
             for (index, expected) in plain::vision_blocks(&weights, &image).iter().enumerate() {
                 let expected: Vec<f32> = expected.iter().flatten().map(|&x| x as f32).collect();

@@ -13,7 +13,7 @@ fn cpu(instruction_set: InstructionSet, threads: usize) -> Cpu {
 fn images(cpu: &Cpu, golden: &Golden) -> Tensor {
     let image = golden.stage("image");
     let (batch, side) = (image.shape[0], image.shape[2]);
-    cpu.constant([batch, 3, side * side], &image.values)
+    cpu.tensor([batch, 3, side * side], &image.values)
 }
 
 fn check_stages(golden: &Golden, cpu: &Cpu) {
@@ -60,18 +60,18 @@ fn check_stages(golden: &Golden, cpu: &Cpu) {
         );
         let branches = [("branch1", &logits.branch1), ("branch2", &logits.branch2)];
         for (name, branch) in branches {
-            let map = model.decoder.probability(cpu, &branch[index]);
+            let map = model.decoder.maps.probability(cpu, &branch[index]);
             stage(&format!("{name}_{tap}"), &map, Tolerance::Map);
         }
     }
     stage(
         "map1",
-        &model.decoder.map(cpu, &logits.branch1),
+        &model.decoder.maps.map(cpu, &logits.branch1),
         Tolerance::Map,
     );
     stage(
         "map2",
-        &model.decoder.map(cpu, &logits.branch2),
+        &model.decoder.maps.map(cpu, &logits.branch2),
         Tolerance::Map,
     );
 }
@@ -88,7 +88,8 @@ fn every_stage() {
 /// Maps of both branches, all in one list.
 fn maps(cpu: &Cpu, model: &Model<Cpu>, images: &Tensor) -> Vec<f32> {
     let logits = model.forward(cpu, images);
-    let [first, second] = [&logits.branch1, &logits.branch2].map(|b| model.decoder.map(cpu, b));
+    let [first, second] =
+        [&logits.branch1, &logits.branch2].map(|b| model.decoder.maps.map(cpu, b));
     [first.as_slice(), second.as_slice()].concat()
 }
 
@@ -125,7 +126,7 @@ fn a_batch_gives_the_same_bits_as_its_images_alone() {
         let together = maps(&cpu, &model, &all);
         let (first, second) = together.split_at(together.len() / 2);
         for (index, image) in all.as_slice().chunks_exact(3 * pixels).enumerate() {
-            let alone = maps(&cpu, &model, &cpu.constant([1, 3, pixels], image));
+            let alone = maps(&cpu, &model, &cpu.tensor([1, 3, pixels], image));
             let range = index * pixels..(index + 1) * pixels;
             let expected = [&first[range.clone()], &second[range]].concat();
             assert!(alone == expected, "image {index} on {instruction_set:?}");

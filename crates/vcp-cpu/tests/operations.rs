@@ -103,7 +103,7 @@ impl Plain {
     }
 
     fn on(&self, cpu: &Cpu) -> Tensor {
-        cpu.constant(self.shape, &self.values)
+        cpu.tensor(self.shape, &self.values)
     }
 
     #[track_caller]
@@ -111,7 +111,11 @@ impl Plain {
         let what = format!("{what} on {:?}", cpu.instruction_set());
         assert_eq!(cpu.shape(found), self.shape, "{what}: shape");
         assert_eq!(found.as_slice(), self.values, "{what}");
-        assert_eq!(cpu.values(found), self.values, "{what}: values");
+        assert_eq!(
+            cpu.values(found).expect("on the CPU"),
+            self.values,
+            "{what}: values"
+        );
     }
 
     #[track_caller]
@@ -156,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn concatenations(
+    fn concatenations_of_rows(
         [batch, rows, channels] in any_shape(),
         more in prop::collection::vec((1_usize..=5, any::<bool>()), 0..4),
         seed: u64,
@@ -180,29 +184,11 @@ proptest! {
             }
             unreachable!("within the total")
         });
-        let beside: Vec<Plain> = more
-            .iter()
-            .zip(1..)
-            .map(|((channels, _), i)| Plain::random([batch, rows, *channels], seed ^ i))
-            .collect();
-        let beside: Vec<&Plain> = std::iter::once(&first).chain(&beside).collect();
-        let total = beside.iter().map(|part| part.shape[2]).sum();
-        let expected_channels = Plain::each([batch, rows, total], |b, r, mut c| {
-            for part in &beside {
-                if c < part.shape[2] {
-                    return part.at(b, r, c);
-                }
-                c -= part.shape[2];
-            }
-            unreachable!("within the total")
-        });
         for cpu in &*DEVICES {
             let on = |parts: &[&Plain]| parts.iter().map(|part| part.on(cpu)).collect::<Vec<_>>();
-            let (below, beside) = (on(&below), on(&beside));
+            let below = on(&below);
             let found = cpu.concatenate_rows(&below.iter().collect::<Vec<_>>());
             expected_rows.assert_is("rows", cpu, &found);
-            let found = cpu.concatenate_channels(&beside.iter().collect::<Vec<_>>());
-            expected_channels.assert_is("channels", cpu, &found);
         }
     }
 
@@ -227,13 +213,20 @@ proptest! {
         let whole = Plain::each(repeated, |b, r, c| x.at(b % batch, r, c));
         let each = Plain::each(repeated, |b, r, c| x.at(b / times, r, c));
         let turned = Plain { shape: [rows, channels, batch], values: x.values.clone() };
+        let padded = Plain::each([batch, rows, times + channels + 1], |b, r, c| {
+            let own = c.checked_sub(times).filter(|c| *c < channels);
+            own.map_or(0.0, |c| x.at(b, r, c))
+        });
+        let like = Plain::random([batch * times, 1, 2], seed);
         for cpu in &*DEVICES {
             let x = x.on(cpu);
             of_rows.assert_is("rows", cpu, &cpu.slice_rows(&x, row, row_count));
             of_channels.assert_is("channels", cpu, &cpu.slice_channels(&x, channel, channel_count));
-            whole.assert_is("repeat_batch", cpu, &cpu.repeat_batch(&x, times));
+            let like = like.on(cpu);
+            whole.assert_is("repeat_batch_as", cpu, &cpu.repeat_batch_as(&x, &like));
+            padded.assert_is("pad_channels", cpu, &cpu.pad_channels(&x, times, 1));
             each.assert_is("repeat_each", cpu, &cpu.repeat_each(&x, times));
-            turned.assert_is("reshape", cpu, &cpu.reshape(&x, turned.shape));
+            turned.assert_is("reshape", cpu, &cpu.reshape(&x, channels, batch));
         }
     }
 
@@ -382,7 +375,7 @@ proptest! {
             value as f32
         });
         for cpu in &*DEVICES {
-            let layer = cpu.linear_layer(&stored, bias.as_ref(), orientation);
+            let layer = cpu.linear_layer(&stored, bias.as_ref(), orientation).expect("on the CPU");
             let residual = residual.on(cpu);
             let after = match after {
                 0 => After::Nothing,
@@ -405,6 +398,7 @@ proptest! {
             let norm = cpu.norm_layer(&stored("ln_1.weight"), &stored("ln_1.bias"), 1e-5);
             let [weight, bias] = ["attn.in_proj_weight", "attn.in_proj_bias"].map(stored);
             let layer = cpu.linear_layer(&weight, Some(&bias), Orientation::OutputsInputs);
+            let (norm, layer) = (norm.expect("on the CPU"), layer.expect("on the CPU"));
 
             let fused = cpu.norm_linear(&x, &norm, &layer, After::Nothing);
             let joint = cpu.linear(&cpu.layer_norm(&x, &norm), &layer, After::Nothing);
@@ -425,12 +419,14 @@ fn large_results(cpu: &Cpu) -> Vec<(&'static str, Tensor)> {
     let block = "clip.visual.transformer.resblocks.0";
     let stored = |name: &str| WEIGHTS.tensor(&format!("{block}.{name}")).expect("present");
     let norm = cpu.norm_layer(&stored("ln_1.weight"), &stored("ln_1.bias"), 1e-5);
+    let norm = norm.expect("on the CPU");
     let layer = |name: &str| {
         let [weight, bias] = ["weight", "bias"].map(|part| {
             let separator = if name.ends_with("in_proj") { '_' } else { '.' };
             stored(&format!("{name}{separator}{part}"))
         });
         cpu.linear_layer(&weight, Some(&bias), Orientation::OutputsInputs)
+            .expect("on the CPU")
     };
     let (joint, expand) = (layer("attn.in_proj"), layer("mlp.c_fc"));
     let x = &Plain::random([2, 1100, 128], 1).on(cpu);
@@ -463,10 +459,13 @@ fn large_results(cpu: &Cpu) -> Vec<(&'static str, Tensor)> {
         ("sigmoid", cpu.sigmoid(x)),
         ("mean", cpu.mean(&[x.clone(), x.clone()])),
         ("concatenate_rows", cpu.concatenate_rows(&[row, x])),
-        ("concatenate_channels", cpu.concatenate_channels(&[x, wide])),
+        ("pad_channels", cpu.pad_channels(x, 3, 5)),
         ("slice_rows", cpu.slice_rows(wide, 3, 700)),
         ("slice_channels", cpu.slice_channels(wide, 3, 300)),
-        ("repeat_batch", cpu.repeat_batch(x, 3)),
+        ("repeat_batch_as", {
+            let four = cpu.repeat_each(row, 4);
+            cpu.repeat_batch_as(x, &four)
+        }),
         ("repeat_each", cpu.repeat_each(x, 3)),
         ("patches", cpu.patches(images, 12)),
         (
@@ -486,7 +485,7 @@ fn used_memory_changes_nothing() {
         let kept: Vec<Tensor> = [1 << 18, 1 << 19, 1 << 20, 1 << 21]
             .iter()
             .flat_map(|&size| vec![size; 6])
-            .map(|size| used.constant([1, 1, size], &vec![f32::NAN; size]))
+            .map(|size| used.tensor([1, 1, size], &vec![f32::NAN; size]))
             .collect();
         drop(kept);
         for ((name, found), (_, expected)) in large_results(&used).iter().zip(&fresh) {

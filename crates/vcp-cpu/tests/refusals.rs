@@ -45,7 +45,8 @@ fn an_empty_batch_gives_an_empty_result() {
     let name = "clip.visual.transformer.resblocks.0.mlp.c_fc.weight";
     let layer = weights.tensor(name).expect("present");
     let layer = cpu.linear_layer(&layer, None, Orientation::OutputsInputs);
-    let out = cpu.linear(&cpu.constant([0, 3, 128], &[]), &layer, After::Nothing);
+    let layer = layer.expect("on the CPU");
+    let out = cpu.linear(&cpu.tensor([0, 3, 128], &[]), &layer, After::Nothing);
     assert_eq!(cpu.shape(&out), [0, 3, 512]);
 }
 
@@ -56,17 +57,20 @@ fn shapes_that_do_not_fit_are_refused() {
         let name = format!("clip.visual.transformer.resblocks.0.{name}");
         weights.tensor(&name).expect("present")
     };
-    let layer = |name| cpu.linear_layer(&stored(name), None, Orientation::OutputsInputs);
+    let layer = |name| {
+        let layer = cpu.linear_layer(&stored(name), None, Orientation::OutputsInputs);
+        layer.expect("on the CPU")
+    };
     // 128 → 512 and 128 → 384.
     let (wide, joint) = (layer("mlp.c_fc.weight"), layer("attn.in_proj_weight"));
     let (weight, bias) = (stored("ln_1.weight"), stored("ln_1.bias"));
-    let norm = cpu.norm_layer(&weight, &bias, 1e-5);
-    let tensor = |shape: [usize; 3]| cpu.constant(shape, &vec![1.0; shape.iter().product()]);
+    let norm = cpu.norm_layer(&weight, &bias, 1e-5).expect("on the CPU");
+    let tensor = |shape: [usize; 3]| cpu.tensor(shape, &vec![1.0; shape.iter().product()]);
     let (fits, short) = (tensor([1, 4, 128]), tensor([1, 4, 64]));
 
     let calls: [(&str, &dyn Fn() -> Tensor); 10] = [
         ("fewer values than the shape says", &|| {
-            cpu.constant([1, 4, 128], &[0.0; 128])
+            cpu.tensor([1, 4, 128], &[0.0; 128])
         }),
         ("rows shorter than the layer's inputs", &|| {
             cpu.linear(&short, &wide, After::Nothing)
@@ -94,7 +98,8 @@ fn shapes_that_do_not_fit_are_refused() {
         }),
         ("a norm whose parts differ", &|| {
             let bias = stored("attn.in_proj_bias");
-            cpu.layer_norm(&fits, &cpu.norm_layer(&weight, &bias, 1e-5))
+            let norm = cpu.norm_layer(&weight, &bias, 1e-5).expect("on the CPU");
+            cpu.layer_norm(&fits, &norm)
         }),
     ];
     for (case, call) in calls {

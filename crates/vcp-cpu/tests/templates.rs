@@ -171,7 +171,7 @@ fn sides_average_their_templates() {
     let contexts: Vec<f32> = (0..batch * R * WIDTH)
         .map(|i| (i as f32 * 0.7).sin())
         .collect();
-    let context = cpu.constant([batch, R, WIDTH], &contexts);
+    let context = cpu.tensor([batch, R, WIDTH], &contexts);
     let text = |normal: &[&str], anomalous: &[&str]| {
         let model = Model::load(&cpu, &weights(normal, anomalous)).expect("the model loads");
         let features = model.decoder.text.forward(&cpu, &context);

@@ -21,7 +21,7 @@ fn check(variant: &Variant, cpu: &Cpu) {
     let (batch, side) = (image.shape[0], image.shape[2]);
     let patch = variant.weights.geometry().patch_size;
     assert!(!side.is_multiple_of(patch), "something is left over");
-    let image = cpu.constant([batch, 3, side * side], &image.values);
+    let image = cpu.tensor([batch, 3, side * side], &image.values);
     let features = model.vision.forward(cpu, &image);
     stage("image_feature", &features.image_feature, Tolerance::Stage);
     let context = model.decoder.context.forward(cpu, &features.image_feature);
@@ -31,7 +31,7 @@ fn check(variant: &Variant, cpu: &Cpu) {
     let logits = model.decoder.forward(cpu, &features);
     assert_eq!(model.decoder.grid(), side / patch);
     for (name, branch) in [("map1", &logits.branch1), ("map2", &logits.branch2)] {
-        let map = model.decoder.map(cpu, branch);
+        let map = model.decoder.maps.map(cpu, branch);
         assert_eq!(cpu.shape(&map), [batch, side, side]);
         stage(name, &map, Tolerance::Map);
     }
@@ -63,7 +63,7 @@ fn pixels_that_are_left_over_change_nothing() {
     let cpu = Cpu::new(None).expect("threads start");
     let model = Model::load(&cpu, &variant.weights).expect("the model loads");
     let feature = |values: &[f32]| {
-        let image = cpu.constant([batch, 3, side * side], values);
+        let image = cpu.tensor([batch, 3, side * side], values);
         model.vision.forward(&cpu, &image).image_feature
     };
     let (before, after) = (feature(&image.values), feature(&other));

@@ -71,15 +71,14 @@ impl<O: Operations> Block<O> {
             &self.query_key_value,
             After::Nothing,
         );
-        let [batch, _, width] = ops.shape(x);
+        let width = ops.channels(x);
         let [query, key, value] =
             [0, 1, 2].map(|part| ops.slice_channels(&joint, part * width, width));
         let attended = match before {
             None => ops.attention(&query, &key, &value, self.heads, true),
             Some(before) => {
                 let with = |before: &O::Tensor, x: &O::Tensor| {
-                    let before = ops.repeat_batch(before, batch / ops.shape(before)[0]);
-                    ops.concatenate_rows(&[&before, x])
+                    ops.concatenate_rows(&[&ops.repeat_batch_as(before, x), x])
                 };
                 let (keys, values) = (with(&before.key, &key), with(&before.value, &value));
                 ops.attention(&query, &keys, &values, self.heads, true)
@@ -112,7 +111,7 @@ pub(crate) fn norm<O: Operations>(
 ) -> Result<O::Norm, Error> {
     let weight = weights.tensor(&format!("{name}.weight"))?;
     let bias = weights.tensor(&format!("{name}.bias"))?;
-    Ok(ops.norm_layer(&weight, &bias, epsilon))
+    Ok(ops.norm_layer(&weight, &bias, epsilon)?)
 }
 
 /// The linear layer `{name}.weight` [outputs, inputs], `{name}.bias`.
@@ -137,7 +136,7 @@ fn linear_named<O: Operations>(
 ) -> Result<O::Linear, Error> {
     let weight = weights.tensor(weight)?;
     let bias = weights.tensor(bias)?;
-    let layer = ops.linear_layer(&weight, Some(&bias), Orientation::OutputsInputs);
+    let layer = ops.linear_layer(&weight, Some(&bias), Orientation::OutputsInputs)?;
     weight.release();
     Ok(layer)
 }
@@ -149,5 +148,5 @@ pub(crate) fn projection<O: Operations>(
     name: &str,
 ) -> Result<O::Linear, Error> {
     let weight = weights.tensor(name)?;
-    Ok(ops.linear_layer(&weight, None, Orientation::InputsOutputs))
+    Ok(ops.linear_layer(&weight, None, Orientation::InputsOutputs)?)
 }

@@ -5,32 +5,40 @@
 use crate::block;
 use crate::error::Error;
 use crate::operations::{After, Operations, Orientation};
-use vcp_checkpoint::Weights;
+use vcp_checkpoint::{Tensor, Weights};
 
 /// Heads of Post-VCP's attention.
 const HEADS: usize = 8;
 
-/// Anomalous minus normal text, [batch, 2, width] → [batch, 1, width].
-fn direction<O: Operations>(ops: &O, text: &O::Tensor) -> O::Tensor {
-    ops.matmul(&ops.constant([1, 1, 2], &[-1.0, 1.0]), text)
+/// How patches are compared with two texts: e^τ · patches · (anomalous − normal).
+struct Comparison<T> {
+    /// τ: [1, 1, 1].
+    temperature: T,
+    /// Anomalous minus normal: [1, 1, 2].
+    difference: T,
 }
 
-/// e^τ · patches · (anomalous − normal): [batch, patches, 1].
-fn compare<O: Operations>(
-    ops: &O,
-    patches: &O::Tensor,
-    text: &O::Tensor,
-    temperature: &O::Tensor,
-) -> O::Tensor {
-    let similarity = ops.matmul_transposed(patches, &direction(ops, text));
-    ops.multiply(&similarity, &ops.exp(temperature))
+impl<T> Comparison<T> {
+    fn load<O: Operations<Tensor = T>>(ops: &O, temperature: &Tensor<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            temperature: ops.parameter(temperature, [1, 1, 1])?,
+            difference: ops.constant([1, 1, 2], &[-1.0, 1.0])?,
+        })
+    }
+
+    /// Patches [batch, L, width] and text [batch, 2, width] → [batch, L, 1].
+    fn forward<O: Operations<Tensor = T>>(&self, ops: &O, patches: &T, text: &T) -> T {
+        let direction = ops.matmul(&self.difference, text);
+        let similarity = ops.matmul_transposed(patches, &direction);
+        ops.multiply(&similarity, &ops.exp(&self.temperature))
+    }
 }
 
 /// Branch 1, the baseline branch: patches projected to the width of the text (the official
 /// code's `trainable_linearlayer`).
 pub struct BaselineBranch<O: Operations> {
     projections: Vec<O::Linear>,
-    temperature: O::Tensor,
+    comparison: Comparison<O::Tensor>,
 }
 
 impl<O: Operations> BaselineBranch<O> {
@@ -40,7 +48,7 @@ impl<O: Operations> BaselineBranch<O> {
             projections: (0..weights.settings().taps.len())
                 .map(|i| block::linear(ops, weights, &format!("vcp.trainable_linearlayer.fc.{i}")))
                 .collect::<Result<_, _>>()?,
-            temperature: ops.parameter(&temperature, [1, 1, 1]),
+            comparison: Comparison::load(ops, &temperature)?,
         })
     }
 
@@ -51,7 +59,7 @@ impl<O: Operations> BaselineBranch<O> {
             .zip(&self.projections)
             .map(|(tap, projection)| {
                 let patches = ops.l2_normalise(&ops.linear(tap, projection, After::Nothing));
-                compare(ops, &patches, text, &self.temperature)
+                self.comparison.forward(ops, &patches, text)
             })
             .collect()
     }
@@ -69,11 +77,13 @@ pub struct PostContextBranch<O: Operations> {
     key_folded: O::Linear,
     value: O::Linear,
     output: O::Linear,
-    temperature: O::Tensor,
+    comparison: Comparison<O::Tensor>,
     /// [1, 2·heads, D]: 1 where a channel belongs to the row's head.
     head_mask: O::Tensor,
     /// [1, 2·heads, 2]: which text a row belongs to.
     spread: O::Tensor,
+    /// [1, 1, heads] of ones: adds up what the heads of a text give.
+    sum: O::Tensor,
 }
 
 impl<O: Operations> PostContextBranch<O> {
@@ -100,16 +110,17 @@ impl<O: Operations> PostContextBranch<O> {
             } else {
                 None
             };
-            Ok(ops.linear_layer(&weight, bias.as_ref(), orientation))
+            Ok(ops.linear_layer(&weight, bias.as_ref(), orientation)?)
         };
         Ok(Self {
             query: layer("q_proj_pre", true, Orientation::OutputsInputs)?,
             key_folded: layer("k_proj_pre_1", false, Orientation::InputsOutputs)?,
             value: layer("v_proj_pre_1", true, Orientation::OutputsInputs)?,
             output: layer("proj_post_t", true, Orientation::OutputsInputs)?,
-            temperature: ops.parameter(&stored("prompt_temp_l1")?, [1, 1, 1]),
-            head_mask: ops.constant([1, 2 * HEADS, width], &head_mask),
-            spread: ops.constant([1, 2 * HEADS, 2], &spread),
+            comparison: Comparison::load(ops, &stored("prompt_temp_l1")?)?,
+            head_mask: ops.constant([1, 2 * HEADS, width], &head_mask)?,
+            spread: ops.constant([1, 2 * HEADS, 2], &spread)?,
+            sum: ops.constant([1, 1, HEADS], &[1.0; HEADS])?,
         })
     }
 
@@ -122,16 +133,15 @@ impl<O: Operations> PostContextBranch<O> {
 
     /// The text updated by one tap's normalised patches [batch, L, D] → [batch, 2, D].
     fn updated_text(&self, ops: &O, query: &O::Tensor, patches: &O::Tensor) -> O::Tensor {
-        let [batch, _, width] = ops.shape(patches);
+        let width = ops.channels(patches);
         // No 1/√d here, as in the official code.
         let attention = ops.softmax(&ops.matmul_transposed(query, patches));
         let pooled = ops.matmul(&attention, patches);
         let values = ops.linear(&pooled, &self.value, After::Nothing);
         // Each row keeps its own head's channels; the rows of a text then add up.
         let own = ops.multiply(&values, &self.head_mask);
-        let halves = ops.reshape(&own, [2 * batch, HEADS, width]);
-        let joined = ops.matmul(&ops.constant([1, 1, HEADS], &[1.0; HEADS]), &halves);
-        let joined = ops.reshape(&joined, [batch, 2, width]);
+        let halves = ops.reshape(&own, HEADS, width);
+        let joined = ops.reshape(&ops.matmul(&self.sum, &halves), 2, width);
         ops.l2_normalise(&ops.linear(&joined, &self.output, After::Nothing))
     }
 
@@ -148,7 +158,7 @@ impl<O: Operations> PostContextBranch<O> {
             .map(|tap| {
                 let patches = ops.l2_normalise(tap);
                 let updated = self.updated_text(ops, &query, &patches);
-                let logits = compare(ops, &patches, &updated, &self.temperature);
+                let logits = self.comparison.forward(ops, &patches, &updated);
                 (updated, logits)
             })
             .collect()

@@ -27,7 +27,7 @@ impl<O: Operations> VisualContext<O> {
         let (r, width) = (geometry.context_vectors, geometry.embedding_width);
         let parameter = |name: &str, shape| -> Result<_, Error> {
             let stored = weights.tensor(&format!("vcp.New_Lan_Embed.{name}"))?;
-            Ok(ops.parameter(&stored, shape))
+            Ok(ops.parameter(&stored, shape)?)
         };
         let convolution = if weights.settings().global_context {
             Some(Convolution {
@@ -45,18 +45,17 @@ impl<O: Operations> VisualContext<O> {
 
     /// Image feature [batch, 1, E] → context vectors [batch, r, E].
     pub fn forward(&self, ops: &O, image_feature: &O::Tensor) -> O::Tensor {
-        let [batch, _, width] = ops.shape(image_feature);
         let Some(Convolution { kernel, bias }) = &self.convolution else {
-            return ops.repeat_batch(&self.query, batch);
+            return ops.repeat_batch_as(&self.query, image_feature);
         };
-        let zero = ops.constant([batch, 1, 1], &vec![0.0; batch]);
-        let before = ops.slice_channels(image_feature, 0, width - 1);
-        let after = ops.slice_channels(image_feature, 1, width - 1);
+        let others = ops.channels(image_feature) - 1;
+        let before = ops.slice_channels(image_feature, 0, others);
+        let after = ops.slice_channels(image_feature, 1, others);
         // Each channel with its neighbours, zeros beyond the ends: [batch, 3, E].
         let windows = ops.concatenate_rows(&[
-            &ops.concatenate_channels(&[&zero, &before]),
+            &ops.pad_channels(&before, 1, 0),
             image_feature,
-            &ops.concatenate_channels(&[&after, &zero]),
+            &ops.pad_channels(&after, 0, 1),
         ]);
         let convolved = ops.add(&ops.matmul(kernel, &windows), bias);
         ops.add(&convolved, &self.query)

@@ -1,5 +1,7 @@
 //! What can go wrong when a model is made.
 
+use crate::device_error::DeviceError;
+
 /// A model cannot be made from these weights and settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -7,6 +9,9 @@ pub enum Error {
     /// The weights could not be read.
     #[error(transparent)]
     Weights(#[from] vcp_checkpoint::Error),
+    /// The device could not take the model.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A template does not name the product exactly once.
     #[error(
         "The mark <|class|> was found in the template {:?} {found} times; it must stand \

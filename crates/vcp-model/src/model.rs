@@ -5,7 +5,8 @@ use crate::context::VisualContext;
 use crate::error::Error;
 use crate::interpolation::Resampling;
 use crate::operations::Operations;
-use crate::text::TextTower;
+use crate::text::{ChangePrompts, TextTower};
+use crate::text_inputs::TextInputs;
 use crate::vision::{VisionFeatures, VisionTower};
 use vcp_checkpoint::Weights;
 
@@ -52,7 +53,7 @@ impl<O: Operations> Model<O> {
     /// depend on an image.
     ///
     /// # Errors
-    /// A template that cannot be used, or a tensor that cannot be read.
+    /// A template that cannot be used, a tensor that cannot be read, or a device that fails.
     pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
         Ok(Self {
             vision: VisionTower::load(ops, weights)?,
@@ -72,10 +73,26 @@ impl<O: Operations> Decoder<O> {
     /// # Errors
     /// As [`Model::load`].
     pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+        let inputs = TextInputs::new(ops, weights)?;
+        Self::load_with(ops, weights, inputs, &mut |prompts, _| Ok(prompts.clone()))
+    }
+
+    /// As [`Decoder::load`], with inputs of the text tower that have been made of these weights before,
+    /// and with deep prompts changed on their way into it. Prompts that differ from image to image make a
+    /// decoder for as many images.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and what `change_prompts` gives.
+    pub fn load_with(
+        ops: &O,
+        weights: &Weights,
+        inputs: TextInputs<O::Tensor>,
+        change_prompts: &mut ChangePrompts<'_, O::Tensor>,
+    ) -> Result<Self, Error> {
         let side = weights.settings().image_size;
         Ok(Self {
             context: VisualContext::load(ops, weights)?,
-            text: TextTower::load(ops, weights)?,
+            text: TextTower::load(ops, weights, inputs, change_prompts)?,
             baseline: BaselineBranch::load(ops, weights)?,
             post_context: PostContextBranch::load(ops, weights)?,
             maps: MapMaker::new(weights.geometry().grid(side), side),
@@ -98,26 +115,13 @@ impl<O: Operations> Decoder<O> {
             .iter()
             .map(|tap| ops.slice_rows(tap, 1, grid * grid))
             .collect();
-        let square = |logits: &O::Tensor| {
-            let batch = ops.shape(logits)[0];
-            ops.reshape(logits, [batch, grid, grid])
-        };
+        let square = |logits: &O::Tensor| ops.reshape(logits, grid, grid);
         let branch1 = self.baseline.forward(ops, &patches, &text);
         let branch2 = self.post_context.forward(ops, &patches, &text);
         GridLogits {
             branch1: branch1.iter().map(square).collect(),
             branch2: branch2.iter().map(|(_, logits)| square(logits)).collect(),
         }
-    }
-
-    /// As [`MapMaker::probability`].
-    pub fn probability(&self, ops: &O, logits: &O::Tensor) -> O::Tensor {
-        self.maps.probability(ops, logits)
-    }
-
-    /// As [`MapMaker::map`].
-    pub fn map(&self, ops: &O, branch: &[O::Tensor]) -> O::Tensor {
-        self.maps.map(ops, branch)
     }
 }
 

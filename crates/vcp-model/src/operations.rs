@@ -1,5 +1,6 @@
 //! What a device must be able to do for the model to run on it.
 
+use crate::device_error::DeviceError;
 use crate::interpolation::Resampling;
 use vcp_checkpoint::{Activation, Tensor as Stored};
 
@@ -33,10 +34,35 @@ pub enum Orientation {
 
 /// The tensor operations that VCP-CLIP is stated in.
 ///
-/// Every tensor has three dimensions, [batch, rows, channels]. Methods may assume that the
-/// shapes fit, which the model guarantees once its weights have been checked; they do not
-/// report errors. The methods with a body are fusions: an implementation that can do better
-/// than the plain statement overrides them and must give the same numbers.
+/// Every tensor has three dimensions, [batch, rows, channels].
+///
+/// # Shapes
+///
+/// Where an operation takes several tensors, the batch of each is 1 or the same as that of the others; a
+/// tensor with a batch of 1 counts as repeated to theirs. Some operations are narrower, and say so:
+/// [`add`](Self::add) and [`multiply`](Self::multiply) give the shape of their first tensor, so that only
+/// dimensions of the second may be 1; [`attention`](Self::attention), [`mean`](Self::mean) and
+/// [`After::Add`] repeat nothing. No other number is repeated, even if it divides the batch. Rows and
+/// channels have to fit as each operation says.
+///
+/// The model guarantees all this once its weights have been checked. A device refuses what does not fit
+/// by a panic, or as a failure: it must not compute something else.
+///
+/// The model never asks for the batch of a tensor ([`batch`](Self::batch), [`shape`](Self::shape)), so
+/// that a device that records operations, for an exporter, need not know it.
+///
+/// # Failures
+///
+/// Only what moves data between the program and the device reports errors: [`values`](Self::values), and
+/// what makes constants, parameters and layers. An operation that fails on the device gives a tensor of
+/// the right shape all the same. Whatever is computed from such a tensor has failed with it, and
+/// [`values`](Self::values) gives the error. A failure is that of one tensor: other work on the device goes
+/// on, if the device can.
+///
+/// # Fusions
+///
+/// The methods with a body are combinations of others: an implementation that can do better than the
+/// plain statement overrides them and must give the same numbers.
 pub trait Operations {
     /// A tensor [batch, rows, channels]. Cloning is cheap: contents are shared.
     type Tensor: Clone;
@@ -50,24 +76,57 @@ pub trait Operations {
         work()
     }
 
-    /// Shape [batch, rows, channels].
-    fn shape(&self, x: &Self::Tensor) -> [usize; 3];
+    /// The batch of a tensor: for those who run the model, not for the model.
+    fn batch(&self, x: &Self::Tensor) -> usize;
+    /// The rows of each element of a tensor's batch.
+    fn rows(&self, x: &Self::Tensor) -> usize;
+    /// The channels of each row of a tensor.
+    fn channels(&self, x: &Self::Tensor) -> usize;
+    /// [batch, rows, channels]: for those who run the model, not for the model.
+    fn shape(&self, x: &Self::Tensor) -> [usize; 3] {
+        [self.batch(x), self.rows(x), self.channels(x)]
+    }
+
     /// A tensor from values that are no parameters, in row-major order.
-    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Self::Tensor;
-    /// All values in row-major order.
-    fn values(&self, x: &Self::Tensor) -> Vec<f32>;
+    ///
+    /// # Errors
+    /// When the device has no memory for them, or fails otherwise.
+    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Result<Self::Tensor, DeviceError>;
+    /// All values of a tensor in row-major order.
+    ///
+    /// # Errors
+    /// When the tensor, or anything that it was computed from, could not be computed, or cannot be read.
+    fn values(&self, x: &Self::Tensor) -> Result<Vec<f32>, DeviceError>;
     /// A stored parameter, given three dimensions.
-    fn parameter(&self, stored: &Stored<'_>, shape: [usize; 3]) -> Self::Tensor;
+    ///
+    /// # Errors
+    /// As [`constant`](Self::constant).
+    fn parameter(
+        &self,
+        stored: &Stored<'_>,
+        shape: [usize; 3],
+    ) -> Result<Self::Tensor, DeviceError>;
     /// A linear layer from stored parameters. A matrix of more than two dimensions counts
     /// as [first, all others].
+    ///
+    /// # Errors
+    /// As [`constant`](Self::constant).
     fn linear_layer(
         &self,
         weight: &Stored<'_>,
         bias: Option<&Stored<'_>>,
         orientation: Orientation,
-    ) -> Self::Linear;
+    ) -> Result<Self::Linear, DeviceError>;
     /// A layer norm from stored parameters.
-    fn norm_layer(&self, weight: &Stored<'_>, bias: &Stored<'_>, epsilon: f32) -> Self::Norm;
+    ///
+    /// # Errors
+    /// As [`constant`](Self::constant).
+    fn norm_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        epsilon: f32,
+    ) -> Result<Self::Norm, DeviceError>;
 
     /// x·Wᵀ + b on every row.
     fn linear(
@@ -90,7 +149,7 @@ pub trait Operations {
     }
 
     /// Softmax(q kᵀ / √(width of a head)) v in every head; the heads lie side by side in the
-    /// channels. With `causal`, the last query sees all keys, the one before it all but the
+    /// channels. All three tensors have one batch; there are as many values as keys. With `causal`, the last query sees all keys, the one before it all but the
     /// last, and so on.
     fn attention(
         &self,
@@ -110,7 +169,7 @@ pub trait Operations {
         heads: usize,
     ) -> Self::Tensor {
         let joint = self.norm_linear(x, norm, query_key_value, After::Nothing);
-        let width = self.shape(&joint)[2] / 3;
+        let width = self.channels(&joint) / 3;
         let [query, key, value] =
             [0, 1, 2].map(|part| self.slice_channels(&joint, part * width, width));
         self.attention(&query, &key, &value, heads, false)
@@ -120,35 +179,36 @@ pub trait Operations {
     fn l2_normalise(&self, x: &Self::Tensor) -> Self::Tensor;
     /// Softmax over the channels.
     fn softmax(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// a [batch or 1, m, k] times b [batch or 1, k, n].
+    /// a [batch or 1, m, k] times b [batch or 1, k, n]: [batch, m, n].
     fn matmul(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// a [batch or 1, m, k] times the transpose of b [batch or 1, n, k].
+    /// a [batch or 1, m, k] times the transpose of b [batch or 1, n, k]: [batch, m, n].
     fn matmul_transposed(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// x + y; dimensions of y that are 1 are repeated.
+    /// x + y, of the shape of x; dimensions of y that are 1 are repeated.
     fn add(&self, x: &Self::Tensor, y: &Self::Tensor) -> Self::Tensor;
-    /// x · y element by element; dimensions of y that are 1 are repeated.
+    /// x · y element by element, of the shape of x; dimensions of y that are 1 are repeated.
     fn multiply(&self, x: &Self::Tensor, y: &Self::Tensor) -> Self::Tensor;
     /// eˣ.
     fn exp(&self, x: &Self::Tensor) -> Self::Tensor;
     /// 1 / (1 + e⁻ˣ).
     fn sigmoid(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// The mean of tensors of one shape.
+    /// The mean of one or more tensors of one shape.
     fn mean(&self, tensors: &[Self::Tensor]) -> Self::Tensor;
 
-    /// Tensors one below the other. A batch of 1 is repeated to the largest batch.
+    /// Tensors [batch or 1, any rows, channels] one below the other.
     fn concatenate_rows(&self, parts: &[&Self::Tensor]) -> Self::Tensor;
-    /// Tensors side by side.
-    fn concatenate_channels(&self, parts: &[&Self::Tensor]) -> Self::Tensor;
     /// `count` rows from `start`.
     fn slice_rows(&self, x: &Self::Tensor, start: usize, count: usize) -> Self::Tensor;
     /// `count` channels from `start`.
     fn slice_channels(&self, x: &Self::Tensor, start: usize, count: usize) -> Self::Tensor;
-    /// The whole batch, `times` times over: element i is element i mod batch of `x`.
-    fn repeat_batch(&self, x: &Self::Tensor, times: usize) -> Self::Tensor;
+    /// `before` channels of zeros, those of x, `after` channels of zeros.
+    fn pad_channels(&self, x: &Self::Tensor, before: usize, after: usize) -> Self::Tensor;
+    /// The whole batch of x, repeated to the batch of `like`, which is a multiple of it or 1: element i is
+    /// element i mod batch of x. Where the batch of `like` is 1, x as it is.
+    fn repeat_batch_as(&self, x: &Self::Tensor, like: &Self::Tensor) -> Self::Tensor;
     /// Every batch element `times` times in a row: element i is element i / times of `x`.
     fn repeat_each(&self, x: &Self::Tensor, times: usize) -> Self::Tensor;
-    /// The same values in the same order under another shape.
-    fn reshape(&self, x: &Self::Tensor, shape: [usize; 3]) -> Self::Tensor;
+    /// The same values in the same order with other rows and channels; the batch follows from them.
+    fn reshape(&self, x: &Self::Tensor, rows: usize, channels: usize) -> Self::Tensor;
 
     /// Images [batch, 3, side·side] cut into squares: [batch, ⌊side/patch⌋², 3·patch²], each
     /// square channel by channel, row by row. Pixels right of and below the last whole square are left

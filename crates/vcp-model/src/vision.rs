@@ -30,13 +30,17 @@ pub struct VisionFeatures<T> {
 }
 
 impl<O: Operations> VisionTower<O> {
-    pub(crate) fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+    /// Prepares the tower's weights for the device.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read, or the device fails.
+    pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
         let (geometry, settings) = (weights.geometry(), weights.settings());
         let width = geometry.vision.width;
         let grid = geometry.grid(settings.image_size);
         let (class_position, positions) = positions(ops, weights, grid)?;
         let class_embedding = weights.tensor("clip.visual.class_embedding")?;
-        let class_embedding = ops.parameter(&class_embedding, [1, 1, width]);
+        let class_embedding = ops.parameter(&class_embedding, [1, 1, width])?;
         Ok(Self {
             patch_size: geometry.patch_size,
             taps: settings.taps.clone(),
@@ -44,7 +48,7 @@ impl<O: Operations> VisionTower<O> {
                 &weights.tensor("clip.visual.conv1.weight")?,
                 None,
                 Orientation::OutputsInputs,
-            ),
+            )?,
             class_row: ops.add(&class_embedding, &class_position),
             positions,
             norm_before: block::norm(ops, weights, "clip.visual.ln_pre", CLIP_EPSILON)?,
@@ -94,7 +98,7 @@ fn positions<O: Operations>(
     let table = weights.tensor("clip.visual.positional_embedding")?;
     // Used as it is, the table is a parameter like any other, and learns with them.
     if grid == native {
-        let table = ops.parameter(&table, [1, 1 + grid * grid, width]);
+        let table = ops.parameter(&table, [1, 1 + grid * grid, width])?;
         return Ok((
             ops.slice_rows(&table, 0, 1),
             ops.slice_rows(&table, 1, grid * grid),
@@ -104,7 +108,7 @@ fn positions<O: Operations>(
     let (class_position, square) = table.split_at(width);
     let resampled = Resampling::cubic_antialiased(native, grid).apply_to_square(square, width);
     Ok((
-        ops.constant([1, 1, width], class_position),
-        ops.constant([1, grid * grid, width], &resampled),
+        ops.constant([1, 1, width], class_position)?,
+        ops.constant([1, grid * grid, width], &resampled)?,
     ))
 }

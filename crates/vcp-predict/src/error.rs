@@ -1,21 +1,20 @@
 //! What can go wrong between a photo and its map.
 
+use vcp_model::{DeviceError, DeviceErrorKind};
+
 /// No predictor, or no prediction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The model cannot be made.
     #[error(transparent)]
-    Model(#[from] vcp_model::Error),
+    Model(vcp_model::Error),
     /// The device cannot be started.
     #[error(transparent)]
     Threads(#[from] vcp_cpu::ThreadsError),
-    /// The device that the model runs on broke off.
-    #[error(
-        "The device that the model runs on failed: {0}. It may lack memory, or its driver may be at \
-         fault; the CPU can do the same."
-    )]
-    Device(String),
+    /// The device that the model runs on failed. [`DeviceError::kind`] says whether its memory ran out.
+    #[error("{0}. {advice}", advice = advice(.0.kind))]
+    Device(DeviceError),
     /// An image was prepared for another model.
     #[error(
         "An image was prepared at {found} pixels a side, but this model works at {expected}; \
@@ -99,4 +98,29 @@ pub enum Error {
     /// The caller did not want to go on.
     #[error("The work was stopped before the photo was done.")]
     Stopped,
+}
+
+impl From<vcp_model::Error> for Error {
+    fn from(error: vcp_model::Error) -> Self {
+        match error {
+            vcp_model::Error::Device(error) => Self::Device(error),
+            error => Self::Model(error),
+        }
+    }
+}
+
+impl From<DeviceError> for Error {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+/// What may help against a failure of the device.
+fn advice(kind: DeviceErrorKind) -> &'static str {
+    match kind {
+        DeviceErrorKind::OutOfMemory => {
+            "End other programs that use its memory, or run the model on the CPU."
+        }
+        _ => "Its driver may be at fault; the CPU can do the same.",
+    }
 }

@@ -20,5 +20,5 @@ pub use error::Error;
 pub use logits::Logits;
 pub use network::Device;
 pub use photo::{PhotoPrediction, PreparedPhoto};
-pub use predictor::{Prediction, Predictor, PredictorOptions, Prepared, caught};
+pub use predictor::{Prediction, Predictor, PredictorOptions, Prepared};
 pub use score::{mean_of_largest, pixels_for_score};

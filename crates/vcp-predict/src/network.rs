@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vcp_checkpoint::Weights;
 use vcp_cpu::{Cpu, Tensor};
-use vcp_model::{Model, Operations, VisionFeatures};
+use vcp_model::{DeviceError, Model, Operations, VisionFeatures};
 
 use crate::logits::{Logits, LogitsShape};
 
@@ -26,13 +26,22 @@ impl<O> Device for O where
 /// Images [count, 3, side·side] in, logits out.
 pub(crate) trait Network: Send + Sync {
     /// All of it, without leaving the device in between.
-    fn logits(&self, shape: [usize; 3], images: &[f32]) -> Vec<Logits>;
+    fn logits(&self, shape: [usize; 3], images: &[f32]) -> Result<Vec<Logits>, DeviceError>;
 
     /// The vision tower. The features end in the memory of `cpu`, wherever the tower ran.
-    fn vision(&self, cpu: &Cpu, shape: [usize; 3], images: &[f32]) -> VisionFeatures<Tensor>;
+    fn vision(
+        &self,
+        cpu: &Cpu,
+        shape: [usize; 3],
+        images: &[f32],
+    ) -> Result<VisionFeatures<Tensor>, DeviceError>;
 
     /// All that comes after the tower.
-    fn decode(&self, cpu: &Cpu, features: &VisionFeatures<Tensor>) -> Vec<Logits>;
+    fn decode(
+        &self,
+        cpu: &Cpu,
+        features: &VisionFeatures<Tensor>,
+    ) -> Result<Vec<Logits>, DeviceError>;
 }
 
 /// A model and the device that it has been loaded on.
@@ -49,24 +58,29 @@ impl<O: Device> Loaded<O> {
 }
 
 impl<O: Device> Loaded<O> {
-    fn features(&self, shape: [usize; 3], images: &[f32]) -> VisionFeatures<O::Tensor> {
+    fn features(
+        &self,
+        shape: [usize; 3],
+        images: &[f32],
+    ) -> Result<VisionFeatures<O::Tensor>, DeviceError> {
         self.device.run(|| {
-            let images = self.device.constant(shape, images);
-            self.model.vision.forward(&*self.device, &images)
+            let images = self.device.constant(shape, images)?;
+            Ok(self.model.vision.forward(&*self.device, &images))
         })
     }
 
-    fn branches(&self, features: &VisionFeatures<O::Tensor>) -> Vec<Logits> {
+    fn branches(&self, features: &VisionFeatures<O::Tensor>) -> Result<Vec<Logits>, DeviceError> {
         let decoder = &self.model.decoder;
-        let [batch, _, _] = self.device.shape(&features.image_feature);
+        let batch = self.device.batch(&features.image_feature);
         let size = decoder.grid() * decoder.grid();
         let [branch1, branch2] = self.device.run(|| {
             let grids = decoder.forward(&*self.device, features);
             [grids.branch1, grids.branch2].map(|taps| {
                 let values = taps.iter().map(|tap| self.device.values(tap));
-                values.collect::<Vec<_>>()
+                values.collect::<Result<Vec<_>, _>>()
             })
         });
+        let (branch1, branch2) = (branch1?, branch2?);
         let shape = LogitsShape {
             taps: [branch1.len(), branch2.len()],
             patches: size,
@@ -76,42 +90,54 @@ impl<O: Device> Loaded<O> {
             let values: Vec<&[f32]> = taps.map(|tap| &tap[index * size..][..size]).collect();
             Logits::of(shape, values.concat())
         };
-        (0..batch).map(image).collect()
+        Ok((0..batch).map(image).collect())
     }
 }
 
 impl<O: Device> Network for Loaded<O> {
-    fn logits(&self, shape: [usize; 3], images: &[f32]) -> Vec<Logits> {
-        self.branches(&self.features(shape, images))
+    fn logits(&self, shape: [usize; 3], images: &[f32]) -> Result<Vec<Logits>, DeviceError> {
+        self.branches(&self.features(shape, images)?)
     }
 
-    fn vision(&self, cpu: &Cpu, shape: [usize; 3], images: &[f32]) -> VisionFeatures<Tensor> {
-        let features = self.features(shape, images);
+    fn vision(
+        &self,
+        cpu: &Cpu,
+        shape: [usize; 3],
+        images: &[f32],
+    ) -> Result<VisionFeatures<Tensor>, DeviceError> {
+        let features = self.features(shape, images)?;
         each(&features, |x| moved(&*self.device, x, cpu))
     }
 
-    fn decode(&self, cpu: &Cpu, features: &VisionFeatures<Tensor>) -> Vec<Logits> {
-        self.branches(&each(features, |x| moved(cpu, x, &*self.device)))
+    fn decode(
+        &self,
+        cpu: &Cpu,
+        features: &VisionFeatures<Tensor>,
+    ) -> Result<Vec<Logits>, DeviceError> {
+        self.branches(&each(features, |x| moved(cpu, x, &*self.device))?)
     }
 }
 
-fn each<A, B>(features: &VisionFeatures<A>, change: impl Fn(&A) -> B) -> VisionFeatures<B> {
-    VisionFeatures {
-        image_feature: change(&features.image_feature),
-        taps: features.taps.iter().map(change).collect(),
-    }
+fn each<A, B>(
+    features: &VisionFeatures<A>,
+    change: impl Fn(&A) -> Result<B, DeviceError>,
+) -> Result<VisionFeatures<B>, DeviceError> {
+    Ok(VisionFeatures {
+        image_feature: change(&features.image_feature)?,
+        taps: features.taps.iter().map(change).collect::<Result<_, _>>()?,
+    })
 }
 
 /// The features of several batches as those of one.
 pub(crate) fn joined(cpu: &Cpu, batches: &[VisionFeatures<Tensor>]) -> VisionFeatures<Tensor> {
     let join = |pick: &dyn Fn(&VisionFeatures<Tensor>) -> Option<&Tensor>| {
         let parts: Vec<&Tensor> = batches.iter().filter_map(pick).collect();
-        let shapes = parts.iter().map(|part| cpu.shape(part));
+        let shapes = parts.iter().map(|part| part.shape());
         let shape =
             shapes.reduce(|[count, ..], [more, rows, channels]| [count + more, rows, channels]);
         let slices: Vec<&[f32]> = parts.iter().map(|part| part.as_slice()).collect();
         let values = slices.concat();
-        cpu.constant(shape.unwrap_or_default(), &values)
+        cpu.tensor(shape.unwrap_or_default(), &values)
     };
     let taps = batches.first().map_or(0, |batch| batch.taps.len());
     VisionFeatures {
@@ -122,9 +148,11 @@ pub(crate) fn joined(cpu: &Cpu, batches: &[VisionFeatures<Tensor>]) -> VisionFea
     }
 }
 
-/// A tensor of one device on another: itself, not a copy, if it is what the other device works with too.
-fn moved<A: Device, B: Device>(from: &A, x: &A::Tensor, to: &B) -> B::Tensor {
-    let same = (x as &dyn Any).downcast_ref::<B::Tensor>();
-    same.cloned()
-        .unwrap_or_else(|| to.constant(from.shape(x), &from.values(x)))
+/// A tensor of one device on another: itself, not a copy, if both are the CPU.
+fn moved<A: Device, B: Device>(from: &A, x: &A::Tensor, to: &B) -> Result<B::Tensor, DeviceError> {
+    let is_cpu = |device: &dyn Any| device.is::<Cpu>();
+    match (x as &dyn Any).downcast_ref::<B::Tensor>() {
+        Some(same) if is_cpu(from) && is_cpu(to) => Ok(same.clone()),
+        _ => to.constant(from.shape(x), &from.values(x)?),
+    }
 }

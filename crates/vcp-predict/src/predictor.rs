@@ -10,7 +10,7 @@ use std::sync::Arc;
 use vcp_checkpoint::{Geometry, Weights};
 use vcp_cpu::{Cpu, Tensor};
 use vcp_image::Photo;
-use vcp_model::{MapMaker, Operations as _, VisionFeatures};
+use vcp_model::{MapMaker, VisionFeatures};
 
 /// How a predictor works. The defaults are the official evaluation's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,8 +80,8 @@ impl Prediction {
 pub struct Predictor {
     cpu: Arc<Cpu>,
     network: Box<dyn Network>,
-    /// Whether the model's device may fail while it works.
-    may_fail: bool,
+    /// Whether the model runs elsewhere than on `cpu`.
+    is_elsewhere: bool,
     maps: MapMaker,
     options: PredictorOptions,
     /// Shares of the branches in the map.
@@ -104,26 +104,24 @@ impl Predictor {
         Ok(Self::of(cpu, loaded, false, weights, options))
     }
 
-    /// As [`Predictor::new`], with the model on another device. From there on it is found out about
-    /// a device's failures, such as too little memory, by the panics of its operations, which report
-    /// no errors: they become [`Error::Device`].
+    /// As [`Predictor::new`], with the model on another device.
     ///
     /// # Errors
-    /// As [`Predictor::new`], and when the device fails.
+    /// As [`Predictor::new`], and [`Error::Device`] when the device fails, such as for lack of memory.
     pub fn on(
         device: impl Device,
         weights: &Weights,
         options: &PredictorOptions,
     ) -> Result<Self, Error> {
         let cpu = Arc::new(Cpu::new(options.threads)?);
-        let loaded = caught(|| Loaded::new(Arc::new(device), weights))??;
+        let loaded = Loaded::new(Arc::new(device), weights)?;
         Ok(Self::of(cpu, loaded, true, weights, options))
     }
 
     fn of(
         cpu: Arc<Cpu>,
         loaded: Loaded<impl Device>,
-        may_fail: bool,
+        is_elsewhere: bool,
         weights: &Weights,
         options: &PredictorOptions,
     ) -> Self {
@@ -132,7 +130,7 @@ impl Predictor {
         Self {
             cpu,
             network: Box::new(loaded),
-            may_fail,
+            is_elsewhere,
             maps,
             options: *options,
             blend: options.blend.unwrap_or(weights.settings().blend),
@@ -205,7 +203,7 @@ impl Predictor {
         let mut all = Vec::with_capacity(prepared.len());
         for batch in prepared.chunks(self.batch()) {
             let (shape, images) = self.images(batch)?;
-            all.extend(self.ask(|network| network.logits(shape, &images))?);
+            all.extend(self.network.logits(shape, &images)?);
         }
         Ok(all)
     }
@@ -214,7 +212,7 @@ impl Predictor {
     pub(crate) fn logits_of_one(&self, prepared: Prepared) -> Result<Logits, Error> {
         self.check_side(&prepared)?;
         let shape = [1, 3, self.side * self.side];
-        let mut logits = self.ask(|network| network.logits(shape, &prepared.values))?;
+        let mut logits = self.network.logits(shape, &prepared.values)?;
         logits.pop().ok_or(Error::NoRows)
     }
 
@@ -231,9 +229,9 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::logits`].
     pub fn vision(&self, prepared: &[Prepared]) -> Result<VisionFeatures<Tensor>, Error> {
-        if !self.may_fail || prepared.len() <= self.batch() {
+        if !self.is_elsewhere || prepared.len() <= self.batch() {
             let (shape, images) = self.images(prepared)?;
-            return self.ask(|network| network.vision(&self.cpu, shape, &images));
+            return Ok(self.network.vision(&self.cpu, shape, &images)?);
         }
         // Another device's memory may be small.
         let batches = prepared.chunks(self.batch());
@@ -246,7 +244,7 @@ impl Predictor {
     /// # Errors
     /// When the device fails.
     pub fn decode(&self, features: &VisionFeatures<Tensor>) -> Result<Vec<Logits>, Error> {
-        self.ask(|network| network.decode(&self.cpu, features))
+        Ok(self.network.decode(&self.cpu, features)?)
     }
 
     /// Images side by side, [count, 3, side·side].
@@ -268,14 +266,6 @@ impl Predictor {
             found: image.side,
             expected: self.side,
         })
-    }
-
-    fn ask<R>(&self, work: impl FnOnce(&dyn Network) -> R) -> Result<R, Error> {
-        if self.may_fail {
-            caught(|| work(&*self.network))
-        } else {
-            Ok(work(&*self.network))
-        }
     }
 
     /// Maps and score from an image's logits.
@@ -341,7 +331,7 @@ impl Predictor {
         let grid = self.maps.grid();
         let taps: Vec<_> = logits
             .branch(branch)
-            .map(|tap| self.cpu.constant([1, grid, grid], tap))
+            .map(|tap| self.cpu.tensor([1, grid, grid], tap))
             .collect();
         self.cpu
             .run(|| self.maps.map(&*self.cpu, &taps))
@@ -372,15 +362,6 @@ impl Predictor {
             .map(|logits| self.finish(logits))
             .collect()
     }
-}
-
-/// What `work` gives, or what it said when it broke off: the operations of a device other than the CPU
-/// have no other way to report a failure. Nothing that is half done may be used afterwards.
-///
-/// # Errors
-/// [`Error::Device`] if it panicked.
-pub fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Error> {
-    vcp_panics::caught(work).map_err(Error::Device)
 }
 
 /// Patch embedding, and for each block the products with weights (12·width² for each row) and

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+pub mod device;
 pub mod exact;
 pub mod memory;
 

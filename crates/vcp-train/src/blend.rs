@@ -148,7 +148,7 @@ mod tests {
             let blend: Vec<f32> = blend
                 .map(|(first, second)| share * first + (1.0 - share) * second)
                 .collect();
-            let tensor = |values: &[f32]| burn.constant([1, 8, 16], values);
+            let tensor = |values: &[f32]| burn.constant([1, 8, 16], values).unwrap();
             let (map, truth_of_map) = (tensor(&blend), tensor(&truth));
             let expected = [
                 burn_losses::focal(&map, &truth_of_map),
@@ -156,7 +156,7 @@ mod tests {
             ];
             let found = losses(f64::from(share), &knowing, &ignorant, &truth);
             for (found, expected) in found.into_iter().zip(expected) {
-                let expected = f64::from(burn.values(&expected.reshape([1, 1, 1]))[0]);
+                let expected = f64::from(expected.unwrap().value().unwrap());
                 assert!((found - expected).abs() < 1e-4, "{found} {expected}");
             }
         }

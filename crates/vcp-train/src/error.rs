@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use vcp_model::{DeviceError, DeviceErrorKind};
+
 /// Training could not go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -107,10 +109,13 @@ pub enum Error {
     Weights(#[from] vcp_checkpoint::Error),
     /// The model cannot be made of the weights.
     #[error(transparent)]
-    Model(#[from] vcp_model::Error),
+    Model(vcp_model::Error),
     /// The vision tower refused an image.
     #[error(transparent)]
-    Predict(#[from] vcp_predict::Error),
+    Predict(vcp_predict::Error),
+    /// The device that trains, or the one that the vision tower runs on, failed.
+    #[error("{0}. {advice}", advice = advice(.0.kind))]
+    Device(DeviceError),
     /// Figures of merit cannot be computed.
     #[error(transparent)]
     Metrics(#[from] vcp_metrics::Error),
@@ -133,5 +138,39 @@ impl Error {
             self,
             Self::Resume(_) | Self::OtherRun { .. } | Self::NotARun { .. } | Self::Locked(_)
         )
+    }
+}
+
+impl From<DeviceError> for Error {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<vcp_model::Error> for Error {
+    fn from(error: vcp_model::Error) -> Self {
+        match error {
+            vcp_model::Error::Device(error) => Self::Device(error),
+            error => Self::Model(error),
+        }
+    }
+}
+
+impl From<vcp_predict::Error> for Error {
+    fn from(error: vcp_predict::Error) -> Self {
+        match error {
+            vcp_predict::Error::Device(error) => Self::Device(error),
+            error => Self::Predict(error),
+        }
+    }
+}
+
+/// What may help against a failure of the device.
+fn advice(kind: DeviceErrorKind) -> &'static str {
+    match kind {
+        DeviceErrorKind::OutOfMemory => {
+            "Resume the run when more of its memory is free, or begin anew with smaller batches."
+        }
+        _ => "Its driver may be at fault. The run can be resumed from its last state.",
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn seen(
     burn: &Burn,
     batch: &Batch,
     widths: [usize; 2],
-) -> Result<VisionFeatures<Tensor<3>>, Error> {
+) -> Result<VisionFeatures<Tensor>, Error> {
     let count = batch.names.len();
     let size = (batch.pixels.len() / count.max(1)).max(1);
     let prepare = |image: usize| {
@@ -57,10 +57,10 @@ pub(crate) fn seen(
     if cache.room == 0 {
         let prepared: Vec<_> = (0..count).map(prepare).collect::<Result<_, _>>()?;
         let features = tower.vision(&prepared)?;
-        let there = |x: &vcp_cpu::Tensor| burn.constant(tower.cpu().shape(x), x.as_slice());
+        let there = |x: &vcp_cpu::Tensor| burn.constant(x.shape(), x.as_slice());
         return Ok(VisionFeatures {
-            image_feature: there(&features.image_feature),
-            taps: features.taps.iter().map(there).collect(),
+            image_feature: there(&features.image_feature)?,
+            taps: features.taps.iter().map(there).collect::<Result<_, _>>()?,
         });
     }
     let key = |image: usize| batch.keys.get(image).copied().flatten();
@@ -97,10 +97,10 @@ pub(crate) fn seen(
         burn.constant([count, values.len() / (count * width), width], &values)
     };
     let features = VisionFeatures {
-        image_feature: joined(0),
+        image_feature: joined(0)?,
         taps: (1..parts.first().map_or(0, |part| part.len()))
             .map(joined)
-            .collect(),
+            .collect::<Result<_, _>>()?,
     };
     for (image, features) in looked {
         if let Some(key) = key(image) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vcp_burn::AdamOptions;
+use vcp_burn::losses::LossWeights;
 
 use crate::Error;
 
@@ -24,23 +25,6 @@ pub enum Schedule {
     Constant,
     /// After warming up, the learning rate falls to a fiftieth along half a cosine.
     Cosine,
-}
-
-/// Weights of the parts of the loss; see [`vcp_burn::losses::LossWeights`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LossWeights {
-    /// Weight of the focal loss on pixels.
-    pub focal: f32,
-    /// Weight of the dice loss on pixels.
-    pub dice: f32,
-    /// Weight of the cross-entropy on the patch grid.
-    pub grid: f32,
-    /// How much more a defect counts than its absence in the cross-entropy on the patch grid.
-    pub defect: f32,
-    /// Weight of the cross-entropy of image scores: the mean of the largest patches of both branches against
-    /// whether the image shows a defect. The official training has none.
-    #[serde(default)]
-    pub image: f32,
 }
 
 // By reference, because that is how serde calls it.
@@ -102,7 +86,6 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         let adam = AdamOptions::default();
-        let loss = vcp_burn::losses::LossWeights::default();
         Self {
             scope: Scope::Learned,
             epochs: 10,
@@ -116,13 +99,7 @@ impl Default for Recipe {
             epsilon: adam.epsilon,
             weight_decay: adam.weight_decay,
             clip_norm: None,
-            loss: LossWeights {
-                focal: loss.focal,
-                dice: loss.dice,
-                grid: loss.grid,
-                defect: loss.defect,
-                image: 0.0,
-            },
+            loss: LossWeights::default(),
             dropout: 0.1,
             learned_blend: false,
             mixed_precision: false,

@@ -79,6 +79,6 @@ fn save<E: From<Error>>(
 ) -> Result<(), E> {
     // A training that is ended while it is saved has been saved, and ends at its next step.
     let _ = watch(trainer, Event::Save)?;
-    trainer.state().write(state)?;
+    trainer.state()?.write(state)?;
     Ok(())
 }

@@ -3,14 +3,16 @@
 use vcp_burn::losses::{Losses, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device, Gradients, Tensor};
 use vcp_checkpoint::Weights;
-use vcp_model::{Decoder, GridLogits, Model, Operations as _, VisionFeatures};
-use vcp_predict::{Predictor, PredictorOptions, caught};
+use vcp_model::{
+    ChangePrompts, Decoder, GridLogits, MapMaker, Operations as _, TextInputs, VisionFeatures,
+    VisionTower,
+};
+use vcp_predict::{Predictor, PredictorOptions, pixels_for_score};
 use vcp_random::Random;
 
 use crate::blend::BlendSearch;
-use crate::dropout::Dropping;
+use crate::dropout::Dropout;
 use crate::features::{FeatureCache, seen};
-use crate::image_loss::image_loss;
 use crate::{Batch, Error, LossScale, Position, Recipe, Scope, State};
 
 /// A model in training.
@@ -19,8 +21,9 @@ pub struct Trainer {
     /// As it was in the beginning.
     weights: Weights,
     burn: Burn,
-    /// Whether its device may fail while it works.
-    may_fail: bool,
+    /// The templates, which nothing that is trained changes.
+    text_inputs: TextInputs<Tensor>,
+    maps: MapMaker,
     adam: Adam,
     /// The vision tower, where it is not trained.
     tower: Option<Predictor>,
@@ -38,8 +41,8 @@ pub struct Trainer {
 
 /// What the decoder works on.
 enum Seen {
-    Features(VisionFeatures<Tensor<3>>),
-    Images(Tensor<3>),
+    Features(VisionFeatures<Tensor>),
+    Images(Tensor),
 }
 
 /// What a batch comes to before a step is made.
@@ -90,7 +93,6 @@ impl Trainer {
     ) -> Result<Self, Error> {
         recipe.check()?;
         let scope = recipe.scope;
-        let may_fail = device != Device::flex();
         let mut burn = Burn::training(device, move |name| match scope {
             Scope::Learned => name.starts_with("vcp."),
             Scope::Everything => true,
@@ -110,14 +112,16 @@ impl Trainer {
             (Scope::Everything, _) => None,
         };
         let adam = Adam::new(options(&recipe));
+        let side = weights.settings().image_size;
         let trainer = Self {
             batches_in_epoch: examples.div_ceil(recipe.batch_size),
             blend: recipe.learned_blend.then(BlendSearch::new),
             loss_scale: recipe.mixed_precision.then(LossScale::default),
+            text_inputs: TextInputs::new(&burn, &weights)?,
+            maps: MapMaker::new(weights.geometry().grid(side), side),
             recipe,
             weights,
             burn,
-            may_fail,
             adam,
             tower,
             features: FeatureCache::new(0),
@@ -126,14 +130,17 @@ impl Trainer {
             extra: serde_json::Value::Null,
         };
         // Parameters are made when they are first used; from here on they are there.
-        trainer.load()?;
+        if trainer.tower.is_none() {
+            drop(VisionTower::load(&trainer.burn, &trainer.weights)?);
+        }
+        drop(trainer.decoder(&mut |prompts, _| Ok(prompts.clone()))?);
         Ok(trainer)
     }
 
     /// Goes on from a state of a training with the same recipe and start.
     ///
     /// # Errors
-    /// [`Error::Recipe`] if it has other parameters.
+    /// [`Error::Recipe`] if it has other parameters, [`Error::Device`] if the device fails.
     pub fn resume(&mut self, state: State) -> Result<(), Error> {
         let refuse = |sentence: &str| Err(Error::Recipe(sentence.to_owned()));
         let (mut blend, mut loss_scale) = (None, None);
@@ -160,33 +167,34 @@ impl Trainer {
                  folder.",
             );
         }
-        let known = self.burn.trained_values();
+        let known = self.burn.trained_names();
         let missing: Vec<_> = known
-            .keys()
-            .filter(|name| !state.values.contains_key(*name))
-            .cloned()
+            .into_iter()
+            .filter(|name| !state.values.contains_key(name))
             .collect();
-        let unknown = self.burn.set_trained_values(state.values);
+        let unknown = self.burn.set_trained_values(state.values)?;
         if let Some(name) = unknown.iter().chain(&missing).next() {
             return Err(Error::Recipe(format!(
                 "The saved training is of another model: {name} differs. Start anew in another folder."
             )));
         }
         (self.blend, self.loss_scale) = (blend, loss_scale);
-        self.adam = Adam::from_state(options(&self.recipe), state.optimiser, &self.burn);
+        self.adam = Adam::from_state(options(&self.recipe), state.optimiser, &self.burn)?;
         (self.position, self.steps) = (state.position, state.steps);
         self.extra = state.extra;
         Ok(())
     }
 
-    /// What has to be kept to go on.
-    #[must_use]
-    pub fn state(&self) -> State {
-        State {
+    /// What has to be kept to resume the training.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn state(&self) -> Result<State, Error> {
+        Ok(State {
             position: self.position,
             steps: self.steps,
-            values: self.burn.trained_values(),
-            optimiser: self.adam.state(),
+            values: self.burn.trained_values()?,
+            optimiser: self.adam.state()?,
             blend: self
                 .blend
                 .iter()
@@ -195,7 +203,7 @@ impl Trainer {
                 .collect(),
             loss_scale: self.loss_scale,
             extra: self.extra.clone(),
-        }
+        })
     }
 
     /// What the state holds besides, for whoever trains.
@@ -224,7 +232,7 @@ impl Trainer {
     /// Canonical names of what is trained.
     #[must_use]
     pub fn trained_names(&self) -> Vec<String> {
-        self.burn.trained_values().into_keys().collect()
+        self.burn.trained_names()
     }
 
     /// The batch to come.
@@ -248,9 +256,9 @@ impl Trainer {
     /// Puts the values as they are now into weights that began as this training's did.
     ///
     /// # Errors
-    /// If they are another model's.
+    /// If they are another model's, or the device fails.
     pub fn write_into(&self, weights: &mut Weights) -> Result<(), Error> {
-        for (name, values) in self.burn.trained_values() {
+        for (name, values) in self.burn.trained_values()? {
             weights.replace(&name, values)?;
         }
         if let Some(blend) = self.blend() {
@@ -269,17 +277,9 @@ impl Trainer {
     /// One step.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] with the batch's images; nothing has changed then. When a device other than
-    /// the CPU fails, which ends the training: go on from its last state.
+    /// [`Error::NotFinite`] with the batch's images; nothing has changed then. [`Error::Device`], after
+    /// which this training is of no use: resume it from its last state.
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, Error> {
-        if self.may_fail {
-            caught(|| self.stepped(batch))?
-        } else {
-            self.stepped(batch)
-        }
-    }
-
-    fn stepped(&mut self, batch: &Batch) -> Result<StepReport, Error> {
         let Evaluated {
             losses: [loss, branch1, branch2],
             mut gradients,
@@ -305,7 +305,7 @@ impl Trainer {
         if let Some(limit) = self.recipe.clip_norm
             && gradient_norm > limit
         {
-            gradients.scale(limit / gradient_norm);
+            gradients.scale(limit / gradient_norm)?;
         }
         let share = self.recipe.share(self.steps, self.all_steps());
         let rate = |name: &str| {
@@ -319,7 +319,7 @@ impl Trainer {
             let shape = self.weights.tensor(name).map(|tensor| tensor.shape().len());
             shape.is_ok_and(|dimensions| dimensions >= 2)
         };
-        self.adam.step(&self.burn, &gradients, rate, is_matrix);
+        self.adam.step(&self.burn, &gradients, rate, is_matrix)?;
         self.blend = blend;
         self.loss_scale = loss_scale.map(LossScale::after_step);
         self.steps += 1;
@@ -343,18 +343,17 @@ impl Trainer {
         let mut loss_scale = self.loss_scale;
         loop {
             let (losses, blend) = self.losses(batch, &seen)?;
-            let values =
-                [&losses.total, &losses.branch1, &losses.branch2].map(|loss| self.value(loss));
+            let values = [
+                losses.total.value()?,
+                losses.branch1.value()?,
+                losses.branch2.value()?,
+            ];
             let gradients = match loss_scale.map(LossScale::factor) {
-                None => self.burn.gradients(&losses.total),
-                Some(factor) => {
-                    let mut gradients = self.burn.gradients(&(losses.total.clone() * factor));
-                    gradients.scale(1.0 / factor);
-                    gradients
-                }
+                None => self.burn.gradients(&losses.total)?,
+                Some(factor) => self.burn.gradients_scaled(&losses.total, factor)?,
             };
             drop(losses);
-            let gradient_norm = gradients.norm();
+            let gradient_norm = gradients.norm()?;
             if values[0].is_finite()
                 && !gradient_norm.is_finite()
                 && let Some(halved) = loss_scale.and_then(LossScale::halved)
@@ -372,17 +371,12 @@ impl Trainer {
         }
     }
 
-    fn value(&self, x: &Tensor<1>) -> f32 {
-        let x = x.clone().reshape([1, 1, 1]);
-        self.burn.values(&x).first().copied().unwrap_or(f32::NAN)
-    }
-
     /// What the decoder works on: for a tower that is not trained, what it saw.
     fn seen(&mut self, batch: &Batch) -> Result<Seen, Error> {
         let Some(tower) = &self.tower else {
             let side = self.weights.settings().image_size;
             let shape = [batch.names.len(), 3, side * side];
-            return Ok(Seen::Images(self.burn.constant(shape, &batch.pixels)));
+            return Ok(Seen::Images(self.burn.constant(shape, &batch.pixels)?));
         };
         let geometry = self.weights.geometry();
         let widths = [geometry.embedding_width, geometry.vision.width];
@@ -396,79 +390,56 @@ impl Trainer {
     fn losses(&self, batch: &Batch, seen: &Seen) -> Result<(Losses, Option<BlendSearch>), Error> {
         let side = self.weights.settings().image_size;
         let count = batch.names.len();
-        let truth = self.burn.constant([count, side, side], &batch.truth);
-        let (decoder, logits) = self.logits(seen, count)?;
-        let parts = self.recipe.loss_at(self.steps, self.all_steps());
-        let weights = vcp_burn::losses::LossWeights {
-            focal: parts.focal,
-            dice: parts.dice,
-            grid: parts.grid,
-            defect: parts.defect,
-        };
-        let mut losses = losses(&self.burn, &decoder, &logits, &truth, weights);
-        if parts.image > 0.0 {
-            let of_images = image_loss(&self.burn, &logits, &batch.truth, side);
-            losses.total = losses.total + of_images * parts.image;
-        }
+        let truth = self.burn.constant([count, side, side], &batch.truth)?;
+        let logits = self.logits(seen, count)?;
+        let weights = self.recipe.loss_at(self.steps, self.all_steps());
+        let pixels = pixels_for_score(side);
+        let losses = losses(&self.burn, &self.maps, &logits, &truth, weights, pixels)?;
         let mut blend = self.blend.clone();
         if let Some(search) = &mut blend {
             if batch.position.batch == 0 {
                 *search = BlendSearch::new();
             }
-            let map = |taps| self.burn.values(&decoder.map(&self.burn, taps));
-            let maps = [map(&logits.branch1), map(&logits.branch2)];
+            let map = |taps: &[Tensor]| self.burn.values(&self.maps.map(&self.burn, taps));
+            let maps = [map(&logits.branch1)?, map(&logits.branch2)?];
             let maps = [maps[0].as_slice(), &maps[1]];
             search.add(maps, &batch.truth, side * side, self.recipe.loss);
         }
         Ok((losses, blend))
     }
 
-    /// The logits for a batch of `count` images, and a decoder to make maps of them with.
-    fn logits(
-        &self,
-        seen: &Seen,
-        count: usize,
-    ) -> Result<(Decoder<Burn>, GridLogits<Tensor<3>>), Error> {
-        let (burn, weights) = (&self.burn, &self.weights);
-        if self.recipe.dropout > 0.0 {
-            let blocks = weights.geometry().text.layers;
+    /// The logits for a batch of `count` images.
+    fn logits(&self, seen: &Seen, count: usize) -> Result<GridLogits<Tensor>, Error> {
+        let burn = &self.burn;
+        let fraction = self.recipe.dropout;
+        let decoder = if fraction > 0.0 {
             let random = Random::of(&[self.recipe.seed, self.steps, DROPOUT_STREAM]);
-            let dropping = Dropping::new(burn, self.recipe.dropout, count, blocks, random);
-            let logits = match seen {
-                Seen::Features(features) => {
-                    let decoder = Decoder::load(&dropping, weights)?;
-                    dropping.is_loaded();
-                    decoder.forward(&dropping, features)
-                }
-                Seen::Images(images) => {
-                    let model = Model::load(&dropping, weights)?;
-                    dropping.is_loaded();
-                    model.forward(&dropping, images)
-                }
-            };
-            return Ok((Decoder::load(burn, weights)?, logits));
-        }
+            let mut dropout = Dropout::new(burn, fraction, count, random);
+            self.decoder(&mut |prompts, templates| dropout.apply(prompts, templates))?
+        } else {
+            self.decoder(&mut |prompts, _| Ok(prompts.clone()))?
+        };
         Ok(match seen {
-            Seen::Features(features) => {
-                let decoder = Decoder::load(burn, weights)?;
-                let logits = decoder.forward(burn, features);
-                (decoder, logits)
-            }
+            Seen::Features(features) => decoder.forward(burn, features),
             Seen::Images(images) => {
-                let model = Model::load(burn, weights)?;
-                let logits = model.forward(burn, images);
-                (model.decoder, logits)
+                let tower = VisionTower::load(burn, &self.weights)?;
+                decoder.forward(burn, &tower.forward(burn, images))
             }
         })
     }
 
-    fn load(&self) -> Result<(), Error> {
-        if self.tower.is_some() {
-            drop(Decoder::load(&self.burn, &self.weights)?);
-        } else {
-            drop(Model::load(&self.burn, &self.weights)?);
-        }
-        Ok(())
+    /// The decoder with the parameters as they are now.
+    fn decoder(
+        &self,
+        change_prompts: &mut ChangePrompts<'_, Tensor>,
+    ) -> Result<Decoder<Burn>, Error> {
+        let inputs = self.text_inputs.clone();
+        Ok(Decoder::load_with(
+            &self.burn,
+            &self.weights,
+            inputs,
+            change_prompts,
+        )?)
     }
 }
 

@@ -118,7 +118,7 @@ fn train(
         })
     })
     .unwrap();
-    trainer.state().values
+    trainer.state().unwrap().values
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn an_interrupted_training_ends_as_an_unbroken_one() {
         assert_eq!(end.position, Position { epoch: 2, batch: 0 });
         assert_eq!(end.steps, 6);
         assert!(end.values == unbroken, "{scope:?}");
-        let start = trainer(&recipe, &*examples).state().values;
+        let start = trainer(&recipe, &*examples).state().unwrap().values;
         assert!(end.values != start);
         let mut prefixes: Vec<_> = end.values.keys().map(|name| &name[..4]).collect();
         prefixes.dedup();
@@ -172,7 +172,7 @@ fn an_interrupted_training_in_mixed_precision_ends_as_an_unbroken_one() {
     assert_ne!(end.loss_scale, Some(LossScale::default()));
     // Near the other one, and not the same.
     let exact = train(&single, &examples, &folder.path().join("single"), 99, 1);
-    let start = trainer(&single, &*examples).state().values;
+    let start = trainer(&single, &*examples).state().unwrap().values;
     let distance = |one: &BTreeMap<String, Vec<f32>>| {
         let pairs = one.values().flatten().zip(exact.values().flatten());
         pairs
@@ -191,13 +191,13 @@ fn an_interrupted_training_in_mixed_precision_ends_as_an_unbroken_one() {
         ..end.clone()
     };
     for state in [of_single, damaged] {
-        let before = other.state();
+        let before = other.state().unwrap();
         let error = other.resume(state).unwrap_err();
         assert!(
             error.to_string().contains("was not one in mixed"),
             "{error}"
         );
-        assert!(other.state() == before);
+        assert!(other.state().unwrap() == before);
     }
     let error = trainer(&single, &*examples).resume(end).unwrap_err();
     assert!(error.to_string().contains("was one in mixed"), "{error}");
@@ -222,12 +222,12 @@ fn gradients_beyond_16_bit_floats_lower_the_scale_and_cost_no_batch() {
         .unwrap();
     let step = |factor: f32| {
         let mut trainer = trainer(&recipe, &*examples);
-        let mut state = trainer.state();
+        let mut state = trainer.state().unwrap();
         state.loss_scale = Some(scale(factor, 7));
         trainer.resume(state).unwrap();
         let report = trainer.step(&batch).unwrap();
         assert_eq!(report.step, 1);
-        (report, trainer.state())
+        (report, trainer.state().unwrap())
     };
     let largest = 16_777_216.0;
     let (report, state) = step(largest);
@@ -291,7 +291,7 @@ fn states_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let recipe = recipe(Scope::Learned);
-    let mut state = trainer(&recipe, &Squares(3)).state();
+    let mut state = trainer(&recipe, &Squares(3)).state().unwrap();
     state.write(&path).unwrap();
     assert!(State::read(&path).unwrap() == state);
 
@@ -338,7 +338,7 @@ fn a_loss_that_is_no_number_names_the_images() {
 /// What a step with a pixel that is no number says. It changes nothing.
 fn without_numbers(recipe: &Recipe) -> String {
     let mut trainer = trainer(recipe, &Squares(3));
-    let before = trainer.state();
+    let before = trainer.state().unwrap();
     let mut batch = Batches::start(
         &(Arc::new(Squares(3)) as Arc<dyn Examples>),
         3,
@@ -351,6 +351,6 @@ fn without_numbers(recipe: &Recipe) -> String {
     .unwrap();
     batch.pixels[5] = f32::NAN;
     let error = trainer.step(&batch).unwrap_err();
-    assert!(trainer.state() == before);
+    assert!(trainer.state().unwrap() == before);
     error.to_string()
 }

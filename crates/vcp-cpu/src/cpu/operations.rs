@@ -8,7 +8,7 @@ use crate::resize;
 use crate::small::{self, Matrices};
 use std::sync::Arc;
 use vcp_checkpoint::{ElementType, Tensor as Stored};
-use vcp_model::{After, Operations, Orientation, Resampling};
+use vcp_model::{After, DeviceError, Operations, Orientation, Resampling};
 
 /// Operations and name of a product of two tensors.
 fn small_product(a: &Matrices<'_>, inputs: usize, outputs: usize, batch: usize) -> (usize, String) {
@@ -24,6 +24,14 @@ fn row(x: &Tensor, batch: usize, row: usize) -> &[f32] {
     &x.values[(batch * rows + row) * channels..][..channels]
 }
 
+/// Of tensors that an operation takes together, each has a batch of 1 or that of the others.
+fn assert_goes_with(own: usize, batch: usize) {
+    assert!(
+        own == 1 || own == batch,
+        "a batch of 1 or {batch}, not {own}"
+    );
+}
+
 impl Operations for Cpu {
     type Tensor = Tensor;
     type Linear = Linear;
@@ -33,22 +41,28 @@ impl Operations for Cpu {
         Cpu::run(self, work)
     }
 
-    fn shape(&self, x: &Tensor) -> [usize; 3] {
-        x.shape
+    fn batch(&self, x: &Tensor) -> usize {
+        x.shape[0]
     }
 
-    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Tensor {
-        let mut buffer = self.pool.take(values.len());
-        buffer.copy_from_slice(values);
-        Tensor::new(shape, buffer)
+    fn rows(&self, x: &Tensor) -> usize {
+        x.shape[1]
     }
 
-    fn values(&self, x: &Tensor) -> Vec<f32> {
-        x.values.to_vec()
+    fn channels(&self, x: &Tensor) -> usize {
+        x.shape[2]
     }
 
-    fn parameter(&self, stored: &Stored<'_>, shape: [usize; 3]) -> Tensor {
-        self.constant(shape, &stored.to_f32())
+    fn constant(&self, shape: [usize; 3], values: &[f32]) -> Result<Tensor, DeviceError> {
+        Ok(self.tensor(shape, values))
+    }
+
+    fn values(&self, x: &Tensor) -> Result<Vec<f32>, DeviceError> {
+        Ok(x.values.to_vec())
+    }
+
+    fn parameter(&self, stored: &Stored<'_>, shape: [usize; 3]) -> Result<Tensor, DeviceError> {
+        Ok(self.tensor(shape, &stored.to_f32()))
     }
 
     fn linear_layer(
@@ -56,7 +70,7 @@ impl Operations for Cpu {
         weight: &Stored<'_>,
         bias: Option<&Stored<'_>>,
         orientation: Orientation,
-    ) -> Linear {
+    ) -> Result<Linear, DeviceError> {
         let [rows, columns] = [weight.shape()[0], weight.shape()[1..].iter().product()];
         let half = weight.element_type() == ElementType::F16;
         let bias = bias.map(Stored::to_f32);
@@ -80,17 +94,22 @@ impl Operations for Cpu {
                 })
             }
         };
-        Linear { matrix }
+        Ok(Linear { matrix })
     }
 
-    fn norm_layer(&self, weight: &Stored<'_>, bias: &Stored<'_>, epsilon: f32) -> Norm {
+    fn norm_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        epsilon: f32,
+    ) -> Result<Norm, DeviceError> {
         let (weight, bias) = (weight.to_f32(), bias.to_f32());
         assert_eq!(weight.len(), bias.len(), "a weight and a bias per channel");
-        Norm {
+        Ok(Norm {
             weight,
             bias,
             epsilon,
-        }
+        })
     }
 
     fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
@@ -135,6 +154,15 @@ impl Operations for Cpu {
         heads: usize,
         causal: bool,
     ) -> Tensor {
+        let [batch, rows, width] = query.shape;
+        assert_eq!(key.shape, value.shape, "a value for each key");
+        assert_eq!(
+            [key.shape[0], key.shape[2]],
+            [batch, width],
+            "keys as queries"
+        );
+        assert!(width.is_multiple_of(heads), "heads of one width");
+        assert!(!causal || rows <= key.shape[1], "a key for each query");
         let mut out = self.pool.take(query.values.len());
         attention::plain(
             query.matrices(),
@@ -209,6 +237,7 @@ impl Operations for Cpu {
     fn matmul(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let (a, b) = (a.matrices(), b.matrices());
         assert_eq!(a.columns, b.rows, "as many rows as there are factors");
+        assert_goes_with(a.batch.min(b.batch), a.batch.max(b.batch));
         let (operations, name) = small_product(&a, a.columns, b.columns, b.batch);
         let out = self.timed(
             operations,
@@ -221,6 +250,7 @@ impl Operations for Cpu {
     fn matmul_transposed(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let (a, b) = (a.matrices(), b.matrices());
         assert_eq!(a.columns, b.columns, "rows of one length");
+        assert_goes_with(a.batch.min(b.batch), a.batch.max(b.batch));
         let (operations, name) = small_product(&a, a.columns, b.rows, b.batch);
         let out = self.timed(
             operations,
@@ -249,6 +279,7 @@ impl Operations for Cpu {
     fn mean(&self, tensors: &[Tensor]) -> Tensor {
         let mut out = self.pool.take_zeroed(tensors[0].values.len());
         for tensor in tensors {
+            assert_eq!(tensor.shape, tensors[0].shape, "tensors of one shape");
             for (sum, value) in out.iter_mut().zip(tensor.as_slice()) {
                 *sum += value;
             }
@@ -267,25 +298,15 @@ impl Operations for Cpu {
             .iter()
             .flat_map(|part| (0..part.shape[1]).map(|row| (*part, row)))
             .collect();
-        self.gather([batch, rows, parts[0].shape[2]], |b, r| {
+        let channels = parts[0].shape[2];
+        for part in parts {
+            assert_goes_with(part.shape[0], batch);
+            assert_eq!(part.shape[2], channels, "channels of all parts");
+        }
+        self.gather([batch, rows, channels], |b, r| {
             let (part, r) = places[r];
             row(part, b % part.shape[0], r)
         })
-    }
-
-    fn concatenate_channels(&self, parts: &[&Tensor]) -> Tensor {
-        let [batch, rows, _] = parts[0].shape;
-        let channels = parts.iter().map(|part| part.shape[2]).sum();
-        let mut out = self.pool.take(batch * rows * channels);
-        for (index, line) in out.chunks_exact_mut(channels).enumerate() {
-            let mut at = 0;
-            for part in parts {
-                let width = part.shape[2];
-                line[at..at + width].copy_from_slice(row(part, index / rows, index % rows));
-                at += width;
-            }
-        }
-        Tensor::new([batch, rows, channels], out)
     }
 
     fn slice_rows(&self, x: &Tensor, start: usize, count: usize) -> Tensor {
@@ -297,9 +318,25 @@ impl Operations for Cpu {
         self.gather(shape, |b, r| &row(x, b, r)[start..start + count])
     }
 
-    fn repeat_batch(&self, x: &Tensor, times: usize) -> Tensor {
+    fn pad_channels(&self, x: &Tensor, before: usize, after: usize) -> Tensor {
         let [batch, rows, channels] = x.shape;
-        self.gather([batch * times, rows, channels], |b, r| row(x, b % batch, r))
+        let width = before + channels + after;
+        let mut out = self.pool.take_zeroed(batch * rows * width);
+        let lines = x.values.chunks_exact(channels.max(1));
+        for (line, to) in lines.zip(out.chunks_exact_mut(width.max(1))) {
+            to[before..before + channels].copy_from_slice(line);
+        }
+        Tensor::new([batch, rows, width], out)
+    }
+
+    fn repeat_batch_as(&self, x: &Tensor, like: &Tensor) -> Tensor {
+        let [batch, rows, channels] = x.shape;
+        if [1, batch].contains(&like.shape[0]) {
+            return x.clone();
+        }
+        let repeated = like.shape[0];
+        assert!(repeated.is_multiple_of(batch), "whole repetitions");
+        self.gather([repeated, rows, channels], |b, r| row(x, b % batch, r))
     }
 
     fn repeat_each(&self, x: &Tensor, times: usize) -> Tensor {
@@ -307,14 +344,11 @@ impl Operations for Cpu {
         self.gather([batch * times, rows, channels], |b, r| row(x, b / times, r))
     }
 
-    fn reshape(&self, x: &Tensor, shape: [usize; 3]) -> Tensor {
-        assert_eq!(
-            shape.iter().product::<usize>(),
-            x.values.len(),
-            "a shape of the same size"
-        );
+    fn reshape(&self, x: &Tensor, rows: usize, channels: usize) -> Tensor {
+        let size = (rows * channels).max(1);
+        assert!(x.values.len().is_multiple_of(size), "a whole batch");
         Tensor {
-            shape,
+            shape: [x.values.len() / size, rows, channels],
             values: Arc::clone(&x.values),
         }
     }

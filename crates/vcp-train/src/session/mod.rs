@@ -130,7 +130,7 @@ impl Session {
         if trainer.position().batch == 0 && done > 0 {
             // It may have been killed while it wrote what an epoch leaves.
             goes_on = running.epoch(&mut trainer, done)?.is_continue();
-            trainer.state().write(&state)?;
+            trainer.state()?.write(&state)?;
         }
         if goes_on {
             let watch = |trainer: &mut Trainer, event| running.event(trainer, event);
