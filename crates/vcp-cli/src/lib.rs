@@ -31,6 +31,8 @@ mod train;
 
 use std::ffi::OsString;
 
+use clap::FromArgMatches as _;
+
 pub use exit::Exit;
 
 use args::{Arguments, Command, ModelCommand};
@@ -67,6 +69,22 @@ pub fn run(
         console::error(&error);
         exit::status_of(&error)
     })
+}
+
+/// The commands and all their options, as `--help` shows them.
+#[must_use]
+pub fn command() -> clap::Command {
+    args::command()
+}
+
+/// Whether a command line is understood, the first of whose arguments is the program's name; by itself,
+/// without environment and configuration file.
+///
+/// # Errors
+/// What is said of the first mistake.
+pub fn check_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<(), clap::Error> {
+    let matches = args::command().try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches).map(drop)
 }
 
 fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {

@@ -122,30 +122,3 @@ fn with_switch_values(command: clap::Command) -> clap::Command {
         })
         .mut_subcommands(with_switch_values)
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_command_is_well_formed() {
-        super::command().debug_assert();
-    }
-
-    #[test]
-    fn help_fits_a_terminal() {
-        fn check(command: &mut clap::Command) {
-            for help in [command.render_help(), command.render_long_help()] {
-                for line in help.to_string().lines() {
-                    assert!(
-                        line.chars().count() <= 100,
-                        "{}: {line}",
-                        command.get_name()
-                    );
-                }
-            }
-            command.get_subcommands_mut().for_each(check);
-        }
-        let mut command = super::command();
-        command.build();
-        check(&mut command);
-    }
-}

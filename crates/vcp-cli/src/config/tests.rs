@@ -1,4 +1,4 @@
-//! What wins over what, and what is said about mistakes.
+//! What wins over what. What is said about mistakes is tested on the program (`tests/config.rs`).
 
 use std::io::Write;
 
@@ -105,88 +105,4 @@ fn an_option_and_a_command_may_have_the_same_name() {
     let file = "[segment]\nmodel = \"visa\"\n[model.pull]\noffline = true\n";
     let parsed = segment(&[], &[], Some(file)).unwrap();
     assert_eq!(parsed.choice.model, Some("visa".into()));
-}
-
-#[test]
-fn mistakes_are_named() {
-    let cases = [
-        (
-            "treads = 2",
-            "`treads`, which is no option. The nearest is `threads`",
-        ),
-        ("[segment]\nofline = true", "`segment.ofline`"),
-        (
-            "[segmen]\nthreads = 1",
-            "`segmen`, which is no option. The nearest is `segment`",
-        ),
-        (
-            "[model.pull]\nofflin = true",
-            "`model.pull.offlin`, which is no option. The nearest is `offline`",
-        ),
-        ("config = \"other\"", "`config`"),
-        (
-            "threads = \"many\"",
-            "invalid value 'many' for '--threads <N>'",
-        ),
-        ("threads = [1, 2]", "--threads"),
-        (
-            "threads = 1000000000000000000",
-            "expected a whole number from 1 to 256",
-        ),
-        ("threads = -1", "expected a whole number from 1 to 256"),
-        (
-            "pixel-threshold = nan",
-            "expected a number from -1000 to 1000",
-        ),
-        (
-            "pixel-threshold = 1e308",
-            "expected a number from -1000 to 1000",
-        ),
-        ("threads = 1979-05-27", "type datetime for `threads`"),
-        ("save = [[\"npy\"]]", "type array for `save`"),
-        ("threads = ", "is not valid TOML in line 1: "),
-        (
-            "\n[segment]\nthreads = \"\u{1b}",
-            "is not valid TOML in line 3: ",
-        ),
-        ("model = \"a\"\nclip = \"b\"", "cannot be used with"),
-        ("segment = 1", "stand in a table [segment]"),
-    ];
-    for (file, expected) in cases {
-        let message = segment(&[], &[], Some(file)).unwrap_err();
-        assert!(message.contains(expected), "{file}: {message}");
-        assert!(message.contains("onfiguration file"), "{file}: {message}");
-        assert!(!message.contains("Usage:"), "{file}: {message}");
-    }
-    let message = segment(&[], &[("VCP_CLIP_THREADS", "0")], None).unwrap_err();
-    assert!(message.contains("environment variable"), "{message}");
-    let message = segment(&["--config", "no/such/file"], &[], None).unwrap_err();
-    assert!(message.contains("no/such/file cannot be read"), "{message}");
-    let message = segment(&[], &[], Some(&"#".repeat(2 << 20))).unwrap_err();
-    assert!(message.contains("is too long"), "{message}");
-}
-
-#[cfg(unix)]
-#[test]
-fn an_endless_file_is_given_up() {
-    let message = segment(&["--config", "/dev/zero"], &[], None).unwrap_err();
-    assert!(message.contains("is too long"), "{message}");
-}
-
-#[test]
-fn unknown_variables_are_reported() {
-    let variables: Vec<(OsString, OsString)> = ["VCP_CLIP_TREADS", "VCP_CLIP_OFFLINE", "HOME"]
-        .iter()
-        .map(|key| (key.into(), "1".into()))
-        .collect();
-    let reported = |line: &[&str]| {
-        let line = line.iter().map(OsString::from).collect();
-        parse(line, &variables).unwrap().unknown_variables
-    };
-    assert_eq!(reported(&["vcp-clip", "segment", "x"]), ["VCP_CLIP_TREADS"]);
-    assert!(reported(&["vcp-clip", "segment", "x", "--quiet"]).is_empty());
-    assert_eq!(
-        reported(&["vcp-clip", "model", "list"]),
-        ["VCP_CLIP_TREADS"]
-    );
 }

@@ -2,14 +2,12 @@
 //! forgotten.
 
 use std::any::TypeId;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use clap::error::ErrorKind;
-use clap::{Arg, Command, FromArgMatches};
+use clap::{Arg, Command};
 use regex::Regex;
-
-use super::*;
-use crate::args::{Arguments, command};
+use vcp_cli::{check_arguments, command};
 
 /// An option of a command.
 struct NumericOption {
@@ -24,16 +22,13 @@ struct NumericOption {
 
 impl NumericOption {
     /// The number, if the option takes it, and whether that may be: nothing panics behind it.
-    fn takes(&self, command: &Command, value: &str) -> bool {
+    fn takes(&self, value: &str) -> bool {
         let line = std::iter::once("vcp-clip".to_owned())
             .chain(self.path.iter().cloned())
             .chain(self.required.iter().cloned())
             .chain([format!("--{}={value}", self.name)]);
-        match command.clone().try_get_matches_from(line) {
-            Ok(matches) => {
-                Arguments::from_arg_matches(&matches).unwrap();
-                true
-            }
+        match check_arguments(line.map(Into::into)) {
+            Ok(()) => true,
             Err(error) => {
                 let kinds = [ErrorKind::ValueValidation, ErrorKind::InvalidValue];
                 assert!(kinds.contains(&error.kind()), "{self}: {error}");
@@ -131,13 +126,13 @@ fn options(command: &Command, path: &[String], found: &mut Vec<NumericOption>) {
     }
 }
 
-fn all() -> (Command, Vec<NumericOption>) {
+fn all() -> Vec<NumericOption> {
     let mut command = command();
     command.build();
     let mut found = Vec::new();
     options(&command, &[], &mut found);
     assert!(found.len() > 30, "{}", found.len());
-    (command, found)
+    found
 }
 
 /// The number next to a whole one.
@@ -147,11 +142,10 @@ fn beside(number: &str, step: i128) -> String {
 
 #[test]
 fn every_option_keeps_to_the_bounds_that_its_help_names() {
-    let (command, options) = all();
-    for option in options {
+    for option in all() {
         let bounds = option.bounds();
         let Bounds { low, high, .. } = &bounds;
-        let takes = |value: &str| option.takes(&command, value);
+        let takes = |value: &str| option.takes(value);
         assert_eq!(takes(low), bounds.takes_low, "{option} {low}");
         assert_eq!(takes(high), bounds.takes_high, "{option} {high}");
         let (below, above) = if option.is_whole {
@@ -169,8 +163,7 @@ fn every_option_keeps_to_the_bounds_that_its_help_names() {
 
 #[test]
 fn no_option_takes_an_odd_number() {
-    let (command, options) = all();
-    for option in options {
+    for option in all() {
         let bounds = option.bounds();
         for value in [
             "",
@@ -203,7 +196,7 @@ fn no_option_takes_an_odd_number() {
             "١",
             "½",
         ] {
-            if option.takes(&command, value) {
+            if option.takes(value) {
                 let numbers = value.split(',').filter(|value| !value.is_empty());
                 for number in numbers.map(|number| number.parse::<f64>().unwrap()) {
                     assert!(bounds.contain(number), "{option} takes {value:?}");
@@ -211,26 +204,4 @@ fn no_option_takes_an_odd_number() {
             }
         }
     }
-}
-
-#[test]
-fn bounds_are_said_in_words() {
-    let said = |outcome: Result<f64, String>| outcome.unwrap_err();
-    assert_eq!(
-        said(within(ABOVE_0_TO_1)("2")),
-        "expected a number above 0 and up to 1"
-    );
-    assert_eq!(
-        said(within(BETWEEN_0_AND_1)("nan")),
-        "expected a number above 0 and below 1"
-    );
-    assert_eq!(
-        said(within(0.0..1.0)("1")),
-        "expected a number from 0 to below 1"
-    );
-    assert_eq!(
-        threads()("0").unwrap_err(),
-        "expected a whole number from 1 to 256"
-    );
-    assert_eq!(count(7)("7").unwrap().get(), 7);
 }
