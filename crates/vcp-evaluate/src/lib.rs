@@ -93,5 +93,5 @@ pub use model::{ModelDescription, SourceDescription};
 pub use plan::{Plan, PlannedCategory};
 pub use protocol::Protocol;
 pub use results::{DatasetDescription, MeanRow, Results};
-pub use store::{Circumstance, Found, Store, digest_of_listing};
+pub use store::{Circumstance, Found, Store};
 pub use truth::Truth;

@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use vcp_dataset::{Dataset, MaskSource, Member, Problem, Problems, Sample, Split};
+use vcp_dataset::{
+    Dataset, MaskSource, Member, Problem, Problems, Sample, Split, digest_of_listing,
+};
 use vcp_files::ResultNames;
 
 use crate::error::Error;
 use crate::results::DatasetDescription;
-use crate::store::digest_of_listing;
 
 /// The data sets of an evaluation and their categories.
 #[derive(Clone, Debug)]

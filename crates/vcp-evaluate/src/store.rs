@@ -1,12 +1,9 @@
-//! Finished categories, kept so that an interrupted run goes on where it stopped.
+//! Finished categories, kept so that an interrupted run resumes where it stopped.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
-use vcp_dataset::{MaskSource, Sample};
-use vcp_files::Sha256;
 
 use crate::category::CategoryReport;
 use crate::error::Error;
@@ -49,7 +46,7 @@ pub enum Circumstance {
     Protocol,
     /// What the model runs on.
     Device,
-    /// The category's images ([`digest_of_listing`]).
+    /// The category's images ([`vcp_dataset::digest_of_listing`]).
     Images,
 }
 
@@ -81,7 +78,7 @@ impl Store {
         }
     }
 
-    /// Looks for a category. `listing` is [`digest_of_listing`] of its images, `saved` names what
+    /// Looks for a category. `listing` is [`vcp_dataset::digest_of_listing`] of its images, `saved` names what
     /// has to have been written for each image, and `fits` is asked whether the report can be used
     /// ([`CategoryReport::fits`]). A record that cannot be read or used counts as none.
     #[must_use]
@@ -176,45 +173,6 @@ fn plain(name: &str) -> String {
     text.truncate(LONGEST_NAME);
     text.push_str(&digest_of(&name));
     text
-}
-
-/// A digest that changes when images are added or taken away, when labels, types or masks change,
-/// or when a file changes its length or time. Contents are not read.
-#[must_use]
-pub fn digest_of_listing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> String {
-    let stamp = |path: Option<&Path>| {
-        let metadata = std::fs::metadata(path?).ok()?;
-        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some((metadata.len(), changed.as_nanos()))
-    };
-    let mut hasher = Sha256::new();
-    for sample in samples {
-        let Sample {
-            id,
-            image,
-            mask,
-            label,
-            defect,
-            ..
-        } = sample;
-        // Not the folders: the same data set may be named in several ways.
-        let rule = match mask {
-            MaskSource::File { rule, .. } => format!("{rule:?}"),
-            MaskSource::Files { paths, rule } => {
-                let stamps: Vec<_> = paths.iter().map(|path| stamp(Some(path))).collect();
-                format!("{rule:?} {stamps:?}")
-            }
-            MaskSource::Ellipse { ellipse, .. } => format!("{ellipse:?}"),
-            MaskSource::None => "none".to_owned(),
-            MaskSource::Unknown => "unknown".to_owned(),
-            MaskSource::Labelme { .. } => "labelme".to_owned(),
-        };
-        let name = mask.path().and_then(Path::file_name);
-        let (image, mask) = (stamp(Some(image)), stamp(mask.path()));
-        let facts = (id, label, defect, rule, name, image, mask);
-        hasher.update(format!("{facts:?}\n"));
-    }
-    hasher.hexadecimal()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod state;
 mod synthetic;
 mod tokens;
 mod trainer;
+mod training_set;
 mod validation;
 
 pub use augment::{Augmentation, mosaic};
@@ -42,5 +43,6 @@ pub use state::{Position, State};
 pub use synthetic::SyntheticExamples;
 pub use tokens::forget_unused_tokens;
 pub use trainer::{StepReport, Trainer};
+pub use training_set::TrainingSet;
 pub use validation::{Validation, validate};
 pub use vcp_burn::losses::LossWeights;

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use vcp_checkpoint::{LearnedGeometry, Weights};
-use vcp_dataset::{Collection, Official, RecognisedBy, Sample, Split};
-use vcp_evaluate::digest_of_listing;
+use vcp_checkpoint::LearnedGeometry;
+use vcp_dataset::{Collection, Sample, Split};
 use vcp_predict::PredictorOptions;
-use vcp_train::session::{Configuration, DataSource, Outputs, Session, ValidationSet};
+use vcp_train::session::{Outputs, Session, ValidationSet};
 use vcp_train::{
     Augmentation, DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer,
-    hold_out,
+    TrainingSet,
 };
 
 use crate::args::{
@@ -23,14 +21,6 @@ use crate::exit::{Exit, OrUsage, usage};
 use crate::model::Choice;
 
 const GIGABYTE: f64 = 1e9;
-
-/// One data set's samples.
-struct Set {
-    layout: &'static str,
-    official: Option<(Official, RecognisedBy)>,
-    name: String,
-    samples: Vec<Sample>,
-}
 
 pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let split = split("--split", &arguments.split)?;
@@ -45,7 +35,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let decode = settled(&collection.options.decode, all, arguments.quiet);
     let recipe = recipe(
         &arguments.recipe,
-        sets.iter().all(Set::is_mvtec),
+        TrainingSet::learning_rate(&sets),
         arguments.device.mixed_precision,
     );
     recipe.check().or_usage()?;
@@ -53,12 +43,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
 
     let share = arguments.validation.val_share;
     for set in sets.iter_mut().filter(|_| share > 0.0) {
-        let held_out = hold_out(&mut set.samples, share, recipe.seed);
-        judged.extend(
-            held_out
-                .into_iter()
-                .map(|sample| categorised(&set.name, sample)),
-        );
+        judged.extend(set.hold_out(share, recipe.seed));
     }
     if judged.is_empty() && arguments.validation.patience.is_some() {
         return Err(usage(
@@ -68,20 +53,12 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let mut sources = Vec::new();
     let mut augmented = Vec::new();
     for set in sets {
-        let augmentation = augmentation(&arguments.augmentation, set.is_mvtec())?;
+        let augmentation = augmentation(&arguments.augmentation, set.augmentation())?;
         augmentation.check().or_usage()?;
         if !arguments.quiet {
             say_recipe(&set, &recipe, &augmentation);
         }
-        sources.push(DataSource {
-            layout: set.layout.to_owned(),
-            name: set.name,
-            images: set.samples.len(),
-            digest: digest_of_listing(&set.samples),
-            augmentation: augmentation.clone(),
-            orientation: arguments.orientation.orientation,
-            bits: DataSource::bits(&decode),
-        });
+        sources.push(set.source(&augmentation, &decode));
         augmented.push((set.samples, augmentation));
     }
 
@@ -105,7 +82,9 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
              are. --split names another.",
         ));
     }
-    let configuration = configuration(&weights, &recipe, &sources, &judged)?;
+    let configuration = super::configuration(&weights, &recipe)?
+        .with("data", &sources)?
+        .with_validation(&judged)?;
     let start = choice.open(true)?;
     let tower = place.tower(&start, recipe.mixed_precision)?;
     let folder = super::folder(arguments.out, arguments.restart)?;
@@ -136,52 +115,31 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
 }
 
 /// Data sets with the samples of a split.
-fn read(collection: &Collection, split: Option<Split>, quiet: bool) -> anyhow::Result<Vec<Set>> {
-    let belongs = |sample: &Sample| split.is_none_or(|split| sample.split.belongs_to(split));
+fn read(
+    collection: &Collection,
+    split: Option<Split>,
+    quiet: bool,
+) -> anyhow::Result<Vec<TrainingSet>> {
     let all = collection.read().or_usage()?;
     if let Some(why) = all.iter().find_map(|read| read.why_empty.clone()) {
         return Err(usage(why));
     }
     say_problems(&all, quiet);
-    let sets = all.into_iter().map(|read| Set {
-        layout: read.layout,
-        official: Official::recognise(read.layout, &read.dataset),
-        name: read.dataset.name,
-        samples: read.dataset.samples.into_iter().filter(belongs).collect(),
-    });
+    let sets = all.into_iter().map(|read| TrainingSet::of(read, split));
     Ok(sets.collect())
 }
 
-impl Set {
-    fn is_mvtec(&self) -> bool {
-        matches!(self.official, Some((Official::Mvtec, _)))
-    }
-}
-
 /// Says which of the official recipes was taken for a data set, and why.
-fn say_recipe(set: &Set, recipe: &Recipe, augmentation: &Augmentation) {
-    let name = &set.name;
-    let (of, why) = if let Some((official, by)) = set.official {
-        let why = match by {
-            RecognisedBy::Layout => format!("it is read as '{}'", set.layout),
-            RecognisedBy::Name => format!("its list is called '{name}'"),
-            RecognisedBy::Categories => "it has categories of that data set only".to_owned(),
-        };
-        (official, why)
-    } else {
-        let why = format!("'{}' is taken for neither MVTec-AD nor VisA", set.layout);
-        (Official::Visa, why)
-    };
+fn say_recipe(set: &TrainingSet, recipe: &Recipe, augmentation: &Augmentation) {
     console::note(&format!(
-        "{name} is trained by the official recipe for {of} (learning rate {}, mosaics with \
-         probability {}), because {why}; --learning-rate and --mosaic set others.",
-        recipe.learning_rate, augmentation.mosaic
+        "{} is trained by the official recipe for {} (learning rate {}, mosaics with probability {}), \
+         because {}; --learning-rate and --mosaic set others.",
+        set.name,
+        set.recipe(),
+        recipe.learning_rate,
+        augmentation.mosaic,
+        set.reason()
     ));
-}
-
-/// A sample under the name of its category, which two data sets may share.
-fn categorised(set: &str, sample: Sample) -> (String, Sample) {
-    (format!("{set}/{}", sample.category), sample)
 }
 
 /// Samples of data sets that are judged by and not trained on.
@@ -211,11 +169,7 @@ fn judged_apart(all: &TrainArgs) -> anyhow::Result<Vec<(String, Sample)>> {
         all.orientation.orientation,
     )?;
     let sets = read(&collection, split, all.quiet)?;
-    let all = sets.into_iter().flat_map(|set| {
-        let name = set.name;
-        let samples = set.samples.into_iter();
-        samples.map(move |sample| categorised(&name, sample))
-    });
+    let all = sets.into_iter().flat_map(TrainingSet::into_judged);
     Ok(all.collect())
 }
 
@@ -229,8 +183,8 @@ fn split(option: &str, name: &str) -> anyhow::Result<Option<Split>> {
     }
 }
 
-fn recipe(arguments: &RecipeArgs, is_mvtec: bool, is_mixed: bool) -> Recipe {
-    let usual = if is_mvtec { 2e-5 } else { 4e-5 };
+/// `usual` is the learning rate of the official recipe.
+fn recipe(arguments: &RecipeArgs, usual: f32, is_mixed: bool) -> Recipe {
     Recipe {
         scope: Scope::Learned,
         epochs: arguments.epochs,
@@ -266,7 +220,8 @@ fn recipe(arguments: &RecipeArgs, is_mvtec: bool, is_mixed: bool) -> Recipe {
     }
 }
 
-fn augmentation(arguments: &AugmentationArgs, is_mvtec: bool) -> anyhow::Result<Augmentation> {
+/// `usual` is that of the official recipe.
+fn augmentation(arguments: &AugmentationArgs, usual: Augmentation) -> anyhow::Result<Augmentation> {
     if arguments.augment == AugmentName::None {
         return Ok(Augmentation::none());
     }
@@ -274,11 +229,6 @@ fn augmentation(arguments: &AugmentationArgs, is_mvtec: bool) -> anyhow::Result<
         return Err(usage(
             "--noise-variance takes two numbers, the smallest and the largest: A,B.",
         ));
-    };
-    let usual = if is_mvtec {
-        Augmentation::official_mvtec()
-    } else {
-        Augmentation::default()
     };
     Ok(Augmentation {
         mosaic: arguments.mosaic.unwrap_or(usual.mosaic),
@@ -294,30 +244,4 @@ fn augmentation(arguments: &AugmentationArgs, is_mvtec: bool) -> anyhow::Result<
         jitter_limit: arguments.jitter_limit,
         jitter_hue: arguments.jitter_hue,
     })
-}
-
-/// What epochs are judged by, as it stands in config.toml.
-#[derive(Serialize)]
-struct Validation {
-    images: usize,
-    digest: String,
-}
-
-/// All that the run depends on.
-fn configuration(
-    weights: &Weights,
-    recipe: &Recipe,
-    sources: &[DataSource],
-    judged: &[(String, Sample)],
-) -> Result<Configuration, vcp_train::Error> {
-    let configuration = super::configuration(weights, recipe)?.with("data", &sources)?;
-    if judged.is_empty() {
-        return Ok(configuration);
-    }
-    let samples = judged.iter().map(|(_, sample)| sample);
-    let validation = Validation {
-        images: judged.len(),
-        digest: digest_of_listing(samples),
-    };
-    configuration.with("validation", &validation)
 }

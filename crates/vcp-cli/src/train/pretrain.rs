@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
+use vcp_dataset::digest_of_listing;
 use vcp_dataset::{Sample, Split};
-use vcp_evaluate::digest_of_listing;
 use vcp_image::DecodeOptions;
 use vcp_train::session::{Configuration, DataSource, Outputs, Session};
 use vcp_train::{

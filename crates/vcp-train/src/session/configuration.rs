@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use toml::{Table, Value};
 use vcp_checkpoint::Weights;
+use vcp_dataset::{Sample, digest_of_listing};
 use vcp_image::{Bits, DecodeOptions};
 
 use crate::{Augmentation, Error, Recipe};
@@ -43,6 +44,26 @@ impl Configuration {
     pub fn with(mut self, key: &str, entry: &impl Serialize) -> Result<Self, Error> {
         self.0.insert(key.to_owned(), value(entry)?);
         Ok(self)
+    }
+
+    /// The same with the samples that epochs are judged by, if there are any.
+    ///
+    /// # Errors
+    /// As [`Configuration::new`].
+    pub fn with_validation(self, samples: &[(String, Sample)]) -> Result<Self, Error> {
+        #[derive(Serialize)]
+        struct Validation {
+            images: usize,
+            digest: String,
+        }
+        if samples.is_empty() {
+            return Ok(self);
+        }
+        let validation = Validation {
+            images: samples.len(),
+            digest: digest_of_listing(samples.iter().map(|(_, sample)| sample)),
+        };
+        self.with("validation", &validation)
     }
 
     /// The text of config.toml.
