@@ -129,7 +129,7 @@ mod tests {
         assert!(matches!(&error, Error::NoCategory { category, .. } if category == "gear"));
         assert_eq!(
             error.to_string(),
-            "There is no category 'gear'; there are bolt, nut, nut, screw."
+            "There is no category 'gear'; there are bolt, nut, screw, nut."
         );
     }
 }
