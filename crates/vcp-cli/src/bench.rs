@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use vcp_checkpoint::Geometry;
+use vcp_clip::Device;
 use vcp_cpu::{Timing, fma_peak_gflops};
 use vcp_image::Photo;
 use vcp_predict::{Predictor, PredictorOptions};
@@ -72,14 +73,14 @@ pub(crate) fn run(arguments: BenchArgs) -> anyhow::Result<Exit> {
         GeometryName::VitB16 => Geometry::vit_b_16(),
     };
     let choice = Choice::or_random(arguments.choice, geometry)?;
-    let weights = choice.open(false)?;
-    choice.settle_cost(&weights, arguments.threads, false)?;
+    let model = choice.open(false)?;
+    choice.settle_cost(&Device::cpu(), model.weights(), arguments.threads, false)?;
     let options = PredictorOptions {
         threads: arguments.threads,
         ..PredictorOptions::default()
     };
-    let predictor = Predictor::new(&weights, &options).or_usage()?;
-    drop(weights);
+    let predictor = Predictor::new(model.weights(), &options).or_usage()?;
+    drop(model);
     let load = milliseconds(start);
     let photo = photo(1024);
     if arguments.serve {

@@ -60,14 +60,8 @@ pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
 
 /// What an error says, followed by its causes where it does not say them itself.
 pub(crate) fn whole_message(error: &anyhow::Error) -> String {
-    let mut message = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !message.contains(&cause) {
-            message = format!("{}: {cause}", message.trim_end_matches(['.', ':']));
-        }
-    }
-    message
+    let error: &(dyn std::error::Error + 'static) = error.as_ref();
+    vcp_clip::sentence(error)
 }
 
 /// Gives an error the exit status of wrong usage, whatever it is.

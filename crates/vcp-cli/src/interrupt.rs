@@ -3,7 +3,7 @@
 //! Every command ends within a second of the first signal, wherever it is: a thread of its own sees to
 //! that. What is unfinished then is removed, and what was printed ends with a whole line.
 
-use std::ops::ControlFlow;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -58,7 +58,7 @@ fn end() -> ! {
 /// should come to an end.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
-    requested: Arc<AtomicBool>,
+    flag: vcp_clip::Stop,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -71,27 +71,16 @@ impl Stop {
         stop
     }
 
-    /// Asks the work to come to an end.
-    pub(crate) fn request(&self) {
-        self.requested.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether the work should come to an end.
-    pub(crate) fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::SeqCst)
-    }
-
-    /// The same, for work that asks after each of its parts whether to go on.
-    pub(crate) fn flow(&self) -> ControlFlow<()> {
-        if self.is_requested() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-
     /// Whether a signal asked for it.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
+    }
+}
+
+impl Deref for Stop {
+    type Target = vcp_clip::Stop;
+
+    fn deref(&self) -> &Self::Target {
+        &self.flag
     }
 }

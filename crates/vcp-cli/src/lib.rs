@@ -8,23 +8,17 @@
 mod args;
 mod bench;
 mod calibrate;
-mod calibration_file;
 mod completions;
 mod config;
 mod console;
-mod cost;
 mod data;
-mod decoding;
-mod device;
 mod eval;
 mod exit;
-mod files;
 mod inputs;
 mod interrupt;
 mod model;
-mod pipeline;
+mod place;
 mod progress;
-pub mod pull;
 mod segment;
 #[cfg(feature = "train")]
 mod train;

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use support::server::{Reply, Server};
 use tempfile::TempDir;
-use vcp_cli::pull::download::{Silent, WORTHWHILE, is_https, sha256};
-use vcp_cli::pull::{
+use vcp_clip::pull::download::{Silent, WORTHWHILE, is_https, sha256};
+use vcp_clip::pull::{
     BaseUrls, BundleRecipe, Catalogue, Connection, Place, Progress, PullError, Pulled, Puller,
     Source,
 };

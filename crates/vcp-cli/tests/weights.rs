@@ -234,7 +234,7 @@ fn costly_settings_are_told_and_refused() {
     ];
     let outcome = workplace.run(&large).ends_with(1);
     let estimate = [
-        "note: At an image size of 4088 pixels, each look of this model at a photo takes about 3 minutes \
+        "note: At an image size of 4088 pixels, each pass of a photo through this model takes about 3 minutes \
          on 1 thread",
         "by an estimate from its geometry",
     ];

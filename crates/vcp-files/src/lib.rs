@@ -38,6 +38,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod date;
 mod digest;
 mod folder;
 mod leftovers;
@@ -48,6 +49,7 @@ mod registry;
 mod walk;
 mod write;
 
+pub use date::today;
 pub use digest::{Sha256, sha256, sha256_of_file};
 pub use folder::UnfinishedFolder;
 pub use leftovers::remove_leftovers;

@@ -1,4 +1,4 @@
-//! A photo in a file, of which rows are wanted.
+//! A photo of which rows are wanted.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,18 +8,29 @@ use crate::strips::Strips;
 use crate::{DecodeOptions, Error, Photo, PhotoRows, Warning, decode_file};
 
 /// A photo in a file, read some rows at a time where the file allows: a TIFF whose pixels are stored
-/// in strips or tiles and upright. Any other file is decoded whole when it is opened.
+/// in strips or tiles and upright. Any other file is decoded whole when it is opened. A [`Photo`] that is
+/// in memory can be made one too.
 ///
 /// The pixels are those of [`decode_file`], to the byte.
 pub struct PhotoFile {
-    path: PathBuf,
-    options: DecodeOptions,
     source: Source,
 }
 
 enum Source {
     Whole(Photo),
-    Strips(Box<Strips>),
+    Strips {
+        path: PathBuf,
+        options: DecodeOptions,
+        strips: Box<Strips>,
+    },
+}
+
+impl From<Photo> for PhotoFile {
+    fn from(photo: Photo) -> Self {
+        Self {
+            source: Source::Whole(photo),
+        }
+    }
 }
 
 impl PhotoFile {
@@ -29,20 +40,20 @@ impl PhotoFile {
     /// As [`decode_file`]. A broken strip shows when it is read.
     pub fn open(path: &Path, options: &DecodeOptions) -> Result<Self, Error> {
         let source = match Strips::open(path, options) {
-            Some(strips) => Source::Strips(Box::new(strips)),
+            Some(strips) => Source::Strips {
+                path: path.to_owned(),
+                options: options.clone(),
+                strips: Box::new(strips),
+            },
             None => Source::Whole(decode_file(path, options)?),
         };
-        Ok(Self {
-            path: path.to_owned(),
-            options: options.clone(),
-            source,
-        })
+        Ok(Self { source })
     }
 
     /// Whether the photo is not in memory but read when needed.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
-        matches!(self.source, Source::Strips(_))
+        matches!(self.source, Source::Strips { .. })
     }
 
     /// What a reader of results should know of how the photo was read: of one that is not in memory,
@@ -51,7 +62,7 @@ impl PhotoFile {
     pub fn warnings(&self) -> &[Warning] {
         match &self.source {
             Source::Whole(photo) => photo.warnings(),
-            Source::Strips(strips) => strips.warnings(),
+            Source::Strips { strips, .. } => strips.warnings(),
         }
     }
 
@@ -62,7 +73,7 @@ impl PhotoFile {
     pub fn whole(&self) -> Result<Cow<'_, Photo>, Error> {
         match &self.source {
             Source::Whole(photo) => Ok(Cow::Borrowed(photo)),
-            Source::Strips(_) => decode_file(&self.path, &self.options).map(Cow::Owned),
+            Source::Strips { path, options, .. } => decode_file(path, options).map(Cow::Owned),
         }
     }
 }
@@ -71,14 +82,14 @@ impl PhotoRows for PhotoFile {
     fn width(&self) -> usize {
         match &self.source {
             Source::Whole(photo) => photo.width(),
-            Source::Strips(strips) => strips.width(),
+            Source::Strips { strips, .. } => strips.width(),
         }
     }
 
     fn height(&self) -> usize {
         match &self.source {
             Source::Whole(photo) => photo.height(),
-            Source::Strips(strips) => strips.height(),
+            Source::Strips { strips, .. } => strips.height(),
         }
     }
 
@@ -92,7 +103,7 @@ impl PhotoRows for PhotoFile {
                     Ok(Cow::Owned(photo.crop(0..photo.width(), range)))
                 }
             }
-            Source::Strips(strips) => strips.rows(range).map(Cow::Owned),
+            Source::Strips { strips, .. } => strips.rows(range).map(Cow::Owned),
         }
     }
 }

@@ -1,11 +1,9 @@
-//! From a photo to a defect map and a score: the one [`Predictor`]; and from the scores of many
-//! photos to thresholds: [`calibration`]. Large photos are processed in windows: [`tiling`].
+//! From a photo to a defect map and a score: the one [`Predictor`]. Large photos are processed in windows: [`tiling`].
 //!
 //! Every photo goes through [`Predictor::predict_photo`], so that it gives the same numbers in every
 //! command and program.
 #![forbid(unsafe_code)]
 
-pub mod calibration;
 mod cost;
 mod error;
 mod logits;

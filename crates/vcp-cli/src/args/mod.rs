@@ -27,9 +27,9 @@ pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use data::{
     CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs, SynthArgs,
 };
+pub(crate) use device::DeviceArgs;
 #[cfg(feature = "train")]
 pub(crate) use device::TrainDeviceArgs;
-pub(crate) use device::{DeviceArgs, DeviceName};
 pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,

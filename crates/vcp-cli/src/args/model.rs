@@ -97,11 +97,11 @@ pub(crate) struct PullArgs {
     pub(crate) offline: bool,
 
     /// Fetch OpenAI's archives from BASE/SHA256/FILE.
-    #[arg(long, value_name = "BASE", default_value = crate::pull::CLIP_BASE_URL)]
+    #[arg(long, value_name = "BASE", default_value = vcp_clip::pull::CLIP_BASE_URL)]
     pub(crate) base_url_clip: String,
 
     /// Fetch the authors' checkpoints from BASE/download?id=ID&export=download&confirm=t.
-    #[arg(long, value_name = "BASE", default_value = crate::pull::DRIVE_BASE_URL)]
+    #[arg(long, value_name = "BASE", default_value = vcp_clip::pull::DRIVE_BASE_URL)]
     pub(crate) base_url_drive: String,
 
     /// Print neither progress nor notes.

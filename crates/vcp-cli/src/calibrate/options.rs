@@ -3,26 +3,25 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use vcp_clip::calibration::statistics::FalseAlarmTarget;
+use vcp_clip::calibration::{Aim, FitOptions};
+use vcp_clip::photos::Decoding;
+use vcp_clip::{DeviceName, Tiling};
 use vcp_image::{DecodeOptions, PageChoice};
-use vcp_predict::calibration::FalseAlarmTarget;
-use vcp_predict::tiling::Tiling;
 
 use super::photos::Photos;
-use crate::args::{CalibrateArgs, DeviceName, PageName};
-use crate::decoding::{self, Decoding};
-use crate::exit::{OrUsage, usage};
-use crate::files::check_place;
+use crate::args::{CalibrateArgs, PageName};
+use crate::exit::usage;
+use crate::inputs;
 use crate::model::Choice;
+use crate::place::{check_place, create_folder};
 
 /// The validated options.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) choice: Choice,
-    /// What decides about thresholds, if bad photos are there as well.
-    pub(crate) aim: Aim,
-    pub(crate) false_alarms: FalseAlarmTarget,
-    /// Share of its pixels that may be marked in a good photo.
-    pub(crate) allowed_pixels: f64,
+    /// What decides about thresholds.
+    pub(crate) fit: FitOptions,
     pub(crate) out: Option<Output>,
     pub(crate) decode: DecodeOptions,
     /// The same for each photo.
@@ -33,17 +32,6 @@ pub(crate) struct Options {
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) quiet: bool,
-}
-
-/// What thresholds are chosen for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Aim {
-    /// Few false alarms.
-    FalseAlarms,
-    /// The best F1.
-    F1,
-    /// Few misses.
-    Recall(f64),
 }
 
 /// Where the calibration goes.
@@ -96,7 +84,7 @@ impl Options {
         };
         let tiling = arguments.tiling.tiling()?;
         let photos = Photos::find(&arguments, &decode)?;
-        decoding::settle(&mut decode, None, &photos.listed(), arguments.quiet);
+        inputs::settle_bits(&mut decode, None, &photos.listed(), arguments.quiet);
         let aim = match arguments.target_recall {
             Some(_) if !photos.has_anomalous() => {
                 return Err(usage(
@@ -109,14 +97,16 @@ impl Options {
         };
         let options = Self {
             choice: Choice::new(arguments.choice)?,
-            aim,
-            false_alarms: FalseAlarmTarget {
-                rate: arguments.false_alarms_per_image.unwrap_or(0.05),
-                confidence: arguments.confidence,
+            fit: FitOptions {
+                aim,
+                false_alarms: FalseAlarmTarget {
+                    rate: arguments.false_alarms_per_image.unwrap_or(0.05),
+                    confidence: arguments.confidence,
+                },
+                allowed_pixels: arguments.false_alarms_per_pixel.unwrap_or(0.001),
             },
-            allowed_pixels: arguments.false_alarms_per_pixel.unwrap_or(0.001),
             out,
-            decoding: Decoding::new(decode.clone(), arguments.quiet),
+            decoding: inputs::decoding(decode.clone(), arguments.quiet),
             decode,
             tiling,
             device: arguments.device.device,
@@ -129,14 +119,9 @@ impl Options {
     /// Makes sure that the result has a place before work is done for it.
     pub(crate) fn create_folder(&self) -> anyhow::Result<()> {
         let folder = self.out.as_ref().and_then(|out| out.path().parent());
-        if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| {
-                    let folder = folder.display();
-                    anyhow::anyhow!("The folder {folder} cannot be created: {error}.")
-                })
-                .or_usage()?;
+        match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => create_folder(folder),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

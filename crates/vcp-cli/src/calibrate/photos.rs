@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use vcp_clip::calibration::statistics::FEWEST_IMAGES;
+use vcp_clip::photos::{Found, Inputs, PhotoPath, every_page};
 use vcp_dataset::{Label, MaskSource, Sample, Split};
 use vcp_image::DecodeOptions;
-use vcp_predict::calibration::FEWEST_IMAGES;
 
 use crate::args::{CalibrateArgs, PageName};
 use crate::console;
 use crate::exit::{OrUsage, usage};
-use crate::inputs::{Found, Input, Inputs, ScanOptions, every_page};
+use crate::inputs;
 
 /// Problems of a data set that are printed one by one.
 const MAX_PROBLEMS: usize = 10;
@@ -46,18 +47,8 @@ impl Photos {
                 .collect();
             paths.join(", ")
         };
-        let scan = |inputs: &[PathBuf]| {
-            let options = ScanOptions {
-                recursive: arguments.recursive,
-            };
-            let inputs = Inputs::gather(inputs, &options)?;
-            if !arguments.quiet
-                && let Some(skipped) = inputs.skipped().in_words()
-            {
-                console::note(&skipped);
-            }
-            anyhow::Ok(inputs)
-        };
+        let scan =
+            |inputs: &[PathBuf]| inputs::gather(inputs, arguments.recursive, arguments.quiet);
         let (source, words) = match (&arguments.dataset, &arguments.anomalous) {
             (Some(name), _) => {
                 let samples = dataset(name, arguments, decode)?;
@@ -151,7 +142,7 @@ impl Photos {
                 let found: Vec<Found> = samples
                     .iter()
                     .map(|sample| {
-                        Found::Photo(Input {
+                        Found::Photo(PhotoPath {
                             path: sample.image.clone(),
                             relative: PathBuf::from(&sample.id),
                             page: None,

@@ -14,8 +14,8 @@ use vcp_image::{DecodeOptions, PageChoice};
 
 use crate::args::{DataArgs, DataCommand, DatasetArgs};
 use crate::console;
-use crate::decoding;
 use crate::exit::{Exit, OrUsage, usage};
+use crate::inputs;
 
 pub(crate) fn run(arguments: DataArgs) -> anyhow::Result<Exit> {
     match arguments.command {
@@ -110,7 +110,7 @@ pub(crate) fn settled<'a>(
 ) -> DecodeOptions {
     let images: Vec<&Path> = samples.into_iter().map(|it| it.image.as_path()).collect();
     let mut decode = decode.clone();
-    decoding::settle(&mut decode, None, &images, quiet);
+    inputs::settle_bits(&mut decode, None, &images, quiet);
     decode
 }
 

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use vcp_checkpoint::Weights;
+use vcp_clip::Device;
+use vcp_clip::pipeline::{Pipeline, guarded};
 use vcp_dataset::{MaskFindings, Sample};
 use vcp_evaluate::output::table;
 use vcp_evaluate::{
@@ -19,11 +21,10 @@ use vcp_evaluate::{
 use crate::args::{EvalArgs, Format};
 use crate::console::{self, Column};
 use crate::data::say_problems;
-use crate::decoding;
-use crate::device::Place;
 use crate::exit::{Exit, OrUsage, whole_message};
+use crate::inputs;
 use crate::interrupt::Stop;
-use crate::pipeline::{Pipeline, guarded};
+use crate::model::find_device;
 use crate::progress::{Progress, Windows};
 use options::Options;
 
@@ -35,19 +36,22 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     let read = options.collection.read().or_usage()?;
     say_problems(&read, options.quiet);
     let plan = Plan::new(read, options.split, options.protocol.limit).or_usage()?;
-    let place = Place::find(options.device, options.quiet)?;
-    let (mut weights, set_aside) = options.choice.open_saying(options.quiet)?;
-    place.settle_cost(&options.choice, &weights, options.threads, options.quiet)?;
+    let device = find_device(options.device, options.quiet)?;
+    let mut model = options.choice.open(options.quiet)?;
+    let (weights, threads) = (model.weights(), options.threads);
+    options
+        .choice
+        .settle_cost(&device, weights, threads, options.quiet)?;
     if options.blend.is_none() {
         options.protocol.blend = weights.settings().blend;
     }
-    calibration::settle(&mut options, &mut weights, set_aside)?;
+    calibration::settle(&mut options, &mut model)?;
     settle_bits(&mut options, &plan);
     let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
-    let run = Run::new(options, plan, &place, &weights)?;
-    // The model has what it needs; large files need not stay mapped.
-    drop(weights);
+    let run = Run::new(options, plan, &device, model.weights())?;
+    // The predictor has what it needs; large files need not stay mapped.
+    drop(model);
     let Some(reports) = run.evaluate(&stop)? else {
         return Ok(Exit::Interrupted);
     };
@@ -64,7 +68,7 @@ fn settle_bits(options: &mut Options, plan: &Plan) {
         .collect();
     let calibration = options.protocol.calibration.as_ref();
     let mut decode = options.protocol.decode_options();
-    decoding::settle(&mut decode, calibration, &images, options.quiet);
+    inputs::settle_bits(&mut decode, calibration, &images, options.quiet);
     options.protocol.bits = decode.bits;
 }
 
@@ -83,16 +87,21 @@ struct Run {
 type Outcome = Option<Result<Look, String>>;
 
 impl Run {
-    fn new(options: Options, plan: Plan, place: &Place, weights: &Weights) -> anyhow::Result<Self> {
+    fn new(
+        options: Options,
+        plan: Plan,
+        device: &Device,
+        weights: &Weights,
+    ) -> anyhow::Result<Self> {
         let predictor = options.protocol.predictor_options(options.threads);
-        let predictor = place.predictor(weights, &predictor)?;
+        let predictor = device.predictor(weights, &predictor).or_usage()?;
         Ok(Self {
             evaluation: Evaluation {
                 plan,
                 model: ModelDescription::of(weights),
                 predictor: Arc::new(predictor),
                 protocol: options.protocol,
-                device: place.name().to_owned(),
+                device: device.name().to_owned(),
                 folder: options.out,
                 image_files: options.save,
             },
@@ -187,10 +196,10 @@ impl Run {
             let (predictor, protocol) = shared();
             let findings = Arc::clone(&self.findings);
             move |sample: Arc<Sample>| -> Result<Loaded, String> {
-                let loaded = guarded(|| {
-                    load(&sample, &predictor, &protocol)
-                        .map_err(|error| whole_message(&error.into()))
+                let loaded = guarded(|| -> anyhow::Result<Loaded> {
+                    Ok(load(&sample, &predictor, &protocol)?)
                 });
+                let loaded = loaded.map_err(|error| whole_message(&error));
                 if let (Ok(loaded), Ok(mut findings)) = (&loaded, findings.lock()) {
                     for finding in loaded.findings() {
                         findings.add(finding);
@@ -220,7 +229,7 @@ impl Run {
                 }
             }
         };
-        Pipeline::of(todo.into_iter(), decode, compute, stop)
+        Ok(Pipeline::start(todo.into_iter(), decode, compute, stop)?)
     }
 
     /// The next category; nothing if the work was stopped before its last image.
@@ -263,7 +272,7 @@ impl Run {
         let results = self.evaluation.finish(
             reports,
             concat!("vcp-clip ", env!("CARGO_PKG_VERSION")),
-            &crate::calibrate::today(),
+            &vcp_files::today(),
         )?;
         match self.format {
             Format::Json => console::print_json(&results)?,

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use vcp_checkpoint::{Settings, bounds};
+use vcp_clip::DeviceName;
 use vcp_dataset::{Collection, Split};
 use vcp_evaluate::Protocol;
 use vcp_evaluate::output::ImageFile;
 use vcp_files::Lock;
 
-use crate::args::{DeviceName, EvalArgs, EvalSave, Format};
+use crate::args::{EvalArgs, EvalSave, Format};
 use crate::data::collection;
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;

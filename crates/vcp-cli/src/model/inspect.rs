@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use vcp_checkpoint::{Kind, Source, TensorFile, Weights};
 
-use super::{built_in, cache, describe};
+use vcp_clip::ModelName;
+use vcp_clip::model::{built_in_file, cached_bundle, describe};
+
+use super::choice::named_or_file;
 use crate::args::InspectArgs;
 use crate::console;
 use crate::exit::Exit;
@@ -42,21 +45,15 @@ struct TensorDescription {
 }
 
 pub(crate) fn run(arguments: &InspectArgs) -> anyhow::Result<Exit> {
-    // A name, unless there is such a file.
-    let is_built_in = arguments.file == Path::new(built_in::NAME) && !arguments.file.exists();
-    let path = if is_built_in {
-        arguments.file.clone()
-    } else if cache::is_name(&arguments.file) && !arguments.file.exists() {
-        cache::bundle(&cache::folder(&arguments.cache)?, &arguments.file)
-    } else {
-        arguments.file.clone()
+    let (file, path) = match named_or_file(&arguments.file, arguments.cache.cache.as_deref())? {
+        ModelName::BuiltIn => (built_in_file()?, arguments.file.clone()),
+        ModelName::Cached { cache, name } => {
+            let path = cached_bundle(&cache, &name);
+            (TensorFile::open(&path)?, path)
+        }
+        _ => (TensorFile::open(&arguments.file)?, arguments.file.clone()),
     };
-    let file = if is_built_in {
-        built_in::file()?
-    } else {
-        TensorFile::open(&path)?
-    };
-    let description = describe(&file, &path, arguments.tensors)?;
+    let description = description(&file, &path, arguments.tensors)?;
     if arguments.json {
         console::print_json(&description)?;
     } else {
@@ -65,7 +62,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn describe(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Result<Description> {
+fn description(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Result<Description> {
     let tensors: Vec<TensorDescription> = file
         .names()
         .filter_map(|name| {
@@ -129,7 +126,7 @@ fn text(description: &Description) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{}", console::printable(&description.path));
-    let _ = writeln!(text, "  is          {}", describe::title(description.kind));
+    let _ = writeln!(text, "  is          {}", describe(description.kind));
     let _ = writeln!(
         text,
         "  format      {}, {}",

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{built_in, cache};
+use vcp_clip::model::{BUILT_IN, BUILT_IN_ABOUT, built_in_size, is_name};
+use vcp_clip::pull::Catalogue;
+
+use super::cache_folder;
 use crate::args::ListArgs;
 use crate::console::{self, Column};
 use crate::exit::Exit;
-use crate::pull::Catalogue;
 
 /// Something that can be pulled or was put into the cache.
 #[derive(Debug, Serialize)]
@@ -33,7 +35,7 @@ struct Listing {
 }
 
 pub(crate) fn run(arguments: &ListArgs) -> anyhow::Result<Exit> {
-    let folder = cache::folder(&arguments.cache)?;
+    let folder = cache_folder(&arguments.cache)?;
     let listing = Listing {
         cache: folder.display().to_string(),
         models: entries(&Catalogue::published(), &folder),
@@ -64,11 +66,11 @@ fn entries(catalogue: &Catalogue, folder: &Path) -> Vec<Entry> {
         }
     };
     let mut entries = vec![Entry {
-        name: built_in::NAME.to_owned(),
+        name: BUILT_IN.to_owned(),
         kind: "bundle",
-        about: built_in::ABOUT.to_owned(),
+        about: BUILT_IN_ABOUT.to_owned(),
         path: None,
-        bytes: Some(built_in::bytes()),
+        bytes: Some(built_in_size()),
         sha256: None,
     }];
     for bundle in &catalogue.bundles {
@@ -118,7 +120,7 @@ fn further_bundles(catalogue: &Catalogue, folder: &Path) -> Vec<String> {
                     .to_owned(),
             )
         })
-        .filter(|name| cache::is_name(Path::new(name)) && catalogue.bundle(name).is_none())
+        .filter(|name| is_name(Path::new(name)) && catalogue.bundle(name).is_none())
         .collect();
     names.sort();
     names

@@ -1,12 +1,21 @@
-//! Finding, loading and describing models.
+//! Choosing, describing and fetching models.
 
-mod built_in;
-pub(crate) mod cache;
-mod choose;
-mod describe;
+mod choice;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod pack;
 pub(crate) mod pull;
 
-pub(crate) use choose::Choice;
+use std::path::PathBuf;
+
+pub(crate) use choice::{Choice, find_device};
+
+use crate::args::CacheArgs;
+
+/// The folder that was asked for, else the platform's.
+pub(crate) fn cache_folder(arguments: &CacheArgs) -> Result<PathBuf, vcp_clip::model::ModelError> {
+    match &arguments.cache {
+        Some(folder) => Ok(folder.clone()),
+        None => vcp_clip::model::cache_folder(),
+    }
+}

@@ -6,12 +6,12 @@ use super::Choice;
 use crate::args::{PackArgs, PrecisionName};
 use crate::console;
 use crate::exit::Exit;
-use crate::files::check_place;
+use crate::place::check_place;
 
 pub(crate) fn run(arguments: PackArgs) -> anyhow::Result<Exit> {
     let bundle = arguments.bundle;
     check_place(&bundle, arguments.force)?;
-    let weights = Choice::new(arguments.choice)?.open(false)?;
+    let weights = Choice::new(arguments.choice)?.open(false)?.into_weights();
     let precision = match arguments.precision {
         PrecisionName::F16 => Precision::F16,
         PrecisionName::F32 => Precision::F32,

@@ -4,15 +4,16 @@ use std::cell::RefCell;
 
 use indicatif::ProgressBar;
 
-use super::cache;
+use vcp_clip::pull::{BaseUrls, Catalogue, Connection, Progress, PullError, Puller};
+
+use super::cache_folder;
 use crate::args::PullArgs;
 use crate::console;
 use crate::exit::{Exit, usage};
-use crate::pull::{BaseUrls, Catalogue, Connection, Progress, PullError, Puller};
 
 pub(crate) fn run(arguments: &PullArgs) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::published();
-    let cache = cache::folder(&arguments.cache)?;
+    let cache = cache_folder(&arguments.cache)?;
     let base_urls = BaseUrls {
         clip: arguments.base_url_clip.clone(),
         drive: arguments.base_url_drive.clone(),

@@ -3,27 +3,25 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use vcp_clip::results::{ResultFolder, ResultKind};
+use vcp_clip::{DeviceName, ThresholdOptions, Tiling};
 use vcp_image::{DecodeOptions, PageChoice};
-use vcp_predict::tiling::Tiling;
 
-use super::save::Saving;
-use crate::args::{DeviceName, Format, PageName, Save, SegmentArgs};
+use crate::args::{Format, PageName, Save, SegmentArgs};
 use crate::exit::{OrUsage, usage};
-use crate::inputs::ScanOptions;
 use crate::model::Choice;
+use crate::place::create_folder;
 
 /// The validated options.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) inputs: Vec<PathBuf>,
-    pub(crate) scan: ScanOptions,
+    /// Look into folders inside folders.
+    pub(crate) recursive: bool,
     pub(crate) choice: Choice,
-    pub(crate) saving: Option<Saving>,
-    /// Values at the two ends of the colour scale.
-    pub(crate) range: Option<(f32, f32)>,
-    pub(crate) pixel_threshold: Option<f32>,
-    pub(crate) score_threshold: Option<f32>,
-    /// A file with what the three above are by default.
+    pub(crate) results: Option<ResultFolder>,
+    pub(crate) thresholds: ThresholdOptions,
+    /// A file with what thresholds are by default.
     pub(crate) calibration: Option<PathBuf>,
     pub(crate) decode: DecodeOptions,
     /// Each page of a file is a photo of its own.
@@ -42,33 +40,33 @@ impl Options {
     /// Checks the arguments against one another.
     pub(crate) fn new(arguments: SegmentArgs) -> anyhow::Result<Self> {
         let range = range(&arguments.range)?;
-        let saving = match (arguments.out.clone(), arguments.save) {
+        let results = match (arguments.out.clone(), arguments.save) {
             (None, kinds) if kinds.is_empty() => None,
             (None, _) => {
                 return Err(usage(
                     "--save says what to write; say where with --out DIR.",
                 ));
             }
-            (Some(folder), kinds) => {
-                let kinds = if kinds.is_empty() {
-                    vec![Save::Overlay]
+            (Some(folder), kinds) => Some(ResultFolder {
+                folder,
+                kinds: if kinds.is_empty() {
+                    vec![ResultKind::Overlay]
                 } else {
-                    kinds
-                };
-                Some(Saving { folder, kinds })
-            }
+                    kinds.into_iter().map(Into::into).collect()
+                },
+            }),
         };
         let tiling = arguments.tiling.tiling()?;
         Ok(Self {
             inputs: arguments.inputs,
-            scan: ScanOptions {
-                recursive: arguments.recursive,
-            },
+            recursive: arguments.recursive,
             choice: Choice::new(arguments.choice)?,
-            saving,
-            range,
-            pixel_threshold: arguments.pixel_threshold,
-            score_threshold: arguments.score_threshold,
+            results,
+            thresholds: ThresholdOptions {
+                score: arguments.score_threshold,
+                pixel: arguments.pixel_threshold,
+                range,
+            },
             calibration: arguments.calibration,
             decode: DecodeOptions {
                 apply_orientation: !arguments.no_orientation,
@@ -91,22 +89,28 @@ impl Options {
 
     /// Makes sure that results can be written before a model is loaded for them.
     pub(crate) fn create_folder(&self) -> anyhow::Result<()> {
-        if let Some(saving) = &self.saving {
-            let folder = saving.folder.display();
-            std::fs::create_dir_all(&saving.folder)
-                .map_err(|error| {
-                    anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
-                })
-                .or_usage()?;
-            vcp_files::try_folder(&saving.folder)
-                .map_err(|error| {
-                    anyhow::anyhow!(
-                        "Nothing can be written into the output folder {folder}: {error}."
-                    )
-                })
-                .or_usage()?;
+        let Some(ResultFolder { folder, .. }) = &self.results else {
+            return Ok(());
+        };
+        create_folder(folder)?;
+        vcp_files::try_folder(folder)
+            .map_err(|error| {
+                let folder = folder.display();
+                anyhow::anyhow!("Nothing can be written into the output folder {folder}: {error}.")
+            })
+            .or_usage()
+    }
+}
+
+impl From<Save> for ResultKind {
+    fn from(kind: Save) -> Self {
+        match kind {
+            Save::Overlay => Self::Overlay,
+            Save::Heatmap => Self::Heatmap,
+            Save::Mask => Self::Mask,
+            Save::Npy => Self::Npy,
+            Save::Json => Self::Json,
         }
-        Ok(())
     }
 }
 

@@ -7,13 +7,38 @@ pub(crate) mod pretrain;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use anyhow::Context as _;
 use vcp_checkpoint::Weights;
+use vcp_clip::Device;
 use vcp_train::session::{Configuration, End, RunFolder, Session};
 use vcp_train::{DatasetExamples, Recipe};
 
+use crate::args::TrainDeviceArgs;
 use crate::console;
-use crate::exit::{Exit, usage, whole_message};
+use crate::exit::{Exit, OrUsage, usage, whole_message};
 use log::Log;
+
+/// The device that training runs on.
+///
+/// # Errors
+/// As wrong usage, also when mixed precision was asked for where it is not possible or of no use.
+fn find_device(arguments: &TrainDeviceArgs, is_quiet: bool) -> anyhow::Result<Device> {
+    let device = crate::model::find_device(arguments.place.device, is_quiet)?;
+    if arguments.mixed_precision {
+        if device.is_cpu() {
+            return Err(usage(
+                "--mixed-precision is for GPUs: on the CPU it would only be slower. Leave it out, or \
+                 name a GPU with --device.",
+            ));
+        }
+        let advice = "--mixed-precision takes a GPU that computes with 16-bit floats. Leave it out";
+        device
+            .require_mixed_precision()
+            .context(advice)
+            .or_usage()?;
+    }
+    Ok(device)
+}
 
 /// Examples that say what there is to say about masks, each kind once.
 fn noticing(examples: DatasetExamples, is_quiet: bool) -> DatasetExamples {

@@ -16,7 +16,6 @@ use crate::args::{
 };
 use crate::console;
 use crate::data::{collection, say_problems, settled};
-use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 use crate::model::Choice;
 
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         arguments.device.mixed_precision,
     );
     recipe.check().or_usage()?;
-    let place = Place::to_train(&arguments.device, arguments.quiet)?;
+    let device = super::find_device(&arguments.device, arguments.quiet)?;
 
     let share = arguments.validation.val_share;
     for set in sets.iter_mut().filter(|_| share > 0.0) {
@@ -71,8 +70,8 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         ..LearnedGeometry::default()
     };
     let choice = Choice::to_train(arguments.choice, learned, seed)?;
-    let weights = choice.open(arguments.quiet)?;
-    place.settle_cost(&choice, &weights, None, arguments.quiet)?;
+    let weights = choice.open(arguments.quiet)?.into_weights();
+    choice.settle_cost(&device, &weights, None, arguments.quiet)?;
     let side = weights.settings().image_size;
     let examples = DatasetExamples::augmented(augmented, side, decode.clone(), seed);
     let examples = super::noticing(examples, arguments.quiet);
@@ -85,11 +84,11 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let configuration = super::configuration(&weights, &recipe)?
         .with("data", &sources)?
         .with_validation(&judged)?;
-    let start = choice.open(true)?;
-    let tower = place.tower(&start, recipe.mixed_precision)?;
+    let start = choice.open(true)?.into_weights();
+    let tower = device.tower(&start, recipe.mixed_precision).or_usage()?;
     let folder = super::folder(arguments.out, arguments.restart)?;
-    let device = place.burn();
-    let mut trainer = Trainer::new(start, recipe, examples.count(), device, Some(tower))?;
+    let burn = device.burn();
+    let mut trainer = Trainer::new(start, recipe, examples.count(), burn, Some(tower))?;
     trainer.keep_features((arguments.feature_cache * GIGABYTE) as u64);
     let session = Session {
         folder,
@@ -104,7 +103,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
             samples: judged,
             decode,
             predictor: Box::new(move |weights| {
-                place.predictor_amid_work(weights, &PredictorOptions::default())
+                device.predictor(weights, &PredictorOptions::default())
             }),
         }),
         patience: arguments.validation.patience,

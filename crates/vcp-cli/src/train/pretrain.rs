@@ -15,13 +15,12 @@ use vcp_train::{
 
 use crate::args::PretrainArgs;
 use crate::data::{collection, say_problems, settled};
-use crate::device::Place;
 use crate::exit::{Exit, OrUsage, usage};
 
 pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let recipe = recipe(arguments);
     recipe.check().or_usage()?;
-    let place = Place::to_train(&arguments.device, arguments.quiet)?;
+    let device = super::find_device(&arguments.device, arguments.quiet)?;
     let weights = start(arguments)?;
     let side = weights.settings().image_size;
     let photos = photos(arguments)?;
@@ -33,7 +32,7 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
         start(arguments)?,
         recipe,
         examples.count(),
-        place.burn(),
+        device.burn(),
         None,
     )?;
     let session = Session {

@@ -1,0 +1,204 @@
+//! What is kept of every photo: a few numbers, and the pixels only where masks are to be compared
+//! with them.
+
+use std::path::Path;
+
+use vcp_image::{Photo, resize_mask};
+use vcp_metrics::{Collector, ImageMap, PixelOptions};
+
+use super::fit::{Aim, FitOptions};
+use super::listing::Listing;
+use super::statistics::{CalibrationError, PixelSummary};
+use crate::Inspection;
+
+/// What is known about a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Label {
+    /// It shows no defect.
+    Normal,
+    /// It shows a defect.
+    Anomalous {
+        /// Where, if that is known: not black at the defects, of the photo's size.
+        mask: Option<Photo>,
+    },
+}
+
+/// A photo that cannot be taken in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeasureError {
+    /// Its file cannot be read again.
+    #[error(transparent)]
+    File(#[from] vcp_checkpoint::Error),
+    /// Its map cannot be summed up.
+    #[error(transparent)]
+    Map(#[from] CalibrationError),
+    /// Its map and mask cannot be collected.
+    #[error(transparent)]
+    Metrics(#[from] vcp_metrics::Error),
+}
+
+/// The numbers of all photos so far.
+pub struct Measurements {
+    /// Scores of normal photos.
+    pub(super) normal: Vec<f32>,
+    /// Pixels of normal photos.
+    pub(super) pixels: Vec<PixelSummary>,
+    /// Scores of anomalous photos.
+    pub(super) anomalous: Vec<f32>,
+    /// Values of the pixels that masks mark, if the aim is to find a fraction of them.
+    pub(super) marked: Vec<f32>,
+    /// All pixels with their masks, if the aim is the best F1.
+    pub(super) collector: Option<Collector>,
+    /// Anomalous photos with a mask.
+    pub(super) masked: usize,
+    failed: usize,
+    copies: usize,
+    listing: Listing,
+    pub(super) options: FitOptions,
+}
+
+impl Measurements {
+    /// Of no photo yet. `has_masks` says whether any photo will have a mask; without, no pixels are kept.
+    ///
+    /// # Errors
+    /// When pixels cannot be collected, which with these constants does not happen.
+    pub fn new(options: FitOptions, has_masks: bool) -> Result<Self, MeasureError> {
+        let collector = if has_masks && options.aim == Aim::F1 {
+            let options = PixelOptions {
+                curve_points: 0,
+                ..PixelOptions::default()
+            };
+            Some(Collector::new(options)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            normal: Vec::new(),
+            pixels: Vec::new(),
+            anomalous: Vec::new(),
+            marked: Vec::new(),
+            collector,
+            masked: 0,
+            failed: 0,
+            copies: 0,
+            listing: Listing::default(),
+            options,
+        })
+    }
+
+    /// Takes a photo in; one whose content was there before counts as a copy and for nothing else, since
+    /// it says nothing new, though the statistics would take it so.
+    ///
+    /// # Errors
+    /// When the file at `path` cannot be read or the numbers cannot be used. The photo does not count then;
+    /// see [`Measurements::count_failure`].
+    pub fn add(
+        &mut self,
+        path: &Path,
+        inspection: &Inspection,
+        label: &Label,
+    ) -> Result<(), MeasureError> {
+        let side = inspection.image_size();
+        let mask = match label {
+            Label::Anomalous { mask: Some(mask) } => {
+                Some(resize_mask(mask, side, side).into_pixels())
+            }
+            _ => None,
+        };
+        if !self.listing.add(path)? {
+            self.copies += 1;
+            return Ok(());
+        }
+        let map = inspection.model_map();
+        let is_normal = *label == Label::Normal;
+        if let Some(collector) = &mut self.collector
+            && (is_normal || mask.is_some())
+        {
+            collector.add(&ImageMap {
+                map: &map,
+                mask: mask.as_deref(),
+                width: side,
+                height: side,
+            })?;
+        }
+        if is_normal {
+            let summary = PixelSummary::new(&map, self.options.allowed_pixels)?;
+            self.pixels.push(summary);
+            self.normal.push(inspection.score());
+            return Ok(());
+        }
+        self.anomalous.push(inspection.score());
+        if let Some(mask) = mask {
+            self.masked += 1;
+            if matches!(self.options.aim, Aim::Recall(_)) {
+                let marked = map.iter().zip(&mask).filter(|&(_, &mask)| mask != 0);
+                self.marked.extend(marked.map(|(&value, _)| value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a photo that could not be used.
+    pub fn count_failure(&mut self) {
+        self.failed += 1;
+    }
+
+    /// Photos that could not be used.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.failed
+    }
+
+    /// Photos whose content was there before.
+    #[must_use]
+    pub fn copies(&self) -> usize {
+        self.copies
+    }
+
+    /// Normal photos that count.
+    #[must_use]
+    pub fn normal(&self) -> usize {
+        self.normal.len()
+    }
+
+    /// Anomalous photos that count.
+    #[must_use]
+    pub fn anomalous(&self) -> usize {
+        self.anomalous.len()
+    }
+
+    /// Anomalous photos that count and have a mask.
+    #[must_use]
+    pub fn masked(&self) -> usize {
+        self.masked
+    }
+
+    /// Photos that count.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.normal.len() + self.anomalous.len()
+    }
+
+    /// All photos that went by.
+    #[must_use]
+    pub fn seen(&self) -> usize {
+        self.used() + self.failed + self.copies
+    }
+
+    /// Which photos count.
+    #[must_use]
+    pub fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    /// How many normal and how many anomalous photos reach a score threshold.
+    #[must_use]
+    pub fn reached(&self, score_threshold: f32) -> (usize, usize) {
+        let reach = |scores: &[f32]| {
+            let reaching = scores.iter().filter(|&&score| score >= score_threshold);
+            reaching.count()
+        };
+        (reach(&self.normal), reach(&self.anomalous))
+    }
+}

@@ -1,0 +1,21 @@
+//! Thresholds from data, and whether they apply.
+//!
+//! [`Measurements`] keeps a few numbers of every photo, [`Measurements::fit`] makes [`Thresholds`] of
+//! them, and [`CalibrationDocument`] is how they are stored in a file. A calibration says something only
+//! about photos that are processed as those were that it was found on: [`Mismatch`].
+
+mod document;
+mod fit;
+mod listing;
+mod measure;
+pub mod statistics;
+mod viewing;
+
+pub use document::{
+    CalibrationDocument, CalibrationFileError, ModelRecord, PhotoCounts, PixelThreshold, apply_file,
+};
+pub use fit::{Aim, FitError, FitOptions, Reason, Threshold, ThresholdError, Thresholds};
+pub use listing::Listing;
+pub use measure::{Label, MeasureError, Measurements};
+pub use vcp_checkpoint::{Calibration, CalibrationWindows};
+pub use viewing::{Mismatch, Viewing};

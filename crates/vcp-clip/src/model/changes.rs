@@ -1,0 +1,71 @@
+//! Settings that a user wants otherwise than the bundle, or the defaults, have them.
+
+use vcp_checkpoint::{Activation, Settings};
+
+use crate::calibration::Mismatch;
+
+/// What to set otherwise than the bundle, or the defaults for its geometry, say. Nothing, by default.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SettingChanges {
+    /// Vision blocks whose output is used, counted from 1; unchanged if empty.
+    pub taps: Vec<usize>,
+    /// Side in pixels to which photos are resized.
+    pub image_size: Option<usize>,
+    /// Texts about good products; unchanged if empty.
+    pub normal_templates: Vec<String>,
+    /// Texts about defective products; unchanged if empty.
+    pub anomalous_templates: Vec<String>,
+    /// Activation function of both towers.
+    pub activation: Option<Activation>,
+    /// Whether the context vectors depend on the photo.
+    pub global_context: Option<bool>,
+}
+
+impl SettingChanges {
+    /// Settings with these changes.
+    #[must_use]
+    pub fn apply(&self, mut settings: Settings) -> Settings {
+        if !self.taps.is_empty() {
+            settings.taps.clone_from(&self.taps);
+        }
+        if let Some(image_size) = self.image_size {
+            settings.image_size = image_size;
+        }
+        if !self.normal_templates.is_empty() {
+            settings.normal_templates.clone_from(&self.normal_templates);
+        }
+        if !self.anomalous_templates.is_empty() {
+            settings
+                .anomalous_templates
+                .clone_from(&self.anomalous_templates);
+        }
+        if let Some(activation) = self.activation {
+            settings.activation = activation;
+        }
+        if let Some(global_context) = self.global_context {
+            settings.global_context = global_context;
+        }
+        settings
+    }
+}
+
+/// In which way a model's settings differ from those that its calibration was found with, if they do.
+pub(super) fn difference(found_with: &Settings, now: &Settings) -> Option<Mismatch> {
+    if found_with == now {
+        None
+    } else if found_with.image_size != now.image_size {
+        Some(Mismatch::ImageSize)
+    } else if found_with.taps != now.taps {
+        Some(Mismatch::Taps)
+    } else if found_with.activation != now.activation {
+        Some(Mismatch::Activation)
+    } else if found_with.global_context != now.global_context {
+        Some(Mismatch::Context)
+    } else if found_with.normal_templates != now.normal_templates
+        || found_with.anomalous_templates != now.anomalous_templates
+    {
+        Some(Mismatch::Templates)
+    } else {
+        Some(Mismatch::Blend)
+    }
+}
