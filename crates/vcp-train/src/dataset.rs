@@ -1,6 +1,7 @@
 //! Examples from data sets.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
 use vcp_image::{DecodeOptions, Photo, normalise, resize_mask};
@@ -20,6 +21,36 @@ pub struct DatasetExamples {
     seed: u64,
     change: Option<Box<Change>>,
     notice: Option<Box<Notice>>,
+    orders: Orders,
+}
+
+/// The orders of epochs, each made once while examples of it are asked for.
+#[derive(Default)]
+struct Orders {
+    /// Of an even epoch and of an odd one: at the end of an epoch, examples of both are prepared.
+    kept: [Mutex<Option<Order>>; 2],
+}
+
+struct Order {
+    epoch: usize,
+    places: Arc<[usize]>,
+}
+
+impl Orders {
+    /// All numbers below `count` in the order of an epoch.
+    fn of(&self, seed: u64, epoch: usize, count: usize) -> Arc<[usize]> {
+        let kept = self.kept[epoch % 2].lock();
+        let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
+        if let Some(order) = kept.as_ref().filter(|order| order.epoch == epoch) {
+            return Arc::clone(&order.places);
+        }
+        let places: Arc<[usize]> = Random::of(&[seed, epoch as u64]).order(count).into();
+        *kept = Some(Order {
+            epoch,
+            places: Arc::clone(&places),
+        });
+        places
+    }
 }
 
 /// A sample and the set that it belongs to.
@@ -72,6 +103,7 @@ impl DatasetExamples {
             seed,
             change: None,
             notice: None,
+            orders: Orders::default(),
         }
     }
 
@@ -118,8 +150,7 @@ impl Examples for DatasetExamples {
     }
 
     fn example(&self, epoch: usize, index: usize) -> Result<Example, Error> {
-        let mut order = Random::of(&[self.seed, epoch as u64]);
-        let place = order.order(self.entries.len())[index];
+        let place = self.orders.of(self.seed, epoch, self.entries.len())[index];
         let entry = &self.entries[place];
         let seed = Random::of(&[self.seed, epoch as u64, place as u64]).next_u64();
         let augmentation = &self.augmentations[entry.set];
@@ -224,5 +255,25 @@ pub(crate) fn prepared(name: String, photo: &Photo, mask: &Photo, side: usize) -
             .map(|&value| f32::from(u8::from(value > 0)))
             .collect(),
         key: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_an_epoch_is_made_once_and_is_its_own() {
+        let orders = Orders::default();
+        for epoch in [0, 1, 0, 1, 2, 1, 3, 2, 0] {
+            let expected = Random::of(&[7, epoch as u64]).order(50);
+            let order = orders.of(7, epoch, 50);
+            assert_eq!(order[..], expected, "epoch {epoch}");
+            assert!(Arc::ptr_eq(&order, &orders.of(7, epoch, 50)));
+        }
+        // The end of one epoch and the beginning of the next are prepared at the same time.
+        let (first, second) = (orders.of(7, 4, 50), orders.of(7, 5, 50));
+        assert!(Arc::ptr_eq(&first, &orders.of(7, 4, 50)));
+        assert!(Arc::ptr_eq(&second, &orders.of(7, 5, 50)));
     }
 }
