@@ -416,6 +416,11 @@ impl Burn {
     }
 
     pub(crate) fn held_layer_norm(&self, x: &Held<3>, norm: &Norm) -> Held<3> {
+        assert_eq!(
+            x.dims()[2],
+            norm.weight.dims()[0],
+            "channels as the norm has"
+        );
         if let Some(result) = self.if_fused(|| {
             let (weight, bias) = (fused::input(&norm.weight), fused::input(&norm.bias));
             let epsilon = norm.epsilon;

@@ -1,18 +1,13 @@
-//! An image side that the patch does not divide, and the paper's ablations: maps, losses, gradients
-//! and steps of training against PyTorch's numbers.
+//! An image side that the patch does not divide, and the paper's ablations: losses, gradients and
+//! steps of training against PyTorch's numbers.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use vcp_burn::losses::{LossWeights, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device, Gradients, Tensor};
 use vcp_model::{Decoder, Model, Operations as _};
+use vcp_testing::device::WITHOUT_EFFECT;
 use vcp_testing::{Stage, Tolerance, Variant, assert_close, variants};
-
-/// Zero in exact arithmetic: softmax and layer norm do not see them.
-const WITHOUT_EFFECT: [&str; 2] = [
-    "Zero_try.k_proj_pre_1.bias",
-    "New_Lan_Embed.prompt_linear1.fc.bias",
-];
 
 fn images(burn: &Burn, stage: &Stage) -> Tensor {
     let [batch, channels, side, _] = stage.shape[..] else {
@@ -20,27 +15,6 @@ fn images(burn: &Burn, stage: &Stage) -> Tensor {
     };
     burn.constant([batch, channels, side * side], &stage.values)
         .unwrap()
-}
-
-#[test]
-fn maps() {
-    for variant in variants() {
-        for burn in [
-            Burn::new(Device::flex()),
-            Burn::training(Device::flex(), |_| true),
-        ] {
-            let model = Model::load(&burn, &variant.weights).unwrap();
-            let logits = model.forward(&burn, &images(&burn, variant.stage("image")));
-            for (name, branch) in [("map1", &logits.branch1), ("map2", &logits.branch2)] {
-                assert_close(
-                    &format!("{}: {name}", variant.name),
-                    &burn.values(&model.decoder.maps.map(&burn, branch)).unwrap(),
-                    &variant.stage(name).values,
-                    Tolerance::Map,
-                );
-            }
-        }
-    }
 }
 
 #[test]

@@ -223,7 +223,8 @@ impl Cpu {
             assert_eq!(norm.weight.len(), inputs, "channels as the norm has");
         }
         if let After::Add(residual) = after {
-            assert_eq!(residual.values.len(), rows * outputs, "the result's shape");
+            let [batch, rows, _] = x.shape;
+            assert_eq!(residual.shape, [batch, rows, outputs], "the result's shape");
         }
         let name = || {
             let before = if norm.is_some() { "norm, " } else { "" };

@@ -4,6 +4,26 @@
 //! [batch, rows, channels]; what device runs it, and whether gradients are kept, is the
 //! implementation's business. Where paper and official code disagree the code wins, because
 //! the published checkpoints were made by it.
+//!
+//! A device is called through [`Operations`]; what runs on one runs on all. Operations give no errors:
+//! whatever failed on the way is reported where values leave the device.
+//!
+//! ```
+//! use vcp_model::{DeviceError, Operations};
+//!
+//! /// The cosine of the angle between every row of `a` [batch, m, k] and every row of `b` [batch, n, k].
+//! fn cosines<O: Operations>(
+//!     device: &O,
+//!     a: &O::Tensor,
+//!     b: &O::Tensor,
+//! ) -> Result<Vec<f32>, DeviceError> {
+//!     let (a, b) = (device.l2_normalise(a), device.l2_normalise(b));
+//!     device.values(&device.matmul_transposed(&a, &b))
+//! }
+//! ```
+//!
+//! A device of your own implements [`Operations`]; the project's crate for tests, `vcp-testing`, has a
+//! suite for it (`vcp_testing::device`).
 #![forbid(unsafe_code)]
 
 mod block;

@@ -5,6 +5,7 @@
 //! they were skipped where there is none.
 #![forbid(unsafe_code)]
 #![allow(
+    clippy::float_cmp,
     clippy::missing_panics_doc,
     clippy::print_stderr,
     clippy::unwrap_used,
@@ -155,6 +156,12 @@ pub fn variants() -> Vec<Variant> {
 }
 
 impl Variant {
+    /// One stored array, if it is stored.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Stage> {
+        self.stages.get(name)
+    }
+
     /// One stored array.
     #[must_use]
     pub fn stage(&self, name: &str) -> &Stage {

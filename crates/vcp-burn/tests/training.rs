@@ -1,4 +1,5 @@
-//! Every stage, loss, gradient and step of training against the numbers of the official code.
+//! Losses and steps of training, and mixed precision, against the numbers of the official code. Stages and
+//! gradients are in `device.rs`.
 
 #![allow(
     clippy::float_cmp,
@@ -12,7 +13,8 @@ use std::collections::HashMap;
 use vcp_burn::losses::{LossWeights, Losses, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device, Tensor};
 use vcp_model::{Decoder, Model, Operations as _, VisionFeatures};
-use vcp_testing::{Golden, Stage, Tolerance, assert_close, goldens};
+use vcp_testing::device::{WITHOUT_EFFECT, distance, features};
+use vcp_testing::{Golden, Stage, goldens};
 
 /// The devices that this build knows and that `VCP_CLIP_GPU=1` asks for.
 fn device() -> Device {
@@ -30,66 +32,9 @@ fn images(burn: &Burn, golden: &Golden) -> Tensor {
         .unwrap()
 }
 
-fn check_stages(golden: &Golden, burn: &Burn) {
-    let weights = golden.weights();
-    let model = Model::load(burn, &weights).unwrap();
-    let stage = |name: &str, found: &Tensor, tolerance| {
-        let what = format!("{}: {name}", golden.name);
-        assert_close(
-            &what,
-            &burn.values(found).unwrap(),
-            &golden.stage(name).values,
-            tolerance,
-        );
-    };
-    let features = model.vision.forward(burn, &images(burn, golden));
-    stage("image_feature", &features.image_feature, Tolerance::Stage);
-    let taps = &weights.settings().taps;
-    for (tap, rows) in taps.iter().zip(&features.taps) {
-        stage(&format!("tap_{tap}"), rows, Tolerance::Stage);
-    }
-    let context = model.decoder.context.forward(burn, &features.image_feature);
-    stage("context", &context, Tolerance::Stage);
-    let text = model.decoder.text.forward(burn, &context);
-    stage("text", &text, Tolerance::Stage);
-    let logits = model.decoder.forward(burn, &features);
-    for (index, tap) in taps.iter().enumerate() {
-        for (name, branch) in [("branch1", &logits.branch1), ("branch2", &logits.branch2)] {
-            let map = model.decoder.maps.probability(burn, &branch[index]);
-            stage(&format!("{name}_{tap}"), &map, Tolerance::Map);
-        }
-    }
-    for (name, branch) in [("map1", &logits.branch1), ("map2", &logits.branch2)] {
-        stage(name, &model.decoder.maps.map(burn, branch), Tolerance::Map);
-    }
-}
-
-#[test]
-fn every_stage() {
-    for golden in goldens() {
-        check_stages(&golden, &Burn::new(device()));
-        check_stages(&golden, &Burn::training(device(), |_| true));
-    }
-}
-
 /// The official training: only what is not CLIP's changes.
 fn official() -> Burn {
     Burn::training(device(), |name| name.starts_with("vcp."))
-}
-
-/// What the vision tower sees is the same in every step.
-fn features(burn: &Burn, golden: &Golden) -> VisionFeatures<Tensor> {
-    let frozen = Burn::new(device());
-    let model = Model::load(&frozen, &golden.weights()).unwrap();
-    let features = model.vision.forward(&frozen, &images(&frozen, golden));
-    let there = |x: &Tensor| {
-        let values = frozen.values(x).unwrap();
-        burn.constant(frozen.shape(x), &values).unwrap()
-    };
-    VisionFeatures {
-        image_feature: there(&features.image_feature),
-        taps: features.taps.iter().map(there).collect(),
-    }
 }
 
 fn truth(burn: &Burn, training: &HashMap<String, Stage>) -> Tensor {
@@ -100,23 +45,6 @@ fn truth(burn: &Burn, training: &HashMap<String, Stage>) -> Tensor {
     )
     .unwrap()
 }
-
-/// ‖found − expected‖ / ‖reference‖.
-fn distance(found: &[f32], expected: &[f32], reference: impl Iterator<Item = f64>) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let squares = found.iter().zip(expected);
-    let difference: f64 = squares
-        .map(|(found, expected)| (f64::from(*found) - f64::from(*expected)).powi(2))
-        .sum();
-    let size: f64 = reference.map(|value| value * value).sum();
-    (difference / size).sqrt()
-}
-
-/// Zero in exact arithmetic: softmax and layer norm do not see them.
-const WITHOUT_EFFECT: [&str; 2] = [
-    "Zero_try.k_proj_pre_1.bias",
-    "New_Lan_Embed.prompt_linear1.fc.bias",
-];
 
 fn step(burn: &Burn, golden: &Golden, features: &VisionFeatures<Tensor>, truth: &Tensor) -> Losses {
     let decoder = Decoder::load(burn, &golden.weights()).unwrap();
@@ -200,44 +128,6 @@ fn maps_in_mixed_precision_are_near() {
                 golden.name
             );
         }
-    }
-}
-
-#[test]
-fn every_gradient() {
-    for golden in goldens() {
-        let training = golden.training();
-        let burn = official();
-        let (features, truth) = (features(&burn, &golden), truth(&burn, &training));
-        let losses = step(&burn, &golden, &features, &truth);
-        let gradients = burn.gradients(&losses.total).unwrap();
-        let expected = training
-            .iter()
-            .filter_map(|(name, stage)| Some((name.strip_prefix("grad.")?, stage)));
-        let mut compared = 0;
-        for (name, expected) in expected {
-            let values = gradients.values(&format!("vcp.{name}")).unwrap();
-            if WITHOUT_EFFECT.contains(&name) {
-                let largest = values
-                    .iter()
-                    .flatten()
-                    .fold(0.0_f32, |most, value| most.max(value.abs()));
-                assert!(largest < 1e-5, "{}: {name}: {largest}", golden.name);
-                continue;
-            }
-            let Some(values) = values else {
-                // The official optimiser knows it, but nothing reads it.
-                assert_eq!(name, "prompt_text_projection", "{}", golden.name);
-                assert!(expected.values.iter().all(|value| *value == 0.0));
-                continue;
-            };
-            let size = expected.values.iter().map(|value| f64::from(*value));
-            let distance = distance(&values, &expected.values, size);
-            assert!(distance < 1e-4, "{}: {name}: {distance:.1e}", golden.name);
-            compared += 1;
-        }
-        assert!(compared >= 15, "{}: only {compared} gradients", golden.name);
-        assert!(gradients.names().all(|name| name.starts_with("vcp.")));
     }
 }
 
