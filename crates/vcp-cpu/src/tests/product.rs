@@ -2,8 +2,8 @@
 
 use super::rows::normalised;
 use super::{
-    Expected, Numbers, ROUNDING, Random, any_numbers, assert_within, cases, each_set, functions,
-    on_threads, pool, sum_of_products,
+    Expected, Numbers, ROUNDING, Random, any_numbers, assert_same_bits, assert_within, cases,
+    each_set, functions, on_threads, pool, sum_of_products,
 };
 use crate::pack::Normalise;
 use crate::product::{self, Finish, HEAD, Layout, PackedMatrix};
@@ -312,6 +312,25 @@ fn nan_stays_where_it_is() {
             let bad = index / case.outputs == bad_row || index % case.outputs == bad_output;
             assert_eq!(value.is_nan(), bad, "value {index} on {set:?}");
         }
+    });
+}
+
+/// Weights that another device has packed: its panels may be of the same width, or they are refused.
+#[test]
+fn weights_of_another_set_are_read_right_or_refused() {
+    let case = plain_case();
+    let values = case.values();
+    each_set(|packer| {
+        let matrix = case.pack(packer, &values);
+        each_set(|set| {
+            let run = || case.run_with(set, 1, &matrix, &values, 0..case.images);
+            let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+            assert!(found.is_ok() || set != packer, "{set:?}");
+            if let Ok(found) = found {
+                let expected = case.run(set, &values);
+                assert_same_bits(&format!("{packer:?} for {set:?}"), &found, &expected);
+            }
+        });
     });
 }
 
