@@ -12,7 +12,7 @@ pub struct Avx2(());
 
 /// A register of AVX2: 8 lanes of `f32`.
 #[derive(Clone, Copy, Debug)]
-pub struct F32x8(__m256);
+pub struct F32x8(pub(crate) __m256);
 
 impl Avx2 {
     /// The token, where this machine has the instructions.

@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use crate::simd::{register, sealed::Sealed};
-use crate::{InstructionSet, MOST_LANES, Simd};
+use crate::{F32x8, InstructionSet, MOST_LANES, Register as _, Simd};
 use core::arch::x86_64::*;
 
 /// The proof that this machine has AVX-512F, and all that [`crate::Avx2`] stands for.
@@ -72,7 +72,12 @@ register! {
 
     #[inline(always)]
     fn sum(self) -> f32 {
-        // SAFETY: `self` was made by a token.
-        unsafe { _mm512_reduce_add_ps(self.0) }
+        // SAFETY: `self` was made by a token, and the token stands for AVX2 too.
+        unsafe {
+            let doubles = _mm512_castps_pd(self.0);
+            let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(doubles));
+            let eight = _mm256_add_ps(_mm512_castps512_ps256(self.0), high);
+            F32x8(eight).sum()
+        }
     }
 }

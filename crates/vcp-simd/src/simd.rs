@@ -84,7 +84,8 @@ pub trait Lanes:
 
 /// A register of [`Simd::LANES`] lanes.
 pub trait Register: Lanes {
-    /// The sum of all lanes, always added in the same order.
+    /// The sum of all lanes, always added in the same order: the upper half to the lower until one lane is
+    /// left.
     #[must_use]
     fn sum(self) -> f32;
 
