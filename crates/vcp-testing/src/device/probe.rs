@@ -88,7 +88,7 @@ impl<O: Operations> Probe<O> {
     }
 }
 
-fn inner<'a, T>(after: After<'a, ProbeTensor<T>>) -> After<'a, T> {
+fn inner<T>(after: After<'_, ProbeTensor<T>>) -> After<'_, T> {
     match after {
         After::Nothing => After::Nothing,
         After::Activate(activation) => After::Activate(activation),
