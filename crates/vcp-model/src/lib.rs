@@ -24,6 +24,14 @@
 //!
 //! A device of your own implements [`Operations`]; the project's crate for tests, `vcp-testing`, has a
 //! suite for it (`vcp_testing::device`).
+//!
+//! The tokenizer works by itself:
+//!
+//! ```
+//! use vcp_model::Tokenizer;
+//!
+//! assert_eq!(Tokenizer::shared().encode("a photo of a"), [320, 1125, 539, 320]);
+//! ```
 #![forbid(unsafe_code)]
 
 mod block;

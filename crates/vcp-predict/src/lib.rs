@@ -2,6 +2,37 @@
 //!
 //! Every photo goes through [`Predictor::predict_photo`], so that it gives the same numbers in every
 //! command and program.
+//!
+//! # Example
+//!
+//! ```
+//! use vcp_image::Photo;
+//! use vcp_predict::{Predictor, PredictorOptions};
+//! # use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
+//! # let geometry = Geometry {
+//! #     embedding_width: 64,
+//! #     vision: TowerGeometry::new(3, 128),
+//! #     patch_size: 4,
+//! #     native_grid: 3,
+//! #     text: TowerGeometry::new(2, 64),
+//! #     context_length: 77,
+//! #     vocabulary: 49409,
+//! #     context_vectors: 2,
+//! #     deep_prompts: 1,
+//! #     deep_prompting: true,
+//! #     tap_count: 2,
+//! # };
+//! # let weights = Weights::random(geometry, Settings::for_geometry(&geometry), 7)?;
+//!
+//! // `weights` are of `Weights::open_bundle` or `Weights::open_parts` of vcp-checkpoint.
+//! let predictor = Predictor::new(&weights, &PredictorOptions::default())?;
+//! let photo = Photo::from_grey(40, 30, vec![90; 40 * 30])?; // or of vcp_image::decode_file
+//! let prediction = predictor.predict(&[predictor.prepare(&photo)])?.remove(0);
+//! let side = predictor.image_size();
+//! assert_eq!(prediction.blended.len(), side * side);
+//! assert!((0.0..=1.0).contains(&prediction.score));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod cost;

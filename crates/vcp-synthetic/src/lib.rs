@@ -82,7 +82,7 @@ const LEAST_CONTRAST: f32 = 0.035;
 /// clean. Both are made alike up to the defects.
 ///
 /// The same seed gives the same picture, at every time and on every number of threads; see the
-/// [crate](crate) for other systems. Neighbouring seeds have nothing in common. Another size gives another
+/// [crate] for other systems. Neighbouring seeds have nothing in common. Another size gives another
 /// picture.
 #[must_use]
 pub fn sample(seed: u64, size: usize) -> Synthetic {
