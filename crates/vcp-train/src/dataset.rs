@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
-use vcp_image::{DecodeOptions, Photo, normalise, resize_mask};
+use vcp_image::{DecodeOptions, Photo, Warning, normalise, resize_mask};
 use vcp_random::Random;
 
 use crate::{Augmentation, Error, Example, Examples, mosaic};
@@ -20,7 +20,7 @@ pub struct DatasetExamples {
     decode: DecodeOptions,
     seed: u64,
     change: Option<Box<Change>>,
-    notice: Option<Box<Notice>>,
+    notify: Option<Box<Notify>>,
     orders: Orders,
 }
 
@@ -62,8 +62,22 @@ struct Entry {
 /// What is done to a photo and its mask before they are resized. The number is the example's own seed.
 type Change = dyn Fn(Photo, Photo, u64) -> (Photo, Photo) + Send + Sync;
 
-/// Who is told what there is to say about a mask.
-type Notice = dyn Fn(&MaskFinding) + Send + Sync;
+/// Who is told what should be known of a photo or a mask.
+type Notify = dyn Fn(Notice<'_>) + Send + Sync;
+
+/// What should be known of a photo or a mask that was read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Notice<'a> {
+    /// A photo was read, but perhaps not as its owner thinks.
+    Photo {
+        /// The sample's id.
+        id: &'a str,
+        /// What there is to say.
+        warning: &'a Warning,
+    },
+    /// A mask was made to fit.
+    Mask(&'a MaskFinding),
+}
 
 impl DatasetExamples {
     /// Examples of these samples, unchanged. Defective samples without a mask are skipped.
@@ -102,15 +116,15 @@ impl DatasetExamples {
             decode,
             seed,
             change: None,
-            notice: None,
+            notify: None,
             orders: Orders::default(),
         }
     }
 
-    /// Tells what there is to say about masks, each time one is read, from whatever thread reads it.
+    /// Tells what should be known of photos and masks, each time one is read, from whatever thread reads it.
     #[must_use]
-    pub fn with_notice(mut self, notice: impl Fn(&MaskFinding) + Send + Sync + 'static) -> Self {
-        self.notice = Some(Box::new(notice));
+    pub fn with_notices(mut self, notify: impl Fn(Notice<'_>) + Send + Sync + 'static) -> Self {
+        self.notify = Some(Box::new(notify));
         self
     }
 
@@ -137,8 +151,14 @@ impl DatasetExamples {
         let sample = &self.entries[place].sample;
         let photo = sample.load_image(&self.decode)?;
         let mask = sample.read_mask(photo.width(), photo.height(), &self.decode)?;
-        if let Some(notice) = &self.notice {
-            mask.findings().iter().for_each(notice);
+        if let Some(notify) = &self.notify {
+            for warning in photo.warnings() {
+                let id = &sample.id;
+                notify(Notice::Photo { id, warning });
+            }
+            for finding in mask.findings() {
+                notify(Notice::Mask(finding));
+            }
         }
         Ok((photo, mask.fitted()))
     }

@@ -32,7 +32,7 @@ mod validation;
 pub use augment::{Augmentation, mosaic};
 pub use average::average;
 pub use batches::{Batch, Batches};
-pub use dataset::{DatasetExamples, hold_out, varied};
+pub use dataset::{DatasetExamples, Notice, hold_out, varied};
 pub use error::Error;
 pub use examples::{Example, Examples, Mixture};
 pub use image_size::with_image_size;

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use vcp_checkpoint::Weights;
 use vcp_clip::Device;
 use vcp_train::session::{Configuration, End, RunFolder, Session};
-use vcp_train::{DatasetExamples, Recipe};
+use vcp_train::{DatasetExamples, Notice, Recipe};
 
 use crate::args::TrainDeviceArgs;
 use crate::console;
@@ -40,21 +40,35 @@ fn find_device(arguments: &TrainDeviceArgs, is_quiet: bool) -> anyhow::Result<De
     Ok(device)
 }
 
-/// Examples that say what there is to say about masks, each kind once.
+/// Examples that say what should be known of photos and masks, each kind once.
 fn noticing(examples: DatasetExamples, is_quiet: bool) -> DatasetExamples {
     if is_quiet {
         return examples;
     }
-    let said = Mutex::new(Vec::new());
-    examples.with_notice(move |finding| {
-        let kind = std::mem::discriminant(finding);
-        if let Ok(mut said) = said.lock()
-            && !said.contains(&kind)
-        {
-            said.push(kind);
-            let sentence = finding.sentence();
-            console::note(&format!("{sentence} There may be more such masks."));
+    let (photos, masks) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    examples.with_notices(move |notice| match notice {
+        Notice::Photo { id, warning } => {
+            if is_new(&photos, std::mem::discriminant(warning)) {
+                console::note(&format!("{id}: {warning} There may be more such photos."));
+            }
         }
+        Notice::Mask(finding) => {
+            if is_new(&masks, std::mem::discriminant(finding)) {
+                let sentence = finding.sentence();
+                console::note(&format!("{sentence} There may be more such masks."));
+            }
+        }
+    })
+}
+
+/// Whether nothing of this kind has been said before.
+fn is_new<T: PartialEq>(said: &Mutex<Vec<T>>, kind: T) -> bool {
+    said.lock().is_ok_and(|mut said| {
+        let is_new = !said.contains(&kind);
+        if is_new {
+            said.push(kind);
+        }
+        is_new
     })
 }
 

@@ -211,16 +211,22 @@ fn by_rows(x: &Plain, function: impl Fn(&mut [f64])) -> Plain {
 }
 
 fn softmax(row: &mut [f64]) {
-    row.iter_mut().for_each(|value| *value = value.exp());
+    for value in row.iter_mut() {
+        *value = value.exp();
+    }
     let sum: f64 = row.iter().sum();
-    row.iter_mut().for_each(|value| *value /= sum);
+    for value in row.iter_mut() {
+        *value /= sum;
+    }
 }
 
 fn of_rows<O: Operations>(what: &dyn Fn(&str) -> String, device: &O, random: &mut Random) {
     let x = Plain::random(shape(random), random);
     let unit = by_rows(&x, |row| {
         let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
-        row.iter_mut().for_each(|value| *value /= length.max(1e-12));
+        for value in row.iter_mut() {
+            *value /= length.max(1e-12);
+        }
     });
     let on_device = x.on(device);
     unit.assert_near(

@@ -6,10 +6,31 @@ use vcp_model::{After, DeviceError, Operations, Orientation};
 
 use super::small_weights;
 
+/// What is done with tensors, and what does not fit about them.
+type Case<'a, T> = (&'a str, &'a dyn Fn() -> Result<T, DeviceError>);
+
 /// Operations on tensors that do not fit are refused, by a panic or as a failure: none computes something
 /// else. The device is of use afterwards.
 pub fn refusals<O: Operations>(name: &str, device: impl Fn() -> O) {
     let device = device();
+    of_layers(name, &device);
+    of_tensors(name, &device);
+}
+
+fn assert_refused<O: Operations>(name: &str, device: &O, cases: &[Case<'_, O::Tensor>]) {
+    for (case, call) in cases {
+        let outcome = catch_unwind(AssertUnwindSafe(|| device.values(&call()?)));
+        let is_refused = !matches!(outcome, Ok(Ok(_)));
+        assert!(is_refused, "{case} on {name}");
+    }
+}
+
+fn ones<O: Operations>(device: &O, shape: [usize; 3]) -> O::Tensor {
+    let ones = vec![1.0; shape.iter().product()];
+    device.constant(shape, &ones).unwrap()
+}
+
+fn of_layers<O: Operations>(name: &str, device: &O) {
     let weights = small_weights();
     let stored = |name: &str| {
         let name = format!("clip.visual.transformer.resblocks.0.{name}");
@@ -21,21 +42,9 @@ pub fn refusals<O: Operations>(name: &str, device: impl Fn() -> O) {
     let layer = layer.unwrap();
     let norm = device.norm_layer(&stored("ln_1.weight"), &stored("ln_1.bias"), 1e-5);
     let norm = norm.unwrap();
-    let tensor = |shape: [usize; 3]| {
-        let ones = vec![1.0; shape.iter().product()];
-        device.constant(shape, &ones).unwrap()
-    };
-    let [one, two, three, four] = [1, 2, 3, 4].map(|batch| tensor([batch, 4, 128]));
-    let short = tensor([4, 4, 64]);
-
-    type Call<'a, T> = &'a dyn Fn() -> Result<T, DeviceError>;
-    let calls: [(&str, Call<'_, O::Tensor>); 26] = [
-        ("fewer values than the shape says", &|| {
-            device.constant([1, 4, 128], &[0.0; 128])
-        }),
-        ("more values than the shape says", &|| {
-            device.constant([1, 1, 2], &[0.0; 3])
-        }),
+    let tensor = |shape| ones(device, shape);
+    let (four, short) = (tensor([4, 4, 128]), tensor([4, 4, 64]));
+    let cases: [Case<'_, O::Tensor>; 5] = [
         ("rows shorter than a layer's inputs", &|| {
             Ok(device.linear(&short, &layer, After::Nothing))
         }),
@@ -51,6 +60,28 @@ pub fn refusals<O: Operations>(name: &str, device: impl Fn() -> O) {
         }),
         ("rows shorter than a norm before a layer", &|| {
             Ok(device.norm_linear(&short, &norm, &layer, After::Nothing))
+        }),
+    ];
+    assert_refused(name, device, &cases);
+    // They are refused for what was named, and nothing else is wrong with them.
+    let found = device.linear(&device.layer_norm(&four, &norm), &layer, After::Nothing);
+    assert_eq!(device.shape(&found), [4, 4, 512], "on {name}");
+    assert!(
+        device.values(&found).is_ok(),
+        "the device is of use on {name}"
+    );
+}
+
+fn of_tensors<O: Operations>(name: &str, device: &O) {
+    let tensor = |shape| ones(device, shape);
+    let [one, two, three, four] = [1, 2, 3, 4].map(|batch| tensor([batch, 4, 128]));
+    let short = tensor([4, 4, 64]);
+    let cases: [Case<'_, O::Tensor>; 21] = [
+        ("fewer values than the shape says", &|| {
+            device.constant([1, 4, 128], &[0.0; 128])
+        }),
+        ("more values than the shape says", &|| {
+            device.constant([1, 1, 2], &[0.0; 3])
         }),
         ("a batch that divides another, added", &|| {
             Ok(device.add(&four, &two))
@@ -110,14 +141,8 @@ pub fn refusals<O: Operations>(name: &str, device: impl Fn() -> O) {
             Ok(device.mean(&[four.clone(), one.clone()]))
         }),
     ];
-    for (case, call) in calls {
-        let outcome = catch_unwind(AssertUnwindSafe(|| device.values(&call()?)));
-        let is_refused = !matches!(outcome, Ok(Ok(_)));
-        assert!(is_refused, "{case} on {name}");
-    }
-    // They are refused for what was named, and nothing else is wrong with them.
-    let found = device.linear(&device.layer_norm(&four, &norm), &layer, After::Nothing);
-    assert_eq!(device.shape(&found), [4, 4, 512], "on {name}");
+    assert_refused(name, device, &cases);
+    let found = device.add(&four, &one);
     assert!(
         device.values(&found).is_ok(),
         "the device is of use on {name}"
