@@ -49,6 +49,29 @@ pub struct Earlier {
     pub others: Vec<(String, Vec<Circumstance>)>,
 }
 
+impl Earlier {
+    /// How many categories are finished.
+    #[must_use]
+    pub fn finished(&self) -> usize {
+        self.reports.iter().flatten().count()
+    }
+
+    /// What is to be evaluated again, and why, as a full sentence; nothing if nothing is.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
+        let (first, circumstances) = self.others.first()?;
+        let rest = match self.others.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let circumstances: Vec<String> = circumstances.iter().map(ToString::to_string).collect();
+        Some(format!(
+            "The output folder holds {first}{rest} from an evaluation with {}; evaluating again.",
+            circumstances.join(" and ")
+        ))
+    }
+}
+
 /// A category whose images have all been processed.
 #[derive(Clone, Debug)]
 pub struct Concluded {

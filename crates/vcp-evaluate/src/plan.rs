@@ -85,6 +85,13 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The files of all images, in order.
+    #[must_use = "iterators are lazy"]
+    pub fn images(&self) -> impl Iterator<Item = &Path> {
+        let samples = self.categories.iter().flat_map(|it| &it.samples);
+        samples.map(|sample| sample.image.as_path())
+    }
+
     fn add(&mut self, layout: &str, dataset: Dataset, limit: Option<NonZeroUsize>) {
         let mut names = ResultNames::default();
         let order = dataset.categories();

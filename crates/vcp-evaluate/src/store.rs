@@ -1,6 +1,6 @@
 //! Finished categories, kept so that an interrupted run resumes where it stopped.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,18 @@ pub enum Circumstance {
     Device,
     /// The category's images ([`vcp_dataset::digest_of_listing`]).
     Images,
+}
+
+impl fmt::Display for Circumstance {
+    /// "another model", "another protocol", "another device", "other images".
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Model => "another model",
+            Self::Protocol => "another protocol",
+            Self::Device => "another device",
+            Self::Images => "other images",
+        })
+    }
 }
 
 /// Characters of a data set's or category's name that a file's name holds.

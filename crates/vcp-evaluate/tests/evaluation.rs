@@ -233,6 +233,11 @@ fn an_interrupted_evaluation_resumes_with_the_next_category() {
         circumstances(&other),
         ["mvtec/bolt", "mvtec/nut"].map(|name| (name.to_owned(), different.clone()))
     );
+    assert_eq!(
+        other.earlier().sentence().unwrap(),
+        "The output folder holds mvtec/bolt and 1 more from an evaluation with another protocol and \
+         another device; evaluating again."
+    );
     // Without the files that are wanted of each image it is none at all.
     let strips = place.evaluation("resumed", &[ImageFile::Strips]);
     assert!(circumstances(&strips).is_empty());

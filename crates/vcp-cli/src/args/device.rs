@@ -1,7 +1,11 @@
 //! Where the model runs, as typed.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use vcp_clip::DeviceName;
+
+use super::numbers;
 
 /// Where the model runs.
 #[derive(Debug, Args)]
@@ -10,6 +14,21 @@ pub(crate) struct DeviceArgs {
     /// built for them and finds one, else the CPU.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceName,
+}
+
+/// How a command runs its model, and what it says meanwhile.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+
+    /// Threads that compute, from 1 to 256 [default: one per processor core].
+    #[arg(long, value_name = "N", value_parser = numbers::threads())]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print neither progress nor notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// Where training runs.

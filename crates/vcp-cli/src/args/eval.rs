@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::numbers::{self, within};
-use super::{ChoiceArgs, ConfigArgs, DatasetArgs, DeviceArgs, Format, TilingArgs};
+use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format, RunArgs, TilingArgs};
 
 /// Evaluate a model on data sets as they were downloaded, by the official protocol.
 ///
@@ -173,15 +173,7 @@ pub(crate) struct EvalArgs {
     pub(crate) compare: Vec<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
-
-    /// Threads that compute, from 1 to 256 [default: one per processor core].
-    #[arg(long, value_name = "N", value_parser = numbers::threads())]
-    pub(crate) threads: Option<NonZeroUsize>,
-
-    /// Print neither progress nor notes.
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
+    pub(crate) run: RunArgs,
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,

@@ -27,14 +27,14 @@ pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use data::{
     CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs, SynthArgs,
 };
-pub(crate) use device::DeviceArgs;
+pub(crate) use device::RunArgs;
 #[cfg(feature = "train")]
 pub(crate) use device::TrainDeviceArgs;
 pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
-pub(crate) use photos::{BitsName, PageName};
+pub(crate) use photos::{BitsName, PhotoArgs};
 #[cfg(feature = "train")]
 pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};

@@ -100,30 +100,3 @@ fn words<T: Number>(bounds: &impl RangeBounds<T>) -> String {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => "within bounds".to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_are_said_in_words() {
-        let said = |outcome: Result<f64, String>| outcome.unwrap_err();
-        assert_eq!(
-            said(within(ABOVE_0_TO_1)("2")),
-            "expected a number above 0 and up to 1"
-        );
-        assert_eq!(
-            said(within(BETWEEN_0_AND_1)("nan")),
-            "expected a number above 0 and below 1"
-        );
-        assert_eq!(
-            said(within(0.0..1.0)("1")),
-            "expected a number from 0 to below 1"
-        );
-        assert_eq!(
-            threads()("0").unwrap_err(),
-            "expected a whole number from 1 to 256"
-        );
-        assert_eq!(count(7)("7").unwrap().get(), 7);
-    }
-}

@@ -2,8 +2,71 @@
 
 use std::str::FromStr;
 
-use clap::ValueEnum;
-use vcp_image::{Bits, SampleDepth};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+use vcp_image::{Bits, DecodeOptions, PageChoice, SampleDepth};
+
+use super::numbers::{self, within};
+
+/// Which photos are found, and how they are read.
+#[derive(Debug, Args)]
+pub(crate) struct PhotoArgs {
+    /// Search subfolders too [default: true].
+    // The other on/off options are off unless given; `super::command` gives them what this has.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_value = "true", default_missing_value = "true", hide_default_value = true,
+          hide_possible_values = true, action = ArgAction::Set,
+          value_parser = BoolishValueParser::new(), help_heading = "Photos")]
+    pub(crate) recursive: bool,
+
+    /// Do not turn photos by their EXIF orientation, like the official code.
+    #[arg(long, help_heading = "Photos")]
+    pub(crate) no_orientation: bool,
+
+    /// Refuse photos of more pixels than this, before they are decoded; from 1 to 100000000000.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 200_000_000,
+        value_parser = within(numbers::PIXELS),
+        help_heading = "Photos"
+    )]
+    pub(crate) max_pixels: u64,
+
+    /// How many bits of 16-bit samples hold the brightness. Many cameras write only 10 or 12.
+    #[arg(
+        long,
+        value_name = "BITS",
+        default_value = "auto",
+        help_heading = "Photos"
+    )]
+    pub(crate) bits: BitsName,
+
+    /// Page of TIFF files to process: a number from 1, or `all`, each as a photo of its own [default:
+    /// the first that is no thumbnail].
+    #[arg(long, value_name = "PAGE", help_heading = "Photos")]
+    pub(crate) page: Option<PageName>,
+}
+
+impl PhotoArgs {
+    /// How photos are decoded; of every page of a file, as of its first photo.
+    pub(crate) fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions {
+            apply_orientation: !self.no_orientation,
+            max_pixels: self.max_pixels,
+            bits: self.bits.bits(),
+            page: match self.page {
+                Some(PageName::Number(number)) => PageChoice::Number(number),
+                Some(PageName::All) | None => PageChoice::Photo,
+            },
+        }
+    }
+
+    /// Whether each page of a file is a photo of its own.
+    pub(crate) fn every_page(&self) -> bool {
+        self.page == Some(PageName::All)
+    }
+}
 
 /// How many bits of 16-bit samples hold the brightness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,13 +1,11 @@
 //! Arguments of `vcp-clip segment`.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 
 use super::numbers::{self, within};
-use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
+use super::{ChoiceArgs, ConfigArgs, PhotoArgs, RunArgs, TilingArgs};
 
 /// Find defects in photos: a score, regions and maps for each.
 ///
@@ -15,7 +13,6 @@ use super::{BitsName, ChoiceArgs, ConfigArgs, DeviceArgs, PageName, TilingArgs};
 /// arrays.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
-#[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
 pub(crate) struct SegmentArgs {
     /// Photos: a file, a folder, a pattern such as 'photos/*.png', or - to read paths from
     /// standard input, one per line.
@@ -92,55 +89,14 @@ pub(crate) struct SegmentArgs {
     #[arg(long, help_heading = "Results")]
     pub(crate) fail_on_anomaly: bool,
 
-    /// Search subfolders too [default: true].
-    // The other on/off options are off unless given; `super::command` gives them what this has.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_value = "true", default_missing_value = "true", hide_default_value = true,
-          hide_possible_values = true, action = ArgAction::Set,
-          value_parser = BoolishValueParser::new(), help_heading = "Photos")]
-    pub(crate) recursive: bool,
-
-    /// Do not turn photos by their EXIF orientation, like the official code.
-    #[arg(long, help_heading = "Photos")]
-    pub(crate) no_orientation: bool,
-
-    /// Refuse photos of more pixels than this, before they are decoded; from 1 to 100000000000.
-    #[arg(
-        long,
-        value_name = "PIXELS",
-        default_value_t = 200_000_000,
-        value_parser = within(numbers::PIXELS),
-        help_heading = "Photos"
-    )]
-    pub(crate) max_pixels: u64,
-
-    /// How many bits of 16-bit samples hold the brightness. Many cameras write only 10 or 12.
-    #[arg(
-        long,
-        value_name = "BITS",
-        default_value = "auto",
-        help_heading = "Photos"
-    )]
-    pub(crate) bits: BitsName,
-
-    /// Page of TIFF files to process: a number from 1, or `all`, each as a photo of its own [default:
-    /// the first that is no thumbnail].
-    #[arg(long, value_name = "PAGE", help_heading = "Photos")]
-    pub(crate) page: Option<PageName>,
+    #[command(flatten)]
+    pub(crate) photos: PhotoArgs,
 
     #[command(flatten)]
     pub(crate) tiling: TilingArgs,
 
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
-
-    /// Threads that compute, from 1 to 256 [default: one per processor core].
-    #[arg(long, value_name = "N", value_parser = numbers::threads())]
-    pub(crate) threads: Option<NonZeroUsize>,
-
-    /// Print neither progress nor notes.
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
+    pub(crate) run: RunArgs,
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,

@@ -7,10 +7,10 @@ use vcp_clip::calibration::statistics::FalseAlarmTarget;
 use vcp_clip::calibration::{Aim, FitOptions};
 use vcp_clip::photos::Decoding;
 use vcp_clip::{DeviceName, Tiling};
-use vcp_image::{DecodeOptions, PageChoice};
+use vcp_image::DecodeOptions;
 
 use super::photos::Photos;
-use crate::args::{CalibrateArgs, PageName};
+use crate::args::CalibrateArgs;
 use crate::exit::usage;
 use crate::inputs;
 use crate::model::Choice;
@@ -67,15 +67,7 @@ impl Output {
 impl Options {
     /// Checks the arguments against one another, and finds the photos.
     pub(crate) fn new(arguments: CalibrateArgs) -> anyhow::Result<(Self, Photos)> {
-        let mut decode = DecodeOptions {
-            apply_orientation: !arguments.no_orientation,
-            max_pixels: arguments.max_pixels,
-            bits: arguments.bits.bits(),
-            page: match arguments.page {
-                Some(PageName::Number(number)) => PageChoice::Number(number),
-                Some(PageName::All) | None => PageChoice::Photo,
-            },
-        };
+        let mut decode = arguments.photos.decode_options();
         let wants_few_alarms = arguments.false_alarms_per_image.is_some()
             || arguments.false_alarms_per_pixel.is_some();
         let out = match arguments.out.clone() {
@@ -84,7 +76,7 @@ impl Options {
         };
         let tiling = arguments.tiling.tiling()?;
         let photos = Photos::find(&arguments, &decode)?;
-        inputs::settle_bits(&mut decode, None, &photos.listed(), arguments.quiet);
+        inputs::settle_bits(&mut decode, None, &photos.listed(), arguments.run.quiet);
         let aim = match arguments.target_recall {
             Some(_) if !photos.has_anomalous() => {
                 return Err(usage(
@@ -106,12 +98,12 @@ impl Options {
                 allowed_pixels: arguments.false_alarms_per_pixel.unwrap_or(0.001),
             },
             out,
-            decoding: inputs::decoding(decode.clone(), arguments.quiet),
+            decoding: inputs::decoding(decode.clone(), arguments.run.quiet),
             decode,
             tiling,
-            device: arguments.device.device,
-            threads: arguments.threads,
-            quiet: arguments.quiet,
+            device: arguments.run.device.device,
+            threads: arguments.run.threads,
+            quiet: arguments.run.quiet,
         };
         Ok((options, photos))
     }

@@ -7,7 +7,7 @@ use vcp_clip::photos::{Found, Inputs, PhotoPath, every_page};
 use vcp_dataset::{Label, MaskSource, Sample, Split};
 use vcp_image::DecodeOptions;
 
-use crate::args::{CalibrateArgs, PageName};
+use crate::args::CalibrateArgs;
 use crate::console;
 use crate::exit::{OrUsage, usage};
 use crate::inputs;
@@ -47,8 +47,9 @@ impl Photos {
                 .collect();
             paths.join(", ")
         };
-        let scan =
-            |inputs: &[PathBuf]| inputs::gather(inputs, arguments.recursive, arguments.quiet);
+        let scan = |inputs: &[PathBuf]| {
+            inputs::gather(inputs, arguments.photos.recursive, arguments.run.quiet)
+        };
         let (source, words) = match (&arguments.dataset, &arguments.anomalous) {
             (Some(name), _) => {
                 let samples = dataset(name, arguments, decode)?;
@@ -96,7 +97,7 @@ impl Photos {
                 }
                 let source = Source::Normal {
                     inputs: scan(inputs)?,
-                    every_page: arguments.page == Some(PageName::All),
+                    every_page: arguments.photos.every_page(),
                 };
                 (source, words(inputs))
             }
@@ -212,16 +213,7 @@ fn read(
     options: &vcp_dataset::Options,
     arguments: &CalibrateArgs,
 ) -> anyhow::Result<Vec<Sample>> {
-    let Some(layout) = vcp_dataset::layout(layout) else {
-        let known: Vec<&str> = vcp_dataset::layouts()
-            .iter()
-            .map(|layout| layout.name())
-            .collect();
-        return Err(usage(format!(
-            "There is no layout called {layout}; there are {}.",
-            known.join(", ")
-        )));
-    };
+    let layout = vcp_dataset::layout_or_error(layout).or_usage()?;
     let split = match arguments.split.as_deref() {
         None => None,
         Some(name) => Some(Split::parse(name).ok_or_else(|| {
@@ -245,7 +237,7 @@ fn read(
             dataset.root.display()
         )));
     }
-    if !arguments.quiet {
+    if !arguments.run.quiet {
         for note in &dataset.notes {
             console::note(note);
         }

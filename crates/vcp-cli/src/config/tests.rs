@@ -43,6 +43,7 @@ fn the_upper_layer_wins() {
     let threads = |line: &[&str], variables: &[(&str, &str)], file| {
         segment(line, variables, file)
             .unwrap()
+            .run
             .threads
             .map(std::num::NonZero::get)
     };
@@ -63,7 +64,10 @@ fn the_upper_layer_wins() {
         Some(2)
     );
     let parsed = segment(&["--quiet=false"], &[], Some(file)).unwrap();
-    assert_eq!((parsed.quiet, parsed.choice.image_size), (false, Some(70)));
+    assert_eq!(
+        (parsed.run.quiet, parsed.choice.image_size),
+        (false, Some(70))
+    );
 }
 
 #[test]

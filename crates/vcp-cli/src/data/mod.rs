@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use vcp_dataset::{Collection, Member, Options, Sample, layout_or_error};
+use vcp_dataset::{Collection, Member, Options, Sample, Split, layout_or_error};
 use vcp_image::{DecodeOptions, PageChoice};
 
 use crate::args::{DataArgs, DataCommand, DatasetArgs};
@@ -100,6 +100,29 @@ pub(crate) fn collection(
         categories: arguments.category,
         split_by_object: arguments.split_by_object,
     })
+}
+
+/// Reads data sets of which each has to have images that can be used, and says what is to know about
+/// them.
+#[cfg(feature = "train")]
+pub(crate) fn read_usable(collection: &Collection, quiet: bool) -> anyhow::Result<Vec<Member>> {
+    let read = collection.read().or_usage()?;
+    if let Some(why) = read.iter().find_map(|read| read.why_empty.clone()) {
+        return Err(usage(why));
+    }
+    say_problems(&read, quiet);
+    Ok(read)
+}
+
+/// The split that an option names; `None` for all.
+pub(crate) fn split(option: &str, name: &str) -> anyhow::Result<Option<Split>> {
+    match (name, Split::parse(name)) {
+        ("all", _) => Ok(None),
+        (_, Some(split @ (Split::Train | Split::Validation | Split::Test))) => Ok(Some(split)),
+        _ => Err(usage(format!(
+            "{option} takes train, validation, test or all, not '{name}'."
+        ))),
+    }
 }
 
 /// How to decode these samples, the bits of 16-bit ones settled for all of them.

@@ -14,8 +14,8 @@ use vcp_clip::pipeline::{Pipeline, guarded};
 use vcp_dataset::{MaskFindings, Sample};
 use vcp_evaluate::output::table;
 use vcp_evaluate::{
-    CategoryReport, Circumstance, Concluded, Earlier, Error, Evaluation, Loaded, Look,
-    ModelDescription, Plan, Results, load, look,
+    CategoryReport, Concluded, Error, Evaluation, Loaded, Look, ModelDescription, Plan, Results,
+    load, look,
 };
 
 use crate::args::{EvalArgs, Format};
@@ -60,12 +60,7 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
 
 /// Settles how many bits of 16-bit samples hold the brightness, for all images alike.
 fn settle_bits(options: &mut Options, plan: &Plan) {
-    let images: Vec<&Path> = plan
-        .categories
-        .iter()
-        .flat_map(|category| &category.samples)
-        .map(|sample| sample.image.as_path())
-        .collect();
+    let images: Vec<&Path> = plan.images().collect();
     let calibration = options.protocol.calibration.as_ref();
     let mut decode = options.protocol.decode_options();
     inputs::settle_bits(&mut decode, calibration, &images, options.quiet);
@@ -159,27 +154,19 @@ impl Run {
         if self.restart {
             return vec![None; self.evaluation.plan.categories.len()];
         }
-        let Earlier { reports, others } = self.evaluation.earlier();
-        if let Some((first, circumstances)) = others.first() {
-            let rest = match others.len() {
-                1 => String::new(),
-                count => format!(" and {} more", count - 1),
-            };
-            let what: Vec<&str> = circumstances.iter().copied().map(another).collect();
+        let earlier = self.evaluation.earlier();
+        if let Some(sentence) = earlier.sentence() {
+            self.note(&sentence);
+        }
+        if earlier.finished() > 0 {
             self.note(&format!(
-                "The output folder holds {first}{rest} from an evaluation with {}; evaluating again.",
-                what.join(" and ")
+                "{} of {} categories were finished by an earlier run; --restart evaluates them \
+                 again.",
+                earlier.finished(),
+                earlier.reports.len()
             ));
         }
-        let finished = reports.iter().flatten().count();
-        if finished > 0 {
-            self.note(&format!(
-                "{finished} of {} categories were finished by an earlier run; --restart evaluates \
-                 them again.",
-                reports.len()
-            ));
-        }
-        reports
+        earlier.reports
     }
 
     fn start(
@@ -296,15 +283,6 @@ impl Run {
         if !self.quiet {
             console::note(message);
         }
-    }
-}
-
-fn another(circumstance: Circumstance) -> &'static str {
-    match circumstance {
-        Circumstance::Model => "another model",
-        Circumstance::Protocol => "another protocol",
-        Circumstance::Device => "another device",
-        Circumstance::Images => "other images",
     }
 }
 

@@ -11,9 +11,10 @@ use vcp_evaluate::output::ImageFile;
 use vcp_files::Lock;
 
 use crate::args::{EvalArgs, EvalSave, Format};
-use crate::data::collection;
+use crate::data::{collection, split};
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
+use crate::place::create_folder;
 
 /// The validated options.
 pub(super) struct Options {
@@ -39,17 +40,7 @@ pub(super) struct Options {
 impl Options {
     /// Checks the arguments against one another.
     pub(super) fn new(arguments: EvalArgs) -> anyhow::Result<Self> {
-        let split = match arguments.split.as_str() {
-            "all" => None,
-            name => match Split::parse(name) {
-                Some(split @ (Split::Train | Split::Validation | Split::Test)) => Some(split),
-                _ => {
-                    return Err(usage(format!(
-                        "--split takes train, validation, test or all, not '{name}'."
-                    )));
-                }
-            },
-        };
+        let split = split("--split", &arguments.split)?;
         let Some(out) = arguments.out else {
             return Err(usage("Say where the results are to go with --out DIR."));
         };
@@ -107,21 +98,16 @@ impl Options {
             save: save.into_iter().map(image_file).collect(),
             restart: arguments.restart,
             format: arguments.format,
-            device: arguments.device.device,
-            threads: arguments.threads,
-            quiet: arguments.quiet,
+            device: arguments.run.device.device,
+            threads: arguments.run.threads,
+            quiet: arguments.run.quiet,
         })
     }
 
     /// Makes sure that results can be written before a model is loaded for them, and that nobody else
     /// writes there as long as what this gives is kept.
     pub(super) fn create_folder(&self) -> anyhow::Result<Lock> {
-        std::fs::create_dir_all(&self.out)
-            .map_err(|error| {
-                let folder = self.out.display();
-                anyhow::anyhow!("The output folder {folder} cannot be created: {error}.")
-            })
-            .or_usage()?;
+        create_folder(&self.out)?;
         let lock = Lock::of_folder(&self.out).or_usage()?;
         vcp_files::remove_leftovers(&self.out);
         Ok(lock)

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use vcp_clip::results::{ResultFolder, ResultKind};
 use vcp_clip::{DeviceName, ThresholdOptions, Tiling};
-use vcp_image::{DecodeOptions, PageChoice};
+use vcp_image::DecodeOptions;
 
-use crate::args::{Format, PageName, Save, SegmentArgs};
+use crate::args::{Format, Save, SegmentArgs};
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
 use crate::place::create_folder;
@@ -59,7 +59,7 @@ impl Options {
         let tiling = arguments.tiling.tiling()?;
         Ok(Self {
             inputs: arguments.inputs,
-            recursive: arguments.recursive,
+            recursive: arguments.photos.recursive,
             choice: Choice::new(arguments.choice)?,
             results,
             thresholds: ThresholdOptions {
@@ -68,22 +68,14 @@ impl Options {
                 range,
             },
             calibration: arguments.calibration,
-            decode: DecodeOptions {
-                apply_orientation: !arguments.no_orientation,
-                max_pixels: arguments.max_pixels,
-                bits: arguments.bits.bits(),
-                page: match arguments.page {
-                    Some(PageName::Number(number)) => PageChoice::Number(number),
-                    Some(PageName::All) | None => PageChoice::Photo,
-                },
-            },
-            every_page: arguments.page == Some(PageName::All),
+            decode: arguments.photos.decode_options(),
+            every_page: arguments.photos.every_page(),
             tiling,
-            device: arguments.device.device,
-            threads: arguments.threads,
+            device: arguments.run.device.device,
+            threads: arguments.run.threads,
             format: arguments.format,
             fail_on_anomaly: arguments.fail_on_anomaly,
-            quiet: arguments.quiet,
+            quiet: arguments.run.quiet,
         })
     }
 

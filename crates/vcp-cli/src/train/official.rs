@@ -15,7 +15,7 @@ use crate::args::{
     AugmentName, AugmentationArgs, DatasetArgs, RecipeArgs, ScheduleName, TrainArgs,
 };
 use crate::console;
-use crate::data::{collection, say_problems, settled};
+use crate::data::{collection, read_usable, settled, split};
 use crate::exit::{Exit, OrUsage, usage};
 use crate::model::Choice;
 
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
     let mut sources = Vec::new();
     let mut augmented = Vec::new();
     for set in sets {
-        let augmentation = augmentation(&arguments.augmentation, set.augmentation())?;
+        let augmentation = augmentation(&arguments.augmentation, &set.augmentation())?;
         augmentation.check().or_usage()?;
         if !arguments.quiet {
             say_recipe(&set, &recipe, &augmentation);
@@ -119,11 +119,7 @@ fn read(
     split: Option<Split>,
     quiet: bool,
 ) -> anyhow::Result<Vec<TrainingSet>> {
-    let all = collection.read().or_usage()?;
-    if let Some(why) = all.iter().find_map(|read| read.why_empty.clone()) {
-        return Err(usage(why));
-    }
-    say_problems(&all, quiet);
+    let all = read_usable(collection, quiet)?;
     let sets = all.into_iter().map(|read| TrainingSet::of(read, split));
     Ok(sets.collect())
 }
@@ -172,16 +168,6 @@ fn judged_apart(all: &TrainArgs) -> anyhow::Result<Vec<(String, Sample)>> {
     Ok(all.collect())
 }
 
-fn split(option: &str, name: &str) -> anyhow::Result<Option<Split>> {
-    match (name, Split::parse(name)) {
-        ("all", _) => Ok(None),
-        (_, Some(split @ (Split::Train | Split::Validation | Split::Test))) => Ok(Some(split)),
-        _ => Err(usage(format!(
-            "{option} takes train, validation, test or all, not '{name}'."
-        ))),
-    }
-}
-
 /// `usual` is the learning rate of the official recipe.
 fn recipe(arguments: &RecipeArgs, usual: f32, is_mixed: bool) -> Recipe {
     Recipe {
@@ -220,7 +206,10 @@ fn recipe(arguments: &RecipeArgs, usual: f32, is_mixed: bool) -> Recipe {
 }
 
 /// `usual` is that of the official recipe.
-fn augmentation(arguments: &AugmentationArgs, usual: Augmentation) -> anyhow::Result<Augmentation> {
+fn augmentation(
+    arguments: &AugmentationArgs,
+    usual: &Augmentation,
+) -> anyhow::Result<Augmentation> {
     if arguments.augment == AugmentName::None {
         return Ok(Augmentation::none());
     }

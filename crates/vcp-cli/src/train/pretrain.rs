@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
-use vcp_dataset::digest_of_listing;
-use vcp_dataset::{Sample, Split};
+use vcp_dataset::{Sample, Split, digest_of_listing};
 use vcp_image::DecodeOptions;
 use vcp_train::session::{Configuration, DataSource, Outputs, Session};
 use vcp_train::{
@@ -14,7 +13,7 @@ use vcp_train::{
 };
 
 use crate::args::PretrainArgs;
-use crate::data::{collection, say_problems, settled};
+use crate::data::{collection, read_usable, settled};
 use crate::exit::{Exit, OrUsage, usage};
 
 pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
@@ -117,11 +116,7 @@ fn photos(arguments: &PretrainArgs) -> anyhow::Result<Option<Photos>> {
         return Ok(None);
     }
     let collection = collection(arguments.data.clone(), true)?;
-    let read = collection.read().or_usage()?;
-    if let Some(why) = read.iter().find_map(|read| read.why_empty.clone()) {
-        return Err(usage(why));
-    }
-    say_problems(&read, arguments.quiet);
+    let read = read_usable(&collection, arguments.quiet)?;
     let samples = read.into_iter().flat_map(|read| read.dataset.samples);
     let samples: Vec<Sample> = samples
         .filter(|sample| sample.split.belongs_to(Split::Train))

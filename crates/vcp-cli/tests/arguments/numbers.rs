@@ -205,3 +205,23 @@ fn no_option_takes_an_odd_number() {
         }
     }
 }
+
+#[test]
+fn bounds_are_said_in_words() {
+    for (line, expected) in [
+        ("eval --aupro-limit=2", "a number above 0 and up to 1"),
+        ("calibrate --confidence=nan", "a number above 0 and below 1"),
+        (
+            "calibrate --false-alarms-per-pixel=1",
+            "a number from 0 to below 1",
+        ),
+        ("bench --threads=0", "a whole number from 1 to 256"),
+    ] {
+        let line = ["vcp-clip"].into_iter().chain(line.split(' '));
+        let error = check_arguments(line.map(Into::into)).unwrap_err();
+        let expected = format!("expected {expected}");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    let seven = ["vcp-clip", "bench", "--threads=7"];
+    assert!(check_arguments(seven.map(Into::into)).is_ok());
+}

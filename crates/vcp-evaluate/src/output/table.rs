@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::calibrated::Calibrated;
 use crate::category::{CategoryResult, Row};
+use crate::comparison::{ComparedRow, Comparison};
 use crate::figures::{Column, Figures};
 use crate::results::{MeanRow, Results};
 
@@ -89,8 +90,7 @@ pub fn name(results: &Results, category: &CategoryResult) -> String {
 
 /// The figure of this name as its column shows it: percent with two decimals, or the value itself with
 /// four; "–" where it is undefined.
-#[must_use]
-pub fn figure(key: &str, figure: Option<f64>) -> String {
+fn figure(key: &str, figure: Option<f64>) -> String {
     match figure {
         Some(value) if !is_percent(key) => format!("{value:.4}"),
         figure => percent(figure),
@@ -98,8 +98,7 @@ pub fn figure(key: &str, figure: Option<f64>) -> String {
 }
 
 /// Whether the figure of this name is a fraction of 1 that is shown as percent.
-#[must_use]
-pub fn is_percent(key: &str) -> bool {
+fn is_percent(key: &str) -> bool {
     let mut columns = Figures::COLUMNS.iter();
     columns.any(|column| column.key == key && column.is_percent)
 }
@@ -209,5 +208,59 @@ pub fn title(key: &str) -> &str {
     match found.next() {
         Some(column) => column.title,
         None => key,
+    }
+}
+
+/// Every row of the table of a comparison, as texts: name, and for each of [`COLUMNS`] by how much the second
+/// results differ from the first, with its sign; at the end the means of both and their difference.
+#[must_use]
+pub fn comparison_rows(comparison: &Comparison) -> Vec<Vec<String>> {
+    let line = |name: &str, figure: &dyn Fn(&str) -> String| -> Vec<String> {
+        let figures = COLUMNS.iter().map(|(key, _)| figure(key));
+        std::iter::once(name.to_owned()).chain(figures).collect()
+    };
+    let compared =
+        |row: &ComparedRow| line(&row.name, &|key| difference(key, row.difference.get(key)));
+    let mean = &comparison.mean;
+    let means = [
+        line("mean of A", &|key| figure(key, mean.first.get(key))),
+        line("mean of B", &|key| figure(key, mean.second.get(key))),
+        line("difference", &|key| {
+            difference(key, mean.difference.get(key))
+        }),
+    ];
+    let categories = comparison.categories.iter().map(compared);
+    categories.chain(means).collect()
+}
+
+/// What a reader has to know of a comparison, a line each: categories that only one of the results has, and
+/// what differs in model and protocol.
+#[must_use]
+pub fn comparison_remarks(comparison: &Comparison) -> Vec<String> {
+    let only = [
+        ("A", &comparison.only_first),
+        ("B", &comparison.only_second),
+    ];
+    let only = only.into_iter().filter(|(_, names)| !names.is_empty());
+    let mut remarks: Vec<String> = only
+        .map(|(which, names)| format!("Only in {which}: {}.", names.join(", ")))
+        .collect();
+    if !remarks.is_empty() {
+        remarks.push("The means are over different categories and do not compare.".to_owned());
+    }
+    let settings = comparison.settings.iter();
+    remarks.extend(settings.map(|setting| {
+        let (first, second) = (&setting.first, &setting.second);
+        format!("{}: {first} in A, {second} in B", setting.name)
+    }));
+    remarks
+}
+
+/// A difference with its sign.
+fn difference(key: &str, difference: Option<f64>) -> String {
+    match difference {
+        None => "–".to_owned(),
+        Some(value) if is_percent(key) => format!("{:+.2}", 100.0 * value),
+        Some(value) => format!("{value:+.4}"),
     }
 }

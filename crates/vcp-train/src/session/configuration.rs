@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use toml::{Table, Value};
-use vcp_checkpoint::Weights;
+use vcp_checkpoint::{Source, Weights};
 use vcp_dataset::{Sample, digest_of_listing};
 use vcp_image::{Bits, DecodeOptions};
 
@@ -26,7 +26,7 @@ impl Configuration {
         model.insert("settings".to_owned(), value(weights.settings())?);
         model.insert("geometry".to_owned(), value(weights.geometry())?);
         let sources = weights.sources().iter();
-        let digests: Vec<&str> = sources.map(|source| source.sha256()).collect();
+        let digests: Vec<&str> = sources.map(Source::sha256).collect();
         model.insert("sources_sha256".to_owned(), value(&digests)?);
         let mut program = Table::new();
         program.insert("version".to_owned(), version.into());
