@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use crate::simd::{register, sealed::Sealed};
-use crate::{F32x8, InstructionSet, MOST_LANES, Register as _, Simd};
+use crate::{F32x8, InstructionSet, MOST_LANES, Simd};
 use core::arch::x86_64::*;
 
 /// The proof that this machine has AVX-512F, and all that [`crate::Avx2`] stands for.
