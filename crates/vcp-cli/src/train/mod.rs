@@ -4,13 +4,12 @@ mod log;
 pub(crate) mod official;
 pub(crate) mod pretrain;
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use anyhow::Context as _;
 use vcp_checkpoint::Weights;
 use vcp_clip::Device;
-use vcp_train::session::{Configuration, End, RunFolder, Session};
+use vcp_train::session::{Configuration, End, Session};
 use vcp_train::{DatasetExamples, Notice, Recipe};
 
 use crate::args::TrainDeviceArgs;
@@ -75,11 +74,6 @@ fn is_new<T: PartialEq>(said: &Mutex<Vec<T>>, kind: T) -> bool {
 /// What every run depends on.
 fn configuration(weights: &Weights, recipe: &Recipe) -> Result<Configuration, vcp_train::Error> {
     Configuration::new(env!("CARGO_PKG_VERSION"), weights, recipe)
-}
-
-/// The folder of a run.
-fn folder(path: PathBuf, restart: bool) -> anyhow::Result<RunFolder> {
-    RunFolder::prepare(path, restart).map_err(refused)
 }
 
 /// Trains until the run is complete or a signal comes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vcp_checkpoint::LearnedGeometry;
 use vcp_dataset::{Collection, Sample, Split};
 use vcp_predict::PredictorOptions;
-use vcp_train::session::{Outputs, Session, ValidationSet};
+use vcp_train::session::{Outputs, RunFolder, Session, ValidationSet};
 use vcp_train::{
     Augmentation, DatasetExamples, Examples as _, LossWeights, Recipe, Schedule, Scope, Trainer,
     TrainingSet,
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: TrainArgs) -> anyhow::Result<Exit> {
         .with_validation(&judged)?;
     let start = choice.open(true)?.into_weights();
     let tower = device.tower(&start, recipe.mixed_precision).or_usage()?;
-    let folder = super::folder(arguments.out, arguments.restart)?;
+    let folder = RunFolder::prepare(arguments.out, arguments.restart).map_err(super::refused)?;
     let burn = device.burn();
     let mut trainer = Trainer::new(start, recipe, examples.count(), burn, Some(tower))?;
     trainer.keep_features((arguments.feature_cache * GIGABYTE) as u64);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
 use vcp_dataset::{Sample, Split, digest_of_listing};
 use vcp_image::DecodeOptions;
-use vcp_train::session::{Configuration, DataSource, Outputs, Session};
+use vcp_train::session::{Configuration, DataSource, Outputs, RunFolder, Session};
 use vcp_train::{
     DatasetExamples, Examples, LossWeights, Mixture, Recipe, Schedule, Scope, SyntheticExamples,
     Trainer, forget_unused_tokens, varied, with_image_size,
@@ -25,7 +25,8 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let photos = photos(arguments)?;
     let configuration = configuration(arguments, &weights, &recipe, photos.as_ref())?;
     let examples = examples(arguments, side, photos)?;
-    let folder = super::folder(arguments.out.clone(), arguments.restart)?;
+    let folder =
+        RunFolder::prepare(arguments.out.clone(), arguments.restart).map_err(super::refused)?;
     // The state holds what is trained, so both may be those of the start.
     let trainer = Trainer::new(
         start(arguments)?,
