@@ -82,9 +82,16 @@ macro_rules! kernel {
             impl $crate::Kernel for Arguments<($($type,)*)> {
                 type Output = $crate::kernel!(@output $($result)?);
                 #[inline(always)]
-                fn run<$set: $crate::Simd>(self, $simd: $token) -> Self::Output {
+                fn run<S: $crate::Simd>(self, simd: S) -> Self::Output {
+                    // The compiler knows of arguments of a function, unlike of fields, that what is
+                    // borrowed mutably overlaps nothing else.
+                    #[inline(always)]
+                    fn kernel_body<$set: $crate::Simd>(
+                        $simd: $token
+                        $(, $argument: $type)*
+                    ) $(-> $result)? $body
                     let Arguments(($($argument,)*)) = self;
-                    $body
+                    kernel_body(simd $(, $argument)*)
                 }
             }
             instruction_set.run(Arguments(($($argument,)*)))
