@@ -80,11 +80,13 @@ impl Logits {
     }
 
     /// The grids of branch 1, one for each tap.
+    #[must_use]
     pub fn branch1(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.view().branch(0)
     }
 
     /// The grids of branch 2, one for each tap.
+    #[must_use]
     pub fn branch2(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.view().branch(1)
     }

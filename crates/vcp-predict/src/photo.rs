@@ -80,7 +80,7 @@ impl Predictor {
     /// # Errors
     /// When the photo was prepared for another image size, or the model's device fails or gives something
     /// that is no number.
-    pub fn predict_whole(&self, prepared: Prepared) -> Result<(Logits, Prediction), Error> {
+    pub fn predict_whole(&self, prepared: &Prepared) -> Result<(Logits, Prediction), Error> {
         let logits = self.logits_of_one(prepared)?;
         let prediction = self.finish(&logits)?;
         Ok((logits, prediction))
@@ -102,7 +102,7 @@ impl Predictor {
         let PreparedPhoto { mut photo, input } = photo;
         let prediction = match input {
             Input::Whole(prepared) => {
-                let (logits, prediction) = self.predict_whole(prepared)?;
+                let (logits, prediction) = self.predict_whole(&prepared)?;
                 PhotoPrediction::Whole { logits, prediction }
             }
             Input::Windows(tiling) => {

@@ -209,8 +209,8 @@ impl Predictor {
     }
 
     /// As [`Predictor::logits`], of one photo, whose pixels are not copied.
-    pub(crate) fn logits_of_one(&self, prepared: Prepared) -> Result<Logits, Error> {
-        self.check_side(&prepared)?;
+    pub(crate) fn logits_of_one(&self, prepared: &Prepared) -> Result<Logits, Error> {
+        self.check_side(prepared)?;
         let shape = [1, 3, self.side * self.side];
         let mut logits = self.network.logits(shape, &prepared.values)?;
         logits.pop().ok_or(Error::NoRows)

@@ -73,7 +73,7 @@ pub fn validate(
                 None
             };
             let mask = mask.as_ref().map(vcp_image::Photo::pixels);
-            let (_, prediction) = predictor.predict_whole(predictor.prepare(&photo))?;
+            let (_, prediction) = predictor.predict_whole(&predictor.prepare(&photo))?;
             let each = [
                 &prediction.branch1,
                 &prediction.branch2,

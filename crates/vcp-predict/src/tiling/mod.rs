@@ -241,7 +241,7 @@ impl Predictor {
         let mut global = None;
         if let Some(prepared) = whole.and_then(|whole| whole.prepare(self)) {
             let weight = tiling.global_weight;
-            let found = self.logits_of_one(prepared)?;
+            let found = self.logits_of_one(&prepared)?;
             let prediction = self.finish(&found)?;
             score = mix(weight, prediction.score, score);
             max = mix(weight, prediction.max, max);
