@@ -111,3 +111,8 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
         Command::Completions(completions) => completions::run(&completions),
     }
 }
+
+/// The example in the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

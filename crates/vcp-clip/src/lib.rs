@@ -1,17 +1,36 @@
-//! Finds defects in photos of products never seen in training: VCP-CLIP (ECCV 2024), from a photo to an
-//! inspection.
+//! Finds defects in photos of products never seen in training: VCP-CLIP (ECCV 2024, arXiv 2407.12276), from a
+//! photo to an inspection.
 //!
-//! ```no_run
+//! ```
 //! use vcp_clip::{Inspector, ModelName};
 //!
-//! # fn main() -> Result<(), vcp_clip::Error> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(folder.path())?;
+//! # let pixels = (0..64 * 48 * 3).map(|index| (index % 251) as u8).collect();
+//! # let photo = vcp_clip::Photo::from_rgb(64, 48, pixels)?;
+//! # vcp_clip::Picture::from(photo).write_png("photo.png".as_ref())?;
 //! let inspector = Inspector::open(&ModelName::BuiltIn)?;
-//! let inspection = inspector.inspect_file("photo.jpg".as_ref())?;
+//! let inspection = inspector.inspect_file("photo.png".as_ref())?;
 //! println!("{:.3} {}", inspection.score(), inspection.is_anomalous());
 //! inspection.overlay()?.write_png("photo.overlay.png".as_ref())?;
+//! # assert!(std::path::Path::new("photo.overlay.png").is_file());
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! - [`ModelName`] says which model: the one that comes with this crate, one that was pulled ([`pull`]), a
+//!   bundle, or CLIP with a checkpoint; [`ModelOptions`] what to change about it; [`Device`] where it runs.
+//! - An [`Inspector`] is a model with thresholds. It takes photos from files, from bytes in memory, or decoded;
+//!   many threads may share one. [`Inspector::inspect_all`] works on many photos with decoding, the model and
+//!   whoever takes the results at a time.
+//! - An [`Inspection`] has the score, the map, the regions, the decision, pictures, and the [`record`] that
+//!   `vcp-clip segment` prints.
+//! - [`calibration`] finds thresholds from photos, and tells whether some that were found apply.
+//! - Every [`Error`] is a sentence and has a [`Fault`]: whether photo, limits, model, device or the place for
+//!   results is to blame.
+//!
+//! Nothing here prints, and nothing but [`model::cache_folder`] depends on the environment.
 #![forbid(unsafe_code)]
 
 pub mod calibration;
@@ -39,3 +58,8 @@ pub use thresholds::{DecisionThresholds, ThresholdOptions};
 pub use vcp_files::ResultNames;
 pub use vcp_image::{DecodeOptions, MapRows, Photo, Picture, Region};
 pub use vcp_predict::tiling::{MapKind, Tiling};
+
+/// The example in README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
