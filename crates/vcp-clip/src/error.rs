@@ -11,6 +11,7 @@ use crate::cost::TooMuch;
 use crate::device::DeviceError;
 use crate::model::ModelError;
 use crate::photos::InputsError;
+use crate::sentence::sentence;
 
 /// Anything that this crate cannot do. Its text is a full sentence, except that some go on with their
 /// cause: [`Error::sentence`] has all of it.
@@ -146,21 +147,6 @@ fn of_photo(error: &ImageError) -> Fault {
         ImageError::Write { .. } | ImageError::Encode { .. } => Fault::Output,
         _ => Fault::Input,
     }
-}
-
-/// What an error says, followed by its causes where it does not say them itself.
-#[must_use]
-pub fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !message.contains(&said) {
-            message = format!("{}: {said}", message.trim_end_matches(['.', ':']));
-        }
-        cause = error.source();
-    }
-    message
 }
 
 #[cfg(test)]

@@ -6,6 +6,13 @@ use std::path::{Path, PathBuf};
 use vcp_files::Durability;
 use vcp_image::{MapRows, Picture, PlainMap, encode_npy};
 
+/// How the name of a photo with the map over it ends.
+pub const OVERLAY: &str = ".overlay.png";
+/// How the name of a map in colours ends.
+pub const HEATMAP: &str = ".heatmap.png";
+/// How the name of a mask ends.
+pub const MASK: &str = ".mask.png";
+
 /// Writes a file beside its place and moves it there when it is complete, creating the folders
 /// above it. When `write` fails, nothing is left behind.
 pub fn write_whole(

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use vcp_image::{MapRows, Photo, PhotoFile, PhotoRows as _, Picture, Region, Warning};
+use vcp_image::{Error, MapRows, Photo, PhotoFile, PhotoRows as _, Picture, Region, Warning};
 use vcp_predict::tiling::MapKind;
 use vcp_predict::{PhotoPrediction, Predictor};
 
 use crate::record::{Files, Record, RegionRecord};
-use crate::{DecisionThresholds, Error};
+use crate::thresholds::DecisionThresholds;
 
 /// A photo, what the model says of it, and what that means at the thresholds.
 ///
@@ -144,7 +144,7 @@ impl Inspection {
     /// # Errors
     /// When it cannot be read again.
     pub fn photo(&self) -> Result<Cow<'_, Photo>, Error> {
-        Ok(self.photo.whole()?)
+        self.photo.whole()
     }
 
     /// The photo with the map over it and the contours of the regions.

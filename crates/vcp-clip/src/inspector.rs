@@ -12,10 +12,12 @@ use vcp_predict::{Predictor, PredictorOptions, PreparedPhoto};
 
 use crate::calibration::{Mismatch, Viewing};
 use crate::device::{Device, DeviceName};
+use crate::error::Error;
+use crate::inspection::Inspection;
 use crate::model::{Model, ModelName, ModelOptions};
 use crate::photos::{Decoding, Found};
 use crate::pipeline::{Item, Pipeline, Stop, guarded};
-use crate::{DecisionThresholds, Error, Inspection, ThresholdOptions};
+use crate::thresholds::{DecisionThresholds, ThresholdOptions};
 
 /// How photos are inspected. The defaults are those of `vcp-clip segment`.
 #[derive(Debug, Clone, Default)]

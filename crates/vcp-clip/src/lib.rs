@@ -46,14 +46,16 @@ pub mod pipeline;
 pub mod pull;
 pub mod record;
 pub mod results;
+mod sentence;
 mod thresholds;
 
 pub use device::{Device, DeviceName};
-pub use error::{Error, Fault, sentence};
+pub use error::{Error, Fault};
 pub use inspection::Inspection;
 pub use inspector::{DecodedPhoto, Inspections, Inspector, InspectorOptions, Watch};
 pub use model::{Model, ModelName, ModelOptions};
 pub use pipeline::{Item, Stop};
+pub use sentence::sentence;
 pub use thresholds::{DecisionThresholds, ThresholdOptions};
 pub use vcp_files::ResultNames;
 pub use vcp_image::{DecodeOptions, MapRows, Photo, Picture, Region};

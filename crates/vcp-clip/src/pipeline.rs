@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::Error;
+use crate::error::Error;
 use crate::photos::{Found, PhotoPath};
 
 /// How often the model's thread asks whether it should stop while no photo comes.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use vcp_image::Region;
 
-use crate::Error;
+use crate::sentence::sentence;
 
 /// The result of one photo. The order of the fields is the order of the keys, which is stable; later
 /// versions may add keys.
@@ -152,10 +152,14 @@ fn hundredths(value: f64) -> f64 {
 impl FailureRecord {
     /// Of a photo that gave this error.
     #[must_use]
-    pub fn new(path: impl Into<String>, page: Option<u32>, error: &Error) -> Self {
+    pub fn new(
+        path: impl Into<String>,
+        page: Option<u32>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
         Self {
             path: path.into(),
-            error: error.sentence(),
+            error: sentence(error),
             page,
         }
     }

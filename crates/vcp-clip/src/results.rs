@@ -9,16 +9,13 @@ use vcp_image::Picture;
 use vcp_predict::PhotoPrediction;
 use vcp_predict::tiling::MapKind;
 
-use crate::files::{with_suffix, write_npy, write_npy_rows, write_picture, write_whole};
+use crate::error::Error;
+use crate::files::{
+    HEATMAP, MASK, OVERLAY, with_suffix, write_npy, write_npy_rows, write_picture, write_whole,
+};
+use crate::inspection::Inspection;
 use crate::record::Files;
-use crate::{Error, Inspection};
 
-/// How the names of our pictures end.
-pub(crate) const PICTURE_SUFFIXES: [&str; 3] = [OVERLAY, HEATMAP, MASK];
-
-const OVERLAY: &str = ".overlay.png";
-const HEATMAP: &str = ".heatmap.png";
-const MASK: &str = ".mask.png";
 const JSON: &str = ".json";
 
 /// How a record begins.

@@ -38,6 +38,7 @@
 mod cost;
 mod error;
 mod logits;
+mod map_kind;
 mod network;
 mod photo;
 mod predictor;

@@ -7,8 +7,9 @@ use vcp_image::{MapRows, PhotoRows, ScaledMap};
 
 use crate::error::Error;
 use crate::logits::Logits;
+use crate::map_kind::MapKind;
 use crate::predictor::{Prediction, Predictor, Prepared};
-use crate::tiling::{MapKind, Squeezed, TiledPrediction, Tiling, resampled};
+use crate::tiling::{Squeezed, TiledPrediction, Tiling, resampled};
 
 /// A photo for which it is settled how it goes through the model: whole, resized and normalised already,
 /// or in windows that are cut when the model needs them.

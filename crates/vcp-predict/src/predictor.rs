@@ -2,9 +2,9 @@
 
 use crate::error::Error;
 use crate::logits::{Logits, LogitsView};
+use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
 use crate::score::{mean_of_largest, pixels_for_score};
-use crate::tiling::MapKind;
 use std::num::NonZero;
 use std::sync::Arc;
 use vcp_checkpoint::{Geometry, Weights};

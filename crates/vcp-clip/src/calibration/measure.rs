@@ -6,10 +6,10 @@ use std::path::Path;
 use vcp_image::{Photo, resize_mask};
 use vcp_metrics::{Collector, ImageMap, PixelOptions};
 
-use super::fit::{Aim, FitOptions};
 use super::listing::Listing;
+use super::options::{Aim, FitOptions};
 use super::statistics::{CalibrationError, PixelSummary};
-use crate::Inspection;
+use crate::inspection::Inspection;
 
 /// What is known about a photo.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,14 +8,16 @@ mod document;
 mod fit;
 mod listing;
 mod measure;
+mod options;
 pub mod statistics;
 mod viewing;
 
 pub use document::{
     CalibrationDocument, CalibrationFileError, ModelRecord, PhotoCounts, PixelThreshold, apply_file,
 };
-pub use fit::{Aim, FitError, FitOptions, Reason, Threshold, ThresholdError, Thresholds};
+pub use fit::{FitError, Reason, Threshold, ThresholdError, Thresholds};
 pub use listing::Listing;
 pub use measure::{Label, MeasureError, Measurements};
+pub use options::{Aim, FitOptions};
 pub use vcp_checkpoint::{Calibration, CalibrationWindows};
 pub use viewing::{Mismatch, Viewing};

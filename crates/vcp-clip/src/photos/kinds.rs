@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vcp_image::Kind;
 
-use crate::results::PICTURE_SUFFIXES;
+use crate::files::{HEATMAP, MASK, OVERLAY};
 
 /// Endings of the pictures that are read, in lower case.
 const ENDINGS: [&str; 18] = [
@@ -84,7 +84,9 @@ fn ending(path: &Path) -> String {
 /// a photo like any other.
 fn is_own_picture(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    PICTURE_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+    [OVERLAY, HEATMAP, MASK]
+        .iter()
+        .any(|suffix| name.ends_with(suffix))
         && File::open(path).is_ok_and(|file| vcp_image::is_own_png(file).unwrap_or(false))
 }
 

@@ -6,29 +6,17 @@ use vcp_image::{MapRows, ScaledMap};
 
 use super::{TiledPrediction, mix};
 use crate::logits::LogitsView;
+use crate::map_kind::MapKind;
 use crate::predictor::Predictor;
 
-/// Which of the maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapKind {
-    /// The two branches blended, and smoothed in each window: the map to look at.
-    Blended,
-    /// Branch 1, not smoothed.
-    Branch1,
-    /// Branch 2, not smoothed.
-    Branch2,
-}
-
-impl MapKind {
-    /// The map of a window, [side, side].
-    fn of(self, logits: LogitsView<'_>, predictor: &Predictor) -> Vec<f32> {
-        let branch1 = || predictor.branch_map(logits, 0);
-        let branch2 = || predictor.branch_map(logits, 1);
-        match self {
-            Self::Blended => predictor.blend(&branch1(), &branch2()),
-            Self::Branch1 => branch1(),
-            Self::Branch2 => branch2(),
-        }
+/// A map of a window, [side, side].
+fn window_map(kind: MapKind, logits: LogitsView<'_>, predictor: &Predictor) -> Vec<f32> {
+    let branch1 = || predictor.branch_map(logits, 0);
+    let branch2 = || predictor.branch_map(logits, 1);
+    match kind {
+        MapKind::Blended => predictor.blend(&branch1(), &branch2()),
+        MapKind::Branch1 => branch1(),
+        MapKind::Branch2 => branch2(),
     }
 }
 
@@ -60,7 +48,8 @@ impl<'a> TiledMap<'a> {
         kind: MapKind,
     ) -> Self {
         let global = prediction.global.as_ref();
-        let global = global.map(|(weight, logits)| (*weight, kind.of(logits.view(), predictor)));
+        let global =
+            global.map(|(weight, logits)| (*weight, window_map(kind, logits.view(), predictor)));
         let windows = &prediction.windows;
         Self {
             prediction,
@@ -84,7 +73,7 @@ impl<'a> TiledMap<'a> {
         let mut line = vec![0.0; length];
         for (column, columns) in windows.columns.windows() {
             let window = row_of_windows * windows.columns.len() + column;
-            let map = self.kind.of(self.prediction.logits(window), self.predictor);
+            let map = window_map(self.kind, self.prediction.logits(window), self.predictor);
             let map = ScaledMap::new(&map, side, length, height);
             let weights: Vec<_> = columns
                 .clone()

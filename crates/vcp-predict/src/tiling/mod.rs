@@ -22,9 +22,10 @@ use vcp_image::{BandResizer, Photo, PhotoRows};
 
 use crate::error::Error;
 use crate::logits::{Logits, LogitsShape, LogitsView};
+pub use crate::map_kind::MapKind;
 use crate::predictor::{Predictor, Prepared};
 use line::Line;
-pub use map::{MapKind, TiledMap};
+pub use map::TiledMap;
 pub use resample::resampled;
 
 /// Most windows of a photo; more would take gigabytes of logits, and days on a processor.
