@@ -14,9 +14,9 @@ use crate::exit::OrUsage;
 ///
 /// # Errors
 /// As wrong usage, when an input stands for no photo.
-pub(crate) fn gather(inputs: &[PathBuf], recursive: bool, quiet: bool) -> anyhow::Result<Inputs> {
+pub(crate) fn gather(inputs: &[PathBuf], scan: ScanOptions, quiet: bool) -> anyhow::Result<Inputs> {
     let stream = Box::new(BufReader::new(io::stdin()));
-    let inputs = Inputs::gather(inputs, &ScanOptions { recursive }, stream).or_usage()?;
+    let inputs = Inputs::gather(inputs, scan, stream).or_usage()?;
     if let (false, Some(skipped)) = (quiet, inputs.skipped().in_words()) {
         console::note(&skipped);
     }

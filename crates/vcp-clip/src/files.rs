@@ -15,6 +15,9 @@ pub const MASK: &str = ".mask.png";
 
 /// Writes a file beside its place and moves it there when it is complete, creating the folders
 /// above it. When `write` fails, nothing is left behind.
+///
+/// # Errors
+/// Those of `write`, and what creating, writing and renaming a file may have.
 pub fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -25,21 +28,31 @@ pub fn write_whole(
 }
 
 /// Writes a PNG.
+///
+/// # Errors
+/// As [`write_whole`].
 pub fn write_picture(path: &Path, picture: &Picture) -> io::Result<()> {
     write_whole(path, |file| picture.encode_png(file))
 }
 
 /// Writes an f32 array `[side, side]`.
+///
+/// # Errors
+/// As [`write_whole`].
 pub fn write_npy(path: &Path, values: &[f32], side: usize) -> io::Result<()> {
     write_npy_rows(path, &PlainMap::new(values, side))
 }
 
 /// Writes a map as an f32 array `[height, width]`, row by row.
+///
+/// # Errors
+/// As [`write_whole`].
 pub fn write_npy_rows(path: &Path, map: &dyn MapRows) -> io::Result<()> {
     write_whole(path, |file| encode_npy(map, file))
 }
 
 /// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.
+#[must_use]
 pub fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
     let mut path = base.as_os_str().to_owned();
     path.push(suffix);

@@ -35,7 +35,6 @@ impl Stop {
     }
 
     /// The same, for work that asks after each of its parts whether to go on.
-    #[must_use]
     pub fn flow(&self) -> ControlFlow<()> {
         if self.is_requested() {
             ControlFlow::Break(())

@@ -60,7 +60,7 @@ pub struct FailureRecord {
 #[serde(untagged)]
 pub enum Line {
     /// A photo that was inspected.
-    Done(Record),
+    Done(Box<Record>),
     /// One that could not be.
     Failed(FailureRecord),
 }

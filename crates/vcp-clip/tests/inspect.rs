@@ -80,7 +80,7 @@ fn a_photo_gives_the_same_wherever_it_comes_from() {
     // And a run over many.
     let inputs = Inputs::gather(
         &[folder.path().to_owned()],
-        &ScanOptions::default(),
+        ScanOptions::default(),
         Box::new(std::io::empty()),
     )
     .unwrap();

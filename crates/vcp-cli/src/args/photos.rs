@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use vcp_clip::photos::ScanOptions;
 use vcp_image::{Bits, DecodeOptions, PageChoice, SampleDepth};
 
 use super::numbers::{self, within};
@@ -49,6 +50,13 @@ pub(crate) struct PhotoArgs {
 }
 
 impl PhotoArgs {
+    /// How inputs are looked up.
+    pub(crate) fn scan_options(&self) -> ScanOptions {
+        ScanOptions {
+            recursive: self.recursive,
+        }
+    }
+
     /// How photos are decoded; of every page of a file, as of its first photo.
     pub(crate) fn decode_options(&self) -> DecodeOptions {
         DecodeOptions {

@@ -48,7 +48,7 @@ impl Photos {
             paths.join(", ")
         };
         let scan = |inputs: &[PathBuf]| {
-            inputs::gather(inputs, arguments.photos.recursive, arguments.run.quiet)
+            inputs::gather(inputs, arguments.photos.scan_options(), arguments.run.quiet)
         };
         let (source, words) = match (&arguments.dataset, &arguments.anomalous) {
             (Some(name), _) => {

@@ -23,7 +23,7 @@ use options::Options;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
-    let photos = inputs::gather(&options.inputs, options.recursive, options.quiet)?;
+    let photos = inputs::gather(&options.inputs, options.scan, options.quiet)?;
     let device = find_device(options.device, options.quiet)?;
     let mut model = options.choice.open(options.quiet)?;
     let (weights, threads) = (model.weights(), options.threads);

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use vcp_clip::photos::ScanOptions;
 use vcp_clip::results::{ResultFolder, ResultKind};
 use vcp_clip::{DeviceName, ThresholdOptions, Tiling};
 use vcp_image::DecodeOptions;
@@ -17,8 +18,7 @@ use crate::place::create_folder;
 #[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
 pub(crate) struct Options {
     pub(crate) inputs: Vec<PathBuf>,
-    /// Look into folders inside folders.
-    pub(crate) recursive: bool,
+    pub(crate) scan: ScanOptions,
     pub(crate) choice: Choice,
     pub(crate) results: Option<ResultFolder>,
     pub(crate) thresholds: ThresholdOptions,
@@ -60,7 +60,7 @@ impl Options {
         let tiling = arguments.tiling.tiling()?;
         Ok(Self {
             inputs: arguments.inputs,
-            recursive: arguments.photos.recursive,
+            scan: arguments.photos.scan_options(),
             choice: Choice::new(arguments.choice)?,
             results,
             thresholds: ThresholdOptions {

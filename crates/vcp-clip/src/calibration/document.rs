@@ -135,6 +135,7 @@ pub enum CalibrationFileError {
 
 impl ModelRecord {
     /// Of a model; reads files once whose digest is not known.
+    #[must_use]
     pub fn of(weights: &Weights) -> Self {
         let sources = weights.sources().iter();
         Self {

@@ -131,7 +131,7 @@ impl Inputs {
     /// not exist is no error here; it will fail when it is opened.
     pub fn gather(
         arguments: &[PathBuf],
-        options: &ScanOptions,
+        options: ScanOptions,
         stream: Box<dyn BufRead + Send>,
     ) -> Result<Self, InputsError> {
         let is_piped = |argument: &PathBuf| argument.as_os_str() == "-";

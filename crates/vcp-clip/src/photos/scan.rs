@@ -49,7 +49,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// For all that is named on the command line.
-    pub(super) fn new(options: &ScanOptions, arguments: &[PathBuf]) -> Self {
+    pub(super) fn new(options: ScanOptions, arguments: &[PathBuf]) -> Self {
         Self {
             recursive: options.recursive,
             once: FoldersOnce::below(arguments.iter().map(PathBuf::as_path)),
