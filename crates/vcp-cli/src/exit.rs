@@ -83,20 +83,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_said_once() {
-        let cause = anyhow::anyhow!("disk full");
-        assert_eq!(
-            whole_message(&cause.context("a.png cannot be written.")),
-            "a.png cannot be written: disk full"
-        );
-        let cause = anyhow::anyhow!("disk full");
-        assert_eq!(
-            whole_message(&cause.context("cannot write: disk full.")),
-            "cannot write: disk full."
-        );
-    }
-
-    #[test]
     fn context_does_not_hide_wrong_usage() {
         let error = Err::<(), _>(usage("no model")).context("while starting");
         assert_eq!(status_of(&error.unwrap_err()), Exit::Usage);

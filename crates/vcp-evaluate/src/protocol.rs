@@ -8,7 +8,7 @@ use vcp_checkpoint::{Calibration, Settings};
 use vcp_image::{Bits, DecodeOptions, PageChoice};
 use vcp_metrics::PixelOptions;
 use vcp_predict::tiling::Tiling;
-use vcp_predict::{PredictorOptions, pixels_for_score};
+use vcp_predict::PredictorOptions;
 
 /// Everything about an evaluation but the model and the data. The defaults are the official code's,
 /// and for AUPIMO its authors'.
@@ -115,25 +115,6 @@ impl Protocol {
             aupro_steps: self.aupro_steps,
             aupimo_bounds: self.aupimo_bounds,
             ..PixelOptions::default()
-        }
-    }
-
-    /// The option of a constant by which values differ from those that a calibration of the model is found
-    /// with, if there is one: with a blend other than the model's, or other smoothing or score pixels than
-    /// the usual, thresholds of a calibration mean nothing.
-    #[must_use]
-    pub fn differs_from_calibration(&self, settings: &Settings) -> Option<&'static str> {
-        let usual = Self::default();
-        let is_usual_count =
-            |count: NonZero<usize>| count.get() == pixels_for_score(settings.image_size);
-        if self.blend.map(f32::to_bits) != settings.blend.map(f32::to_bits) {
-            Some("--blend")
-        } else if self.smoothing.to_bits() != usual.smoothing.to_bits() {
-            Some("--smoothing")
-        } else if !self.score_pixels.is_none_or(is_usual_count) {
-            Some("--score-pixels")
-        } else {
-            None
         }
     }
 
