@@ -7,8 +7,8 @@ use serde_json::json;
 use vcp_checkpoint::{Calibration, Settings};
 use vcp_image::{Bits, DecodeOptions, PageChoice};
 use vcp_metrics::PixelOptions;
-use vcp_predict::tiling::Tiling;
 use vcp_predict::PredictorOptions;
+use vcp_predict::tiling::Tiling;
 
 /// Everything about an evaluation but the model and the data. The defaults are the official code's,
 /// and for AUPIMO its authors'.

@@ -15,7 +15,6 @@ use crate::place::create_folder;
 
 /// The validated options.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "as many as on/off options")]
 pub(crate) struct Options {
     pub(crate) inputs: Vec<PathBuf>,
     pub(crate) scan: ScanOptions,
