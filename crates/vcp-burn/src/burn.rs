@@ -109,7 +109,8 @@ impl Burn {
     }
 
     pub(crate) fn parameters(&self) -> MutexGuard<'_, Parameters> {
-        // Nothing panics between two changes that belong together.
+        // Nothing panics between two changes that belong together, but for a step of Adam, whose error says that
+        // the training is of no use any more.
         self.parameters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

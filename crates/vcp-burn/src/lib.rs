@@ -4,6 +4,20 @@
 //! tensors from there, so that after a step of [`Adam`] loading it again gives the model with the new
 //! values. That copies nothing, but for the matrices that are trained in mixed precision. [`losses`]
 //! says what a step is to make smaller.
+//!
+//! # Example
+//!
+//! ```
+//! use vcp_burn::{Burn, Device};
+//! use vcp_model::Operations as _;
+//!
+//! # fn main() -> Result<(), vcp_model::DeviceError> {
+//! let burn = Burn::new(Device::flex());
+//! let x = burn.constant([1, 2, 2], &[0.0, 1.0, 2.0, 3.0])?;
+//! assert_eq!(burn.values(&burn.add(&x, &x))?, [0.0, 2.0, 4.0, 6.0]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod adam;
 mod burn;

@@ -195,6 +195,13 @@ impl Operations for Burn {
         let joint = self.norm_linear(x, norm, query_key_value, After::Nothing);
         Tensor::made(x.shape(), &[&joint], |joint| {
             let joint = joint[0];
+            let [_, _, width] = joint.dims();
+            assert_eq!(
+                width,
+                3 * x.shape()[2],
+                "queries, keys and values of the rows' width"
+            );
+            assert!((width / 3).is_multiple_of(heads), "heads of one width");
             let fused = || fused::apply(&SelfAttention { heads }, [fused::input(joint)]);
             self.if_fused(fused).unwrap_or_else(|| {
                 let width = joint.dims()[2] / 3;
@@ -221,8 +228,11 @@ impl Operations for Burn {
     }
 
     fn matmul(&self, a: &Tensor, b: &Tensor) -> Tensor {
-        let shape = [common_batch(&[a, b]), a.shape()[1], b.shape()[2]];
-        Tensor::made(shape, &[a, b], |x| self.product(x[0].clone(), x[1].clone()))
+        let batch = common_batch(&[a, b]);
+        Tensor::made([batch, a.shape()[1], b.shape()[2]], &[a, b], |x| {
+            assert_batch(batch, x);
+            self.product(x[0].clone(), x[1].clone())
+        })
     }
 
     fn matmul_transposed(&self, a: &Tensor, b: &Tensor) -> Tensor {
@@ -316,10 +326,10 @@ impl Operations for Burn {
 
     fn repeat_batch_as(&self, x: &Tensor, like: &Tensor) -> Tensor {
         let ([batch, rows, channels], [repeated, _, _]) = (x.shape(), like.shape());
-        if [1, batch].contains(&repeated) {
-            return x.clone();
-        }
-        Tensor::made([repeated, rows, channels], &[x], |x| {
+        Tensor::made([repeated.max(batch), rows, channels], &[x, like], |x| {
+            if [1, batch].contains(&repeated) {
+                return x[0].clone();
+            }
             assert!(repeated.is_multiple_of(batch), "whole repetitions");
             x[0].clone().repeat(&[repeated / batch, 1, 1])
         })
@@ -448,6 +458,8 @@ impl Burn {
         let keys = key.dims()[1];
         assert_eq!(key.dims(), value.dims(), "a value for each key");
         assert_eq!(key.dims(), [batch, keys, width], "keys as queries");
+        assert!(width.is_multiple_of(heads), "heads of one width");
+        assert!(!causal || rows <= keys, "a key for each query");
         let head = width / heads;
         let by_head = |x: &Held<3>| {
             let [batch, rows, _] = x.dims();

@@ -55,7 +55,12 @@ impl Tensor {
                 }
             }
         }
-        match guarded(|| work(&tensors)) {
+        let checked = || {
+            let tensor = work(&tensors);
+            assert_eq!(tensor.dims(), shape, "the shape that was announced");
+            tensor
+        };
+        match guarded(checked) {
             Ok(tensor) => Self(State::Held(tensor)),
             Err(error) => Self(State::Failed {
                 shape,

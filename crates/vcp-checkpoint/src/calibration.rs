@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounds;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 
 /// Thresholds and the colour scale that were found for a model on some data.
 ///
@@ -64,6 +64,14 @@ fn is_applied(value: &bool) -> bool {
 impl Calibration {
     /// The version this program writes and reads.
     pub const VERSION: u32 = 1;
+
+    /// Refuses values that are no thresholds, colours, windows or words of a calibration.
+    ///
+    /// # Errors
+    /// That say which value is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        self.validate().map_err(Error::new)
+    }
 
     pub(crate) fn validate(&self) -> Result<(), ErrorKind> {
         let refuse = |problem: String| Err(ErrorKind::Calibration { problem });

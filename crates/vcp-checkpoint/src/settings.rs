@@ -113,7 +113,7 @@ impl Settings {
         }
         if !bounds::is_blend(self.blend) {
             return refuse(format!(
-                "the branches' shares in the map are {:?}, expected two numbers from 0 to 1 whose sum \
+                "the branches' weights in the map are {:?}, expected two numbers from 0 to 1 whose sum \
                  is more than 0 and at most 1",
                 self.blend
             ));

@@ -1,7 +1,7 @@
 //! From a photo to its score, its regions and an overlay:
 //!
 //! ```sh
-//! cargo run --release -p vcp-clip --example segment -- samples/cookie.jpg cookie.overlay.png
+//! cargo run --release -p vcp-clip --example segment -- samples/cookie-good.jpg cookie.overlay.png
 //! ```
 #![allow(
     clippy::disallowed_methods,

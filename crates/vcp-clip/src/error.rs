@@ -51,6 +51,13 @@ pub enum Error {
     /// A photo cannot go through the model.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// Thresholds that nothing can be compared with.
+    #[error("{0}")]
+    Thresholds(&'static str),
+    /// Published weights cannot be fetched.
+    #[cfg(feature = "pull")]
+    #[error(transparent)]
+    Pull(#[from] crate::pull::PullError),
     /// A result cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
@@ -114,8 +121,11 @@ impl Error {
             | Self::Decoder
             | Self::Inputs(_)
             | Self::Measure(_)
-            | Self::Fit(_) => Fault::Input,
+            | Self::Fit(_)
+            | Self::Thresholds(_) => Fault::Input,
             Self::Model(_) | Self::Calibration(_) => Fault::Model,
+            #[cfg(feature = "pull")]
+            Self::Pull(_) => Fault::Model,
             Self::Device(_) => Fault::Device,
             Self::Cost(_) => Fault::Limits,
             Self::Predict(error) => match error {
@@ -123,6 +133,9 @@ impl Error {
                 PredictError::Device(_) => Fault::Device,
                 PredictError::TooManyWindows { .. } => Fault::Limits,
                 PredictError::Stopped => Fault::Stopped,
+                PredictError::TileEmpty
+                | PredictError::Overlap { .. }
+                | PredictError::GlobalWeight { .. } => Fault::Input,
                 PredictError::Threads(_) => Fault::Internal,
                 _ => Fault::Model,
             },

@@ -19,6 +19,7 @@ pub struct Inspection {
     prediction: PhotoPrediction,
     predictor: Arc<Predictor>,
     thresholds: DecisionThresholds,
+    is_tiling: bool,
     regions: OnceLock<Vec<Region>>,
 }
 
@@ -40,12 +41,14 @@ impl Inspection {
         prediction: PhotoPrediction,
         predictor: Arc<Predictor>,
         thresholds: DecisionThresholds,
+        is_tiling: bool,
     ) -> Self {
         Self {
             photo,
             prediction,
             predictor,
             thresholds,
+            is_tiling,
             regions: OnceLock::new(),
         }
     }
@@ -125,6 +128,13 @@ impl Inspection {
     #[must_use]
     pub fn model_map(&self) -> Cow<'_, [f32]> {
         self.prediction.model_map(&self.predictor)
+    }
+
+    /// Whether photos were to be processed in windows, also if this one was too small to be cut: arrays are at
+    /// the photo's resolution then.
+    #[must_use]
+    pub fn is_tiling(&self) -> bool {
+        self.is_tiling
     }
 
     /// What the model says, as it was said.

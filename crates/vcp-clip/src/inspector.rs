@@ -1,37 +1,51 @@
 //! From photos to inspections.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use vcp_checkpoint::Calibration;
-use vcp_image::{DecodeOptions, Photo, PhotoFile, decode_bytes, decode_file};
+use vcp_image::{Bits, DecodeOptions, Photo, PhotoFile, SampleDepth, decode_bytes, decode_file};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{Predictor, PredictorOptions, PreparedPhoto};
 
-use crate::calibration::{Mismatch, Viewing};
+use crate::calibration::{CalibrationSource, Mismatch, Viewing};
+use crate::cost::Estimate;
 use crate::device::{Device, DeviceName};
 use crate::error::Error;
 use crate::inspection::Inspection;
-use crate::model::{Model, ModelName, ModelOptions};
-use crate::photos::{Decoding, Found};
+use crate::model::{Applicable, Model, ModelName, ModelOptions};
+use crate::photos::{Decoding, Found, SettledBits};
 use crate::pipeline::{Item, Pipeline, Stop, guarded};
 use crate::thresholds::{DecisionThresholds, ThresholdOptions};
 
 /// How photos are inspected. The defaults are those of `vcp-clip segment`.
 #[derive(Debug, Clone, Default)]
 pub struct InspectorOptions {
-    /// Threads that compute; one per processor core if `None`.
-    pub threads: Option<NonZeroUsize>,
+    /// Threads that compute, and constants by which maps and scores are made.
+    pub predictor: PredictorOptions,
     /// How photos are decoded.
     pub decode: DecodeOptions,
     /// How photos are cut into windows; processed whole if `None`.
     pub tiling: Option<Tiling>,
     /// Thresholds in place of the calibration's.
     pub thresholds: ThresholdOptions,
-    /// A file with a calibration in place of the model's own.
-    pub calibration: Option<PathBuf>,
+    /// A calibration in place of the model's own.
+    pub calibration: Option<CalibrationSource>,
+    /// Whether a model may take whatever it will. If not, one that is estimated to take more than 10 minutes
+    /// or 32 GiB for a photo on the CPU is refused.
+    pub no_cost_limit: bool,
+}
+
+impl InspectorOptions {
+    /// How photos are processed.
+    #[must_use]
+    pub fn viewing(&self) -> Viewing {
+        Viewing {
+            constants: self.predictor,
+            ..Viewing::of(&self.decode, self.tiling)
+        }
+    }
 }
 
 /// A model with thresholds, ready for photos. Many threads may use one at a time; cloning is cheap.
@@ -68,36 +82,43 @@ impl Inspector {
     /// # Errors
     /// When the model cannot be opened or put on the device.
     pub fn open(name: &ModelName) -> Result<Self, Error> {
-        let mut model = ModelOptions::from(name.clone()).open()?;
+        let model = ModelOptions::from(name.clone()).open()?;
         let device = Device::find(DeviceName::Auto)?;
-        Self::new(&mut model, &device, &InspectorOptions::default())
+        Self::new(&model, &device, &InspectorOptions::default())
     }
 
-    /// With a model that has been opened, on this device. The model's own calibration is set aside if it was
-    /// found in another way than photos are processed now: [`Inspector::set_aside`] says so.
+    /// With a model that has been opened, on this device. The model may be let go, or serve others, afterwards.
+    ///
+    /// The model's own calibration is not used if it was found in another way than photos are processed now:
+    /// [`Inspector::set_aside`] says so. 16-bit photos are read as the calibration says, if it does and the
+    /// options do not.
     ///
     /// # Errors
-    /// When the calibration in a file cannot be used, or the model cannot be put on the device.
-    pub fn new(
-        model: &mut Model,
-        device: &Device,
-        options: &InspectorOptions,
-    ) -> Result<Self, Error> {
-        let viewing = Viewing::of(&options.decode, options.tiling);
-        model.calibrate(options.calibration.as_deref(), &viewing)?;
-        let predictor_options = PredictorOptions {
-            threads: options.threads,
-            ..PredictorOptions::default()
-        };
-        let predictor = device.predictor(model.weights(), &predictor_options)?;
-        let calibration = model.weights().calibration().cloned();
+    /// When thresholds are no numbers, a calibration that is given cannot be used, the model would take too much,
+    /// or it cannot be put on the device.
+    pub fn new(model: &Model, device: &Device, options: &InspectorOptions) -> Result<Self, Error> {
+        options.thresholds.check().map_err(Error::Thresholds)?;
+        let viewing = options.viewing();
+        let Applicable {
+            calibration,
+            set_aside,
+        } = model.applicable(options.calibration.as_ref(), &viewing)?;
+        let mut decode = options.decode.clone();
+        let bits = calibration.as_ref().and_then(|it| it.bits);
+        if let (Bits::Auto, Some(depth)) = (decode.bits, bits.and_then(SampleDepth::of)) {
+            decode.bits = Bits::Settled(depth);
+        }
+        if device.is_cpu() && !options.no_cost_limit {
+            Estimate::of(model.weights(), options.predictor.threads).check()?;
+        }
+        let predictor = device.predictor(model.weights(), &options.predictor)?;
         Ok(Self {
             predictor: Arc::new(predictor),
-            decode: options.decode.clone(),
+            decode,
             tiling: options.tiling,
             thresholds: DecisionThresholds::settle(&options.thresholds, calibration.as_ref()),
             calibration,
-            set_aside: model.set_aside(),
+            set_aside,
         })
     }
 
@@ -126,13 +147,24 @@ impl Inspector {
         &self.predictor
     }
 
+    /// How the photos of a run are decoded: by the inspector's options. `tell` learns what the first photo
+    /// settles about bits, if it does.
+    pub fn decoding(&self, tell: impl Fn(&SettledBits) + Send + Sync + 'static) -> Decoding {
+        Decoding::new(self.decode.clone(), tell)
+    }
+
+    /// How a photo is decoded.
+    #[must_use]
+    pub fn decode_options(&self) -> &DecodeOptions {
+        &self.decode
+    }
+
     /// Inspects the photo in a file.
     ///
     /// # Errors
     /// When it cannot be read, or cannot go through the model.
     pub fn inspect_file(&self, path: &Path) -> Result<Inspection, Error> {
-        let photo = guarded(|| self.decode_file(path, &self.decode))?;
-        self.inspect_decoded(photo, &mut |_, _| ControlFlow::Continue(()))
+        self.inspect_decoded(self.decode_file(path, &self.decode)?, &mut unwatched)
     }
 
     /// Inspects a photo whose file is in memory, in any of the formats that are read from files. `label` is
@@ -141,8 +173,10 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::inspect_file`].
     pub fn inspect_bytes(&self, bytes: &[u8], label: &str) -> Result<Inspection, Error> {
-        let photo = guarded(|| Ok::<_, Error>(decode_bytes(bytes, label, &self.decode)?))?;
-        self.inspect_photo(photo)
+        self.inspect_decoded(
+            self.decode_bytes(bytes, label, &self.decode)?,
+            &mut unwatched,
+        )
     }
 
     /// Inspects a photo in memory.
@@ -150,24 +184,42 @@ impl Inspector {
     /// # Errors
     /// When it cannot go through the model.
     pub fn inspect_photo(&self, photo: Photo) -> Result<Inspection, Error> {
-        let photo = self
-            .predictor
-            .prepare_photo(PhotoFile::from(photo), self.tiling.as_ref())?;
-        self.inspect_decoded(photo, &mut |_, _| ControlFlow::Continue(()))
+        self.inspect_decoded(self.prepared(photo.into())?, &mut unwatched)
     }
 
     /// The first part of [`Inspector::inspect_file`], which may run on another thread than the model:
-    /// everything before it.
+    /// everything before it. `options` are usually the inspector's own ([`Inspector::decode_options`]), but for
+    /// the page: a calibration was found with photos that were decoded like those.
     ///
     /// # Errors
     /// When the photo cannot be read.
     pub fn decode_file(&self, path: &Path, options: &DecodeOptions) -> Result<DecodedPhoto, Error> {
         // Windows may come from a file that is never in memory whole.
-        let photo = if self.tiling.is_some() {
-            PhotoFile::open(path, options)?
-        } else {
-            decode_file(path, options)?.into()
-        };
+        let photo = guarded(|| -> Result<PhotoFile, Error> {
+            if self.tiling.is_some() {
+                Ok(PhotoFile::open(path, options)?)
+            } else {
+                Ok(decode_file(path, options)?.into())
+            }
+        })?;
+        self.prepared(photo)
+    }
+
+    /// As [`Inspector::decode_file`], of a file in memory, which errors call `label`.
+    ///
+    /// # Errors
+    /// When the photo cannot be read.
+    pub fn decode_bytes(
+        &self,
+        bytes: &[u8],
+        label: &str,
+        options: &DecodeOptions,
+    ) -> Result<DecodedPhoto, Error> {
+        let photo = guarded(|| Ok::<_, Error>(decode_bytes(bytes, label, options)?))?;
+        self.prepared(photo.into())
+    }
+
+    fn prepared(&self, photo: PhotoFile) -> Result<DecodedPhoto, Error> {
         Ok(self.predictor.prepare_photo(photo, self.tiling.as_ref())?)
     }
 
@@ -186,13 +238,17 @@ impl Inspector {
             prediction,
             Arc::clone(&self.predictor),
             self.thresholds,
+            self.tiling.is_some(),
         ))
     }
 
     /// Inspects many photos: decoding, the model and whoever takes the results work at a time. Each photo that
-    /// `photos` finds, and each place where it found none, gives one item, in that order; a photo during
-    /// which `stop` was requested gives none, as do those after it. `on_window` learns how many of how many
-    /// windows of the present photo are done.
+    /// `photos` finds, and each place where it found none, gives one item, in that order. After `stop` was
+    /// requested no further photo is begun, and one amid its windows gives no item. `on_window` learns how many of
+    /// how many windows of the present photo are done.
+    ///
+    /// `photos` runs on a thread of its own, which is waited for at the end unless `stop` was requested: an
+    /// iterator that blocks for ever keeps [`Inspections::finish`] waiting.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -226,17 +282,20 @@ impl Inspector {
     }
 }
 
-/// Inspections of many photos, as they are done.
+/// Inspections of many photos, as they are done, in order: an iterator that waits for each.
 #[derive(Debug)]
 pub struct Inspections(Pipeline<Option<Item<Inspection>>>);
 
-impl Inspections {
-    /// The next one, in order; none when all are done or the work was stopped. Waits for it.
-    #[must_use]
-    pub fn next(&self) -> Option<Item<Inspection>> {
+impl Iterator for Inspections {
+    type Item = Item<Inspection>;
+
+    /// None when all are done or the work was stopped.
+    fn next(&mut self) -> Option<Self::Item> {
         self.0.next().flatten()
     }
+}
 
+impl Inspections {
     /// Reports a thread that ended before its time.
     ///
     /// # Errors
@@ -244,6 +303,11 @@ impl Inspections {
     pub fn finish(self) -> Result<(), Error> {
         self.0.finish()
     }
+}
+
+/// Nobody watches the windows.
+fn unwatched(_: usize, _: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// Servers share one among their threads.

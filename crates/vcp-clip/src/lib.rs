@@ -30,7 +30,11 @@
 //! - Every [`Error`] is a sentence and has a [`Fault`]: whether photo, limits, model, device or the place for
 //!   results is to blame.
 //!
-//! Nothing here prints, and nothing but [`model::cache_folder`] depends on the environment.
+//! Nothing here prints, and nothing but [`model::cache_folder`] depends on the environment. (Decoders may panic on
+//! damaged files; that becomes an error, but the standard library prints it unless the program has called
+//! [`hush_caught`] once.)
+//!
+//! The parts are crates of their own, and here as [`image`], [`checkpoint`] and [`predict`].
 #![forbid(unsafe_code)]
 
 pub mod calibration;
@@ -57,8 +61,15 @@ pub use model::{Model, ModelName, ModelOptions};
 pub use pipeline::{Item, Stop};
 pub use sentence::sentence;
 pub use thresholds::{DecisionThresholds, ThresholdOptions};
+pub use vcp_checkpoint as checkpoint;
 pub use vcp_files::ResultNames;
-pub use vcp_image::{DecodeOptions, MapRows, Photo, Picture, Region};
+pub use vcp_image as image;
+pub use vcp_image::{
+    Bits, DecodeOptions, MapRows, PageChoice, Photo, Picture, Region, SampleDepth, Warning,
+};
+pub use vcp_panics::hush_caught;
+pub use vcp_predict as predict;
+pub use vcp_predict::PredictorOptions;
 pub use vcp_predict::tiling::{MapKind, Tiling};
 
 /// The example in README.

@@ -100,7 +100,7 @@ pub fn guarded<T, E: From<Error>>(decode: impl FnOnce() -> Result<T, E>) -> Resu
     vcp_panics::caught(decode).unwrap_or_else(|_| Err(Error::Decoder.into()))
 }
 
-/// The running threads, and what they have done.
+/// The running threads, and what they have done: an iterator over the results, in order, that waits for each.
 #[derive(Debug)]
 pub struct Pipeline<Done> {
     finished: Receiver<Done>,
@@ -147,12 +147,6 @@ impl<Done: Send + 'static> Pipeline<Done> {
         })
     }
 
-    /// The next result, in order; none when all are done or the work was stopped. Waits for it.
-    #[must_use]
-    pub fn next(&self) -> Option<Done> {
-        self.finished.recv().ok()
-    }
-
     /// Reports a thread that ended before its time.
     ///
     /// # Errors
@@ -168,6 +162,15 @@ impl<Done: Send + 'static> Pipeline<Done> {
         } else {
             Err(Error::Internal)
         }
+    }
+}
+
+impl<Done> Iterator for Pipeline<Done> {
+    type Item = Done;
+
+    /// None when all are done or the work was stopped.
+    fn next(&mut self) -> Option<Done> {
+        self.finished.recv().ok()
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use vcp_files::ResultNames;
-use vcp_image::Picture;
+use vcp_image::{Picture, Warning};
 use vcp_predict::PhotoPrediction;
 use vcp_predict::tiling::MapKind;
 
@@ -14,7 +15,8 @@ use crate::files::{
     HEATMAP, MASK, OVERLAY, with_suffix, write_npy, write_npy_rows, write_picture, write_whole,
 };
 use crate::inspection::Inspection;
-use crate::record::Files;
+use crate::pipeline::Item;
+use crate::record::{FailureRecord, Files, Line, Record};
 
 const JSON: &str = ".json";
 
@@ -31,10 +33,60 @@ pub enum ResultKind {
     /// NAME.mask.png: white where the map reaches the pixel threshold.
     Mask,
     /// NAME.map.npy, NAME.branch1.npy and NAME.branch2.npy: the maps as 32-bit floats, at the model's image
-    /// size, or at the photo's resolution if it was processed in windows.
+    /// size, or at the photo's resolution if photos are processed in windows.
     Npy,
     /// NAME.json: the record.
     Json,
+}
+
+/// What became of a photo: its line, and what should be said of how it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The line that is printed.
+    pub line: Line,
+    /// Warnings that hold for this photo rather than for the whole run.
+    pub notes: Vec<Warning>,
+}
+
+/// Writes the files of a photo, if there is a folder for them, and makes its record. `names` are those of the
+/// photos before it; `to_json` makes the line of JSON that is stored with [`ResultKind::Json`].
+pub fn finish(
+    item: Item<Inspection>,
+    results: Option<&ResultFolder>,
+    names: &mut ResultNames,
+    to_json: impl FnOnce(&Record) -> String,
+) -> Finished {
+    let Item {
+        photo,
+        outcome,
+        spent,
+    } = item;
+    let path = photo.path.display().to_string();
+    // Also of a photo that failed, so that the names of others do not depend on it.
+    let base = results.map(|results| results.claim(names, &photo.relative));
+    let begun = Instant::now();
+    let mut notes = Vec::new();
+    let record = outcome.and_then(|inspection| {
+        let mut record = inspection.record(&path);
+        record.page = photo.page;
+        let saving = results.zip(base.as_deref());
+        if let Some((results, base)) = saving {
+            record.files = results.save(&photo.path, base, &inspection)?;
+        }
+        let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
+        record.milliseconds = (milliseconds * 10.0).round() / 10.0;
+        if let Some((results, base)) = saving {
+            results.save_record(base, &to_json(&record))?;
+        }
+        let warnings = inspection.warnings().iter();
+        notes.extend(warnings.filter(|it| !it.is_of_the_run()).cloned());
+        Ok(record)
+    });
+    let line = match record {
+        Ok(record) => Line::Done(Box::new(record)),
+        Err(error) => Line::Failed(FailureRecord::new(path, photo.page, &error)),
+    };
+    Finished { line, notes }
 }
 
 /// Where results go, and which.
@@ -148,7 +200,7 @@ fn is_ours(path: &Path, kind: ResultKind) -> bool {
     }
 }
 
-/// Writes the map and those of the branches: in the model's size if the photo was processed whole, else
+/// Writes the map and those of the branches: in the model's size if photos are processed whole, else
 /// in the photo's, in which alone the windows meet.
 fn save_arrays(base: &Path, inspection: &Inspection) -> Result<[String; 3], Error> {
     let kinds = [
@@ -161,10 +213,10 @@ fn save_arrays(base: &Path, inspection: &Inspection) -> Result<[String; 3], Erro
     for (place, (suffix, kind)) in written.iter_mut().zip(kinds) {
         let path = with_suffix(base, suffix);
         let outcome = match inspection.prediction() {
-            PhotoPrediction::Whole { prediction, .. } => {
+            PhotoPrediction::Whole { prediction, .. } if !inspection.is_tiling() => {
                 write_npy(&path, prediction.map(kind), prediction.side)
             }
-            PhotoPrediction::Tiled(_) => write_npy_rows(&path, &*inspection.map_of(kind)),
+            _ => write_npy_rows(&path, &*inspection.map_of(kind)),
         };
         outcome.map_err(cannot_write(&path))?;
         *place = path.display().to_string();

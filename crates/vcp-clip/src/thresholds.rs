@@ -24,6 +24,21 @@ pub struct ThresholdOptions {
     pub range: Option<(f32, f32)>,
 }
 
+impl ThresholdOptions {
+    /// Refuses what nothing can be compared with.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let values = [self.score, self.pixel];
+        if values.iter().flatten().any(|value| value.is_nan()) {
+            return Err("A threshold is not a number; give one from 0 to 1.");
+        }
+        // Not a number is in no order.
+        if self.range.is_none_or(|(low, high)| low < high) {
+            return Ok(());
+        }
+        Err("The range of colours is empty; give two numbers, the first below the second.")
+    }
+}
+
 impl DecisionThresholds {
     /// One half, and all of 0 to 1: what stands in for thresholds of a model without a calibration.
     pub const UNCALIBRATED: Self = Self {

@@ -4,14 +4,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vcp_clip::calibration::{Aim, FitOptions, Label, Measurements, Mismatch, Viewing};
+use vcp_clip::calibration::{
+    Aim, CalibrationDocument, CalibrationSource, FitOptions, Label, Measurements, Mismatch,
+    PhotoIdentity, Viewing,
+};
 use vcp_clip::model::{ModelError, SettingChanges};
 use vcp_clip::photos::{Decoding, Found, Inputs, PhotoPath, ScanOptions};
 use vcp_clip::results::{ResultFolder, ResultKind};
 use vcp_clip::{
-    DecisionThresholds, DecodeOptions, Device, DeviceName, Error, Fault, Inspection, Inspector,
-    InspectorOptions, Model, ModelName, ModelOptions, Photo, ResultNames, Stop, ThresholdOptions,
-    Tiling,
+    Bits, DecisionThresholds, DecodeOptions, Device, DeviceName, Error, Fault, Inspection,
+    Inspector, InspectorOptions, Model, ModelName, ModelOptions, Photo, PredictorOptions,
+    ResultNames, SampleDepth, Stop, ThresholdOptions, Tiling,
 };
 use vcp_testing::mini;
 
@@ -19,12 +22,19 @@ fn model() -> Model {
     Model::of(mini().weights())
 }
 
+fn two_threads() -> PredictorOptions {
+    PredictorOptions {
+        threads: NonZeroUsize::new(2),
+        ..PredictorOptions::default()
+    }
+}
+
 fn inspector(options: &InspectorOptions) -> Inspector {
     let options = InspectorOptions {
-        threads: NonZeroUsize::new(2),
+        predictor: two_threads(),
         ..options.clone()
     };
-    Inspector::new(&mut model(), &Device::cpu(), &options).expect("the model loads")
+    Inspector::new(&model(), &Device::cpu(), &options).expect("the model loads")
 }
 
 fn photo(seed: usize) -> Photo {
@@ -38,6 +48,25 @@ fn stored(folder: &Path, name: &str, seed: usize) -> PathBuf {
     let picture = vcp_image::Picture::from(photo(seed));
     picture.write_png(&path).expect("a picture");
     path
+}
+
+fn identity(path: &Path) -> PhotoIdentity {
+    PhotoIdentity::of_file(path, None).expect("a file")
+}
+
+fn some_calibration() -> vcp_clip::calibration::Calibration {
+    vcp_clip::calibration::Calibration {
+        version: vcp_clip::calibration::Calibration::VERSION,
+        pixel_threshold: 0.4,
+        score_threshold: 0.6,
+        range: (0.1, 0.7),
+        data: String::new(),
+        date: "2026-01-02".to_owned(),
+        images: 12,
+        apply_orientation: true,
+        windows: None,
+        bits: None,
+    }
 }
 
 fn same(one: &Inspection, other: &Inspection) -> bool {
@@ -89,7 +118,7 @@ fn a_photo_gives_the_same_wherever_it_comes_from() {
         relative: PathBuf::from("gone.png"),
         page: None,
     });
-    let run = shared
+    let mut run = shared
         .inspect_all(
             inputs.chain([gone]),
             Decoding::new(DecodeOptions::default(), |_| {}),
@@ -155,7 +184,7 @@ fn large_photos_go_in_windows() {
         path,
         page: None,
     });
-    let run = tiled
+    let mut run = tiled
         .inspect_all(
             std::iter::once(found),
             Decoding::new(DecodeOptions::default(), |_| {}),
@@ -208,9 +237,13 @@ fn calibrations_are_fitted_and_apply_only_to_photos_that_are_processed_alike() {
     for seed in 0..12 {
         let path = stored(folder.path(), &format!("{seed}.png"), seed);
         let inspection = inspector.inspect_file(&path).unwrap();
-        found.add(&path, &inspection, &Label::Normal).unwrap();
+        found
+            .add(&identity(&path), &inspection, &Label::Normal)
+            .unwrap();
         if seed == 0 {
-            found.add(&path, &inspection, &Label::Normal).unwrap();
+            found
+                .add(&identity(&path), &inspection, &Label::Normal)
+                .unwrap();
         }
     }
     assert_eq!((found.normal(), found.copies(), found.seen()), (12, 1, 13));
@@ -222,28 +255,87 @@ fn calibrations_are_fitted_and_apply_only_to_photos_that_are_processed_alike() {
     let viewing = Viewing::of(&DecodeOptions::default(), None);
     let date = "2026-01-02".to_owned();
     let calibration = found.calibration(&thresholds, "twelve", &viewing, None, date);
-    let mut model = model();
+    let mut model = self::model();
     model
         .weights_mut()
         .set_calibration(Some(calibration.clone()))
         .unwrap();
     let options = InspectorOptions {
-        threads: NonZeroUsize::new(2),
+        predictor: two_threads(),
         ..InspectorOptions::default()
     };
-    let calibrated = Inspector::new(&mut model, &Device::cpu(), &options).unwrap();
+    let calibrated = Inspector::new(&model, &Device::cpu(), &options).unwrap();
     assert_eq!(calibrated.set_aside(), None);
     let score = calibrated.thresholds().score;
     assert_eq!(score.to_bits(), thresholds.score.value.to_bits());
 
     let tiled = InspectorOptions {
         tiling: Tiling::new(40, 0.0, 0.0).ok(),
-        ..options
+        ..options.clone()
     };
-    let other = Inspector::new(&mut model, &Device::cpu(), &tiled).unwrap();
+    let other = Inspector::new(&model, &Device::cpu(), &tiled).unwrap();
     assert_eq!(other.set_aside(), Some(Mismatch::Windows(None)));
     assert_eq!(other.thresholds(), DecisionThresholds::UNCALIBRATED);
     assert!(other.calibration().is_none());
+    // The model serves both.
+    let again = Inspector::new(&model, &Device::cpu(), &options).unwrap();
+    assert_eq!(again.thresholds(), calibrated.thresholds());
+
+    // What is written into a file can be given again, and is refused for other photos.
+    let document = CalibrationDocument::new(calibration, &thresholds, &found, model.weights());
+    let given = InspectorOptions {
+        calibration: Some(CalibrationSource::Document(Box::new(document))),
+        ..options.clone()
+    };
+    let plain = self::model();
+    let from_document = Inspector::new(&plain, &Device::cpu(), &given).unwrap();
+    assert_eq!(from_document.thresholds(), calibrated.thresholds());
+    let both = InspectorOptions {
+        tiling: tiled.tiling,
+        ..given
+    };
+    let error = Inspector::new(&plain, &Device::cpu(), &both).unwrap_err();
+    assert_eq!(error.fault(), Fault::Model, "{error}");
+}
+
+#[test]
+fn bits_are_those_of_the_calibration() {
+    let mut model = model();
+    let weights = model.weights_mut();
+    let calibration = vcp_clip::calibration::Calibration {
+        bits: Some(12),
+        ..some_calibration()
+    };
+    weights.set_calibration(Some(calibration)).unwrap();
+    let options = InspectorOptions::default();
+    let inspector = Inspector::new(&model, &Device::cpu(), &options).unwrap();
+    let bits = inspector.decode_options().bits;
+    assert_eq!(bits, Bits::Settled(SampleDepth::Twelve));
+}
+
+#[test]
+fn thresholds_have_to_be_numbers() {
+    for thresholds in [
+        ThresholdOptions {
+            score: Some(f32::NAN),
+            ..ThresholdOptions::default()
+        },
+        ThresholdOptions {
+            range: Some((0.5, 0.5)),
+            ..ThresholdOptions::default()
+        },
+        ThresholdOptions {
+            range: Some((0.0, f32::NAN)),
+            ..ThresholdOptions::default()
+        },
+    ] {
+        let options = InspectorOptions {
+            thresholds,
+            ..InspectorOptions::default()
+        };
+        let error = Inspector::new(&model(), &Device::cpu(), &options).unwrap_err();
+        assert_eq!(error.fault(), Fault::Input, "{error}");
+    }
 }
 
 #[test]
@@ -264,7 +356,7 @@ fn masks_decide_where_they_are_there() {
         } else {
             Label::Anomalous { mask: Some(mask) }
         };
-        found.add(&path, &inspection, &label).unwrap();
+        found.add(&identity(&path), &inspection, &label).unwrap();
     }
     let thresholds = found.fit().unwrap();
     let (_, anomalous) = found.reached(thresholds.score.value);
@@ -276,18 +368,7 @@ fn changed_settings_set_the_calibration_of_a_bundle_aside() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("mini.safetensors");
     let mut weights = mini().weights();
-    let calibration = vcp_clip::calibration::Calibration {
-        version: vcp_clip::calibration::Calibration::VERSION,
-        pixel_threshold: 0.4,
-        score_threshold: 0.6,
-        range: (0.1, 0.7),
-        data: String::new(),
-        date: "2026-01-02".to_owned(),
-        images: 12,
-        apply_orientation: true,
-        windows: None,
-        bits: None,
-    };
+    let calibration = some_calibration();
     weights.set_calibration(Some(calibration)).unwrap();
     weights
         .write_bundle(&bundle, vcp_checkpoint::Precision::AsStored)

@@ -68,7 +68,7 @@ impl Memory {
 
     /// The first `count` elements.
     pub(crate) fn elements<T: Element>(&self, count: usize) -> &[T] {
-        assert!(count * size_of::<T>() <= self.bytes(), "within the memory");
+        assert!(count <= self.bytes() / size_of::<T>(), "within the memory");
         // SAFETY: the memory is initialised, aligned to at least a cache line and large
         // enough, and every bit pattern is an `Element`.
         unsafe { std::slice::from_raw_parts(self.address().cast(), count) }
@@ -76,7 +76,7 @@ impl Memory {
 
     /// The first `count` elements.
     pub(crate) fn elements_mut<T: Element>(&mut self, count: usize) -> &mut [T] {
-        assert!(count * size_of::<T>() <= self.bytes(), "within the memory");
+        assert!(count <= self.bytes() / size_of::<T>(), "within the memory");
         // SAFETY: as above, and `self` is borrowed uniquely.
         unsafe { std::slice::from_raw_parts_mut(self.address_mut().cast(), count) }
     }
@@ -140,7 +140,9 @@ impl Pool {
 
     /// A buffer of `length` elements with **arbitrary** (but initialised) contents.
     pub(crate) fn take(self: &Arc<Self>, length: usize) -> Buffer {
-        let needed = length * size_of::<f32>();
+        let needed = length
+            .checked_mul(size_of::<f32>())
+            .unwrap_or_else(|| panic!("{length} elements are more than memory has addresses"));
         let found = {
             let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
             let best = free

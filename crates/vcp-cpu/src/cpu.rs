@@ -42,6 +42,17 @@ enum Refusal {
     System(#[from] rayon::ThreadPoolBuildError),
 }
 
+/// How many values a tensor of this shape has.
+///
+/// # Panics
+/// If it is more than memory has addresses: kernels rely on the number.
+pub(crate) fn elements(shape: [usize; 3]) -> usize {
+    let product = shape
+        .iter()
+        .try_fold(1_usize, |all, &side| all.checked_mul(side));
+    product.unwrap_or_else(|| panic!("{shape:?} are more values than memory has addresses"))
+}
+
 /// A tensor [batch, rows, channels] in memory.
 #[derive(Clone)]
 pub struct Tensor {
@@ -53,7 +64,7 @@ impl Tensor {
     /// The kernels rely on a tensor having the size that its shape says.
     fn new(shape: [usize; 3], values: Buffer) -> Self {
         assert_eq!(
-            shape.iter().product::<usize>(),
+            elements(shape),
             values.len(),
             "as many values as the shape says"
         );

@@ -352,6 +352,8 @@ unsafe fn finish_tile<S: Simd, const MR: usize, const NV: usize>(
     /// Elements of the widest row of a tile.
     const WIDEST: usize = 64;
     const { assert!(NV * S::LANES <= WIDEST) };
+    // Else two tasks would write parts of one head.
+    const { assert!(HEAD.is_multiple_of(NV * S::LANES)) };
     let width = NV * S::LANES;
     let outputs = call.matrix.outputs;
     let rows = MR.min(call.rows - first_row);

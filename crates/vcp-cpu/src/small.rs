@@ -2,6 +2,7 @@
 
 use crate::blocking::Blocked;
 use crate::buffer::{Buffer, Pool};
+use crate::cpu::elements;
 use crate::pointer::SharedMut;
 use crate::tile::CHAIN;
 use rayon::prelude::*;
@@ -41,7 +42,7 @@ pub(crate) fn transposed(
             .all(|own| *own == 1 || *own == batch)
     );
     let (m, n, depth) = (a.rows, b.rows, a.columns);
-    let mut out = pool.take(batch * m * n);
+    let mut out = pool.take(elements([batch, m, n]));
     let shared = SharedMut::new(&mut out);
     let (a_blocks, b_blocks) = (m.div_ceil(ROWS), n.div_ceil(ROWS));
     (0..batch * a_blocks * b_blocks)
@@ -142,7 +143,7 @@ pub(crate) fn plain(
             .all(|own| *own == 1 || *own == batch)
     );
     let (m, n) = (a.rows, b.columns);
-    let mut out = pool.take(batch * m * n);
+    let mut out = pool.take(elements([batch, m, n]));
     let shared = SharedMut::new(&mut out);
     let blocks = n.div_ceil(COLUMNS);
     (0..batch * blocks).into_par_iter().for_each(|task| {

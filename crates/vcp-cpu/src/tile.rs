@@ -78,12 +78,13 @@ pub(crate) unsafe fn chain<S: Simd, const MR: usize, const NV: usize>(
                 }
                 step(simd, a.add(k * a_step), b.add(k * width), &mut sum);
             }
-            a = a.add(UNROLLED * a_step);
+            // After the last term it may stand behind what is readable; it is not read there.
+            a = a.wrapping_add(UNROLLED * a_step);
             b = b.add(UNROLLED * width);
         }
         for _ in 0..depth % UNROLLED {
             step(simd, a, b, &mut sum);
-            a = a.add(a_step);
+            a = a.wrapping_add(a_step);
             b = b.add(width);
         }
         sum

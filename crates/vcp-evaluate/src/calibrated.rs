@@ -28,9 +28,9 @@ pub struct Calibrated {
     pub false_alarm_rate: Option<f64>,
     /// Detected images among the anomalous ones.
     pub detected_rate: Option<f64>,
-    /// Share of the defects' pixels that reach the pixel threshold.
+    /// Fraction of the defects' pixels that reach the pixel threshold.
     pub pixel_recall: Option<f64>,
-    /// Share of all other pixels that reach it.
+    /// Fraction of all other pixels that reach it.
     pub pixel_false_positive_rate: Option<f64>,
     /// Intersection over union of the defects and what reaches the pixel threshold.
     pub pixel_iou: Option<f64>,
@@ -85,25 +85,25 @@ impl Calibrated {
         Column {
             key: "false_alarm_rate",
             title: "false alarms",
-            help: "Share of the normal images whose score reaches the calibrated threshold.",
+            help: "Fraction of the normal images whose score reaches the calibrated threshold.",
             is_percent: true,
         },
         Column {
             key: "detected_rate",
             title: "detected",
-            help: "Share of the anomalous images whose score reaches the calibrated threshold.",
+            help: "Fraction of the anomalous images whose score reaches the calibrated threshold.",
             is_percent: true,
         },
         Column {
             key: "pixel_recall",
             title: "pixel recall",
-            help: "Share of the defects' pixels that reach the calibrated threshold.",
+            help: "Fraction of the defects' pixels that reach the calibrated threshold.",
             is_percent: true,
         },
         Column {
             key: "pixel_false_positive_rate",
             title: "pixel false positives",
-            help: "Share of all other pixels that reach the calibrated threshold.",
+            help: "Fraction of all other pixels that reach the calibrated threshold.",
             is_percent: true,
         },
         Column {

@@ -147,6 +147,19 @@ pub enum Error {
         /// Bytes needed (saturated).
         expected: usize,
     },
+    /// A file holds another photo than when it was opened.
+    #[error(
+        "{} held a photo of {} × {} pixels when it was opened and holds one of {} × {} now; leave files as they \
+         are while they are processed.", file.display(), opened.0, opened.1, found.0, found.1
+    )]
+    Changed {
+        /// The file.
+        file: PathBuf,
+        /// Width and height when it was opened.
+        opened: (usize, usize),
+        /// Width and height now.
+        found: (usize, usize),
+    },
     /// A picture could not be written.
     #[error("{} could not be written: {source}.", file.display())]
     Write {

@@ -69,11 +69,26 @@ impl PhotoFile {
     /// The whole photo, decoded now if it is not in memory.
     ///
     /// # Errors
-    /// As [`decode_file`].
+    /// As [`decode_file`], and [`Error::Changed`] if the file holds a photo of another size by now.
     pub fn whole(&self) -> Result<Cow<'_, Photo>, Error> {
         match &self.source {
             Source::Whole(photo) => Ok(Cow::Borrowed(photo)),
-            Source::Strips { path, options, .. } => decode_file(path, options).map(Cow::Owned),
+            Source::Strips {
+                path,
+                options,
+                strips,
+            } => {
+                let photo = decode_file(path, options)?;
+                let opened = (strips.width(), strips.height());
+                if (photo.width(), photo.height()) == opened {
+                    return Ok(Cow::Owned(photo));
+                }
+                Err(Error::Changed {
+                    file: path.clone(),
+                    opened,
+                    found: (photo.width(), photo.height()),
+                })
+            }
         }
     }
 }

@@ -60,8 +60,8 @@ fn message(said: &(dyn Any + Send)) -> String {
     text.unwrap_or("it does not say why").to_owned()
 }
 
-/// From now on, panics inside [`caught`] are silent; all others are reported as before. For programs:
-/// the hook belongs to the whole process.
+/// From now on, panics inside [`caught`] are silent; all others are reported as before, also those of other
+/// threads that work for a call of it. For programs: the hook belongs to the whole process.
 pub fn hush_caught() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -65,7 +65,7 @@ pub enum Error {
     TileEmpty,
     /// Windows that overlap too much, or by what is no number.
     #[error(
-        "Tiles overlap by a share of their side from 0 to {limit}, not {found}; with more, every \
+        "Tiles overlap by a fraction of their side from 0 to {limit}, not {found}; with more, every \
          pixel would be processed hundreds of times."
     )]
     Overlap {
@@ -75,7 +75,7 @@ pub enum Error {
         limit: f64,
     },
     /// A share that is none.
-    #[error("The weight of the whole photo is a share from 0 to 1, not {found}.")]
+    #[error("The weight of the whole photo is a number from 0 to 1, not {found}.")]
     GlobalWeight {
         /// The weight asked for.
         found: f32,

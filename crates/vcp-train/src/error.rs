@@ -59,7 +59,7 @@ pub enum Error {
     Resume(Box<Error>),
     /// A run cannot be resumed, because it was begun with another configuration.
     #[error(
-        "The run in {} was begun with another {}. Give the same options to go on with it, another --out, \
+        "The run in {} was begun with another {}. Give the same options to resume it, another --out, \
          or --restart to begin anew.", folder.display(), differing.join(", ")
     )]
     OtherRun {

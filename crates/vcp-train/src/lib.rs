@@ -2,9 +2,22 @@
 //!
 //! [`Examples`] gives images with the truth about them, always the same ones for the same epoch and
 //! place; [`Batches`] prepares them ahead on other threads; [`Trainer`] makes steps. A [`Trainer`]'s
-//! [`State`] is all that has to be kept of it: one that goes on from a state makes the same steps as
+//! [`State`] is all that has to be kept of it: one that resumes from a state makes the same steps as
 //! one that was never interrupted. What a run writes down for people is in [`log`];
 //! [`session`] puts all of it together: a run in a folder, from which it resumes.
+//!
+//! # Example
+//!
+//! What can be set of the official training, and what is refused:
+//!
+//! ```
+//! use vcp_train::Recipe;
+//!
+//! let official = Recipe::default();
+//! assert!(official.check().is_ok());
+//! let without_steps = Recipe { epochs: 0, ..official };
+//! assert!(without_steps.check().is_err());
+//! ```
 #![forbid(unsafe_code)]
 
 mod augment;

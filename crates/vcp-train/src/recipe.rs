@@ -155,13 +155,13 @@ impl Recipe {
         if !(0.0..=1.0).contains(&self.pixels_from) {
             let found = self.pixels_from;
             return refuse(format!(
-                "Losses on pixels join at {found}; expected a share from 0 to 1."
+                "Losses on pixels join at {found}; expected a fraction from 0 to 1."
             ));
         }
         for (name, value) in [
             ("Adam's beta1", self.beta1),
             ("Adam's beta2", self.beta2),
-            ("The share dropped of prompts", self.dropout),
+            ("The fraction dropped of prompts", self.dropout),
         ] {
             if !(0.0..1.0).contains(&value) {
                 return refuse(format!(
@@ -171,7 +171,7 @@ impl Recipe {
         }
         if self.learned_blend && self.loss.focal + self.loss.dice == 0.0 {
             return refuse(
-                "The branches' shares are learned by the focal and dice loss, and both have weight 0."
+                "The branches' weights in the map are learned by the focal and dice loss, and both have weight 0."
                     .to_owned(),
             );
         }

@@ -148,7 +148,7 @@ impl Trainer {
             blend = BlendSearch::from_sums(&state.blend);
             if blend.is_none() {
                 return refuse(
-                    "The saved training knows nothing of the branches' shares. Start anew in another \
+                    "The saved training knows nothing of the branches' weights in the map. Start anew in another \
                      folder.",
                 );
             }

@@ -5,9 +5,9 @@ mod photos;
 
 use anyhow::Context;
 use vcp_checkpoint::Precision;
-use vcp_clip::calibration::{CalibrationDocument, Label, Measurements, Viewing};
+use vcp_clip::calibration::{CalibrationDocument, Label, Measurements, PhotoIdentity, Viewing};
 use vcp_clip::files::write_whole;
-use vcp_clip::{Device, Inspection, Inspector, InspectorOptions, Item, Model};
+use vcp_clip::{Device, Inspection, Inspector, InspectorOptions, Item, Model, PredictorOptions};
 use vcp_dataset::Sample;
 use vcp_files::today;
 use vcp_image::DecodeOptions;
@@ -16,23 +16,20 @@ use crate::args::CalibrateArgs;
 use crate::console;
 use crate::exit::{Exit, OrUsage, whole_message};
 use crate::interrupt::Stop;
-use crate::model::find_device;
 use crate::progress::Progress;
 use options::{Options, Output};
 use photos::{Photos, is_masked};
 
 pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let (options, photos) = Options::new(arguments)?;
-    let device = find_device(options.device, options.quiet)?;
-    let mut model = options.choice.open(options.quiet)?;
-    let (weights, threads) = (model.weights(), options.threads);
-    options
-        .choice
-        .settle_cost(&device, weights, threads, options.quiet)?;
+    let (device, mut model) =
+        options
+            .choice
+            .open_on(options.device, options.threads, options.quiet)?;
     options.create_folder()?;
     let data = photos.words.clone();
     let stop = Stop::on_signals();
-    let Some(found) = measure(&options, photos, &device, &mut model, &stop)? else {
+    let Some(found) = measure(&options, photos, &device, &model, &stop)? else {
         return Ok(Exit::Interrupted);
     };
     let thresholds = found
@@ -82,13 +79,18 @@ fn measure(
     options: &Options,
     photos: Photos,
     device: &Device,
-    model: &mut Model,
+    model: &Model,
     stop: &Stop,
 ) -> anyhow::Result<Option<Measurements>> {
     let inspector_options = InspectorOptions {
-        threads: options.threads,
+        predictor: PredictorOptions {
+            threads: options.threads,
+            ..PredictorOptions::default()
+        },
         decode: options.decode.clone(),
         tiling: options.tiling,
+        // It has been refused already, or is wanted.
+        no_cost_limit: true,
         ..InspectorOptions::default()
     };
     let inspector = Inspector::new(model, device, &inspector_options).or_usage()?;
@@ -97,12 +99,12 @@ fn measure(
     let (photos, samples) = photos.split();
     let windows = progress.windows();
     let decoding = options.decoding.clone();
-    let inspections = inspector.inspect_all(photos, decoding, stop, move |done, all| {
+    let mut inspections = inspector.inspect_all(photos, decoding, stop, move |done, all| {
         windows.show(done, all);
     })?;
     // One item for each sample, in their order.
     let mut samples = samples.iter();
-    while let Some(item) = inspections.next() {
+    for item in inspections.by_ref() {
         if let Ok(inspection) = &item.outcome
             && !options.quiet
         {
@@ -142,7 +144,7 @@ fn add(
     sample: Option<&Sample>,
     decode: &DecodeOptions,
 ) -> Result<(), String> {
-    let path = item.photo.path;
+    let (path, page) = (item.photo.path, item.photo.page);
     let mut add = |inspection: &Inspection| -> anyhow::Result<()> {
         let label = match sample {
             Some(sample) if sample.label == vcp_dataset::Label::Anomalous => Label::Anomalous {
@@ -153,7 +155,8 @@ fn add(
             },
             _ => Label::Normal,
         };
-        Ok(found.add(&path, inspection, &label)?)
+        let identity = PhotoIdentity::of_file(&path, page)?;
+        Ok(found.add(&identity, inspection, &label)?)
     };
     let outcome = match item.outcome {
         Ok(inspection) => add(&inspection).map_err(|error| whole_message(&error)),

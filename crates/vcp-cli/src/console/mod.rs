@@ -63,7 +63,7 @@ pub(crate) fn print_text(text: &str) -> io::Result<()> {
 
 /// Prints a result as one line of JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(print_raw(format!("{}\n", json(value)?).as_bytes())?)
+    Ok(print_raw(format!("{}\n", json(value)).as_bytes())?)
 }
 
 /// Prints what this program made up itself, as it is, and flushes, so that a reader at the other end
@@ -76,8 +76,10 @@ pub(crate) fn print_raw(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// One line of JSON, in which invisible characters are escaped.
-pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
-    Ok(visible_json(&serde_json::to_string(value)?).into_owned())
+pub(crate) fn json(value: &impl Serialize) -> String {
+    // Only maps with keys that are no texts cannot be written, and there are none.
+    let json = serde_json::to_string(value).unwrap_or_default();
+    visible_json(&json).into_owned()
 }
 
 /// The same over several lines.

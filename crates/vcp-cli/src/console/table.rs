@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::printable;
+use vcp_report::visible::printable;
 
 /// Cells are shortened to so many columns of a terminal: names in lists have no bound.
 const WIDEST_CELL: usize = 120;

@@ -11,7 +11,7 @@ use crate::exit::OrUsage;
 /// than those that `calibrate` works with, values lie elsewhere: the file is refused then, and the
 /// model's own is set aside. The orientation is not compared: the official evaluation leaves photos as
 /// they are stored.
-pub(super) fn settle(options: &mut Options, model: &mut Model) -> anyhow::Result<()> {
+pub(super) fn settle(options: &mut Options, model: &Model) -> anyhow::Result<()> {
     let protocol = &options.protocol;
     let viewing = Viewing {
         tiling: protocol.tiling,
@@ -19,13 +19,13 @@ pub(super) fn settle(options: &mut Options, model: &mut Model) -> anyhow::Result
         bits: protocol.bits,
         constants: protocol.predictor_options(None),
     };
-    let file = options.calibration.as_deref();
-    model.calibrate(file, &viewing).or_usage()?;
-    if let (false, Some(other)) = (options.quiet, model.set_aside()) {
+    let file = options.calibration.as_ref();
+    let applicable = model.applicable(file, &viewing).or_usage()?;
+    if let (false, Some(other)) = (options.quiet, applicable.set_aside) {
         console::note(&format!(
             "The model's calibration was found {other} and is set aside."
         ));
     }
-    options.protocol.calibration = model.weights().calibration().cloned();
+    options.protocol.calibration = applicable.calibration;
     Ok(())
 }

@@ -4,7 +4,6 @@ mod calibration;
 mod compare;
 mod options;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +23,6 @@ use crate::data::say_problems;
 use crate::exit::{Exit, OrUsage, whole_message};
 use crate::inputs;
 use crate::interrupt::Stop;
-use crate::model::find_device;
 use crate::progress::{Progress, Windows};
 use options::Options;
 
@@ -36,16 +34,13 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     let read = options.collection.read().or_usage()?;
     say_problems(&read, options.quiet);
     let plan = Plan::new(read, options.split, options.protocol.limit).or_usage()?;
-    let device = find_device(options.device, options.quiet)?;
-    let mut model = options.choice.open(options.quiet)?;
-    let (weights, threads) = (model.weights(), options.threads);
-    options
+    let (device, model) = options
         .choice
-        .settle_cost(&device, weights, threads, options.quiet)?;
+        .open_on(options.device, options.threads, options.quiet)?;
     if options.blend.is_none() {
-        options.protocol.blend = weights.settings().blend;
+        options.protocol.blend = model.weights().settings().blend;
     }
-    calibration::settle(&mut options, &mut model)?;
+    calibration::settle(&mut options, &model)?;
     settle_bits(&mut options, &plan);
     let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
@@ -116,12 +111,12 @@ impl Run {
             .flat_map(|category| categories[category].samples.iter().map(Arc::clone))
             .collect();
         let progress = Progress::new(Some(todo.len()), self.quiet);
-        let pipeline = self.start(todo, progress.windows(), stop)?;
+        let mut pipeline = self.start(todo, progress.windows(), stop)?;
         for (category, report) in reports.iter_mut().enumerate() {
             if report.is_some() {
                 continue;
             }
-            match self.category(category, &pipeline, &progress) {
+            match self.category(category, &mut pipeline, &progress) {
                 Ok(Some(found)) => *report = Some(found),
                 Ok(None) => break,
                 Err(error) => {
@@ -137,7 +132,7 @@ impl Run {
         let (count, finished) = (reports.len(), reports.iter().flatten().count());
         if interrupted && finished < count {
             self.note(&format!(
-                "Stopped after {finished} of {count} categories; the same command goes on with the \
+                "Stopped after {finished} of {count} categories; the same command resumes with the \
                  next."
             ));
             return Ok(None);
@@ -202,11 +197,7 @@ impl Run {
                 // An image in windows may take hours: it is not finished when the user has had enough.
                 let mut watch = |done, all| {
                     windows.show(done, all);
-                    if stop.is_requested() {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    }
+                    stop.flow()
                 };
                 let looked = loaded.map(|loaded| look(loaded, &predictor, &protocol, &mut watch));
                 match looked {
@@ -223,7 +214,7 @@ impl Run {
     fn category(
         &self,
         index: usize,
-        pipeline: &Pipeline<Outcome>,
+        pipeline: &mut Pipeline<Outcome>,
         progress: &Progress,
     ) -> anyhow::Result<Option<CategoryReport>> {
         let samples = &self.evaluation.plan.categories[index].samples;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use vcp_checkpoint::{Settings, bounds};
 use vcp_clip::DeviceName;
+use vcp_clip::calibration::CalibrationSource;
 use vcp_dataset::{Collection, Split};
 use vcp_evaluate::Protocol;
 use vcp_evaluate::output::ImageFile;
@@ -26,7 +27,7 @@ pub(super) struct Options {
     pub(super) blend: Option<[f32; 2]>,
     pub(super) protocol: Protocol,
     /// A file with thresholds, in place of the model's own.
-    pub(super) calibration: Option<PathBuf>,
+    pub(super) calibration: Option<CalibrationSource>,
     pub(super) out: PathBuf,
     pub(super) save: Vec<ImageFile>,
     pub(super) restart: bool,
@@ -50,7 +51,7 @@ impl Options {
             _ => {
                 let found: Vec<String> = arguments.blend.iter().map(f32::to_string).collect();
                 return Err(usage(format!(
-                    "--blend takes two shares A,B, of branch 1 and of branch 2: numbers from 0 to 1 \
+                    "--blend takes two weights A,B, of branch 1 and of branch 2: numbers from 0 to 1 \
                      whose sum is more than 0 and at most 1, not {}.",
                     found.join(",")
                 )));
@@ -93,7 +94,7 @@ impl Options {
             choice: Choice::new(arguments.choice)?,
             blend,
             protocol,
-            calibration: arguments.calibration,
+            calibration: arguments.calibration.map(CalibrationSource::File),
             out,
             save: save.into_iter().map(image_file).collect(),
             restart: arguments.restart,

@@ -133,6 +133,23 @@ impl Choice {
         Ok(model)
     }
 
+    /// Finds the device, opens the weights and says what a photo will cost: what every command does before it
+    /// begins.
+    ///
+    /// # Errors
+    /// As [`find_device`], [`Choice::open`] and [`Choice::settle_cost`].
+    pub(crate) fn open_on(
+        &self,
+        device: vcp_clip::DeviceName,
+        threads: Option<NonZeroUsize>,
+        quiet: bool,
+    ) -> anyhow::Result<(Device, Model)> {
+        let device = find_device(device, quiet)?;
+        let model = self.open(quiet)?;
+        self.settle_cost(&device, model.weights(), threads, quiet)?;
+        Ok((device, model))
+    }
+
     /// Says what a photo will cost on the device, unless `quiet`, if that is much and known: of GPUs it is
     /// not.
     ///
@@ -188,7 +205,7 @@ fn with_advice(error: ModelError) -> anyhow::Error {
         && problems.iter().all(is_unknown)
     {
         return anyhow::anyhow!(
-            "{error}\n  If the model is right without them, --ignore-unknown-tensors goes on."
+            "{error}\n  If the model is right without them, --ignore-unknown-tensors continues."
         );
     }
     error.into()

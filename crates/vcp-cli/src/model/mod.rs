@@ -8,7 +8,9 @@ pub(crate) mod pull;
 
 use std::path::PathBuf;
 
-pub(crate) use choice::{Choice, find_device};
+pub(crate) use choice::Choice;
+#[cfg(feature = "train")]
+pub(crate) use choice::find_device;
 
 use crate::args::CacheArgs;
 

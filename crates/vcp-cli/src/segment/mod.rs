@@ -3,53 +3,49 @@
 mod options;
 mod table;
 
-use std::time::Instant;
-
 use anyhow::Context;
 use vcp_clip::calibration::Viewing;
+use vcp_clip::model::Applicable;
 use vcp_clip::photos::{Found, every_page};
-use vcp_clip::record::{FailureRecord, Record};
-use vcp_clip::results::ResultFolder;
-use vcp_clip::{Inspection, Inspector, InspectorOptions, Item, Model, ResultNames};
+use vcp_clip::record::Line;
+use vcp_clip::results::{Finished, finish};
+use vcp_clip::{Inspector, InspectorOptions, PredictorOptions, ResultNames};
 
 use crate::args::{Format, SegmentArgs};
 use crate::console;
-use crate::exit::{Exit, OrUsage, usage, whole_message};
+use crate::exit::{Exit, OrUsage, usage};
 use crate::inputs;
 use crate::interrupt::Stop;
-use crate::model::find_device;
 use crate::progress::Progress;
 use options::Options;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let photos = inputs::gather(&options.inputs, options.scan, options.quiet)?;
-    let device = find_device(options.device, options.quiet)?;
-    let mut model = options.choice.open(options.quiet)?;
-    let (weights, threads) = (model.weights(), options.threads);
-    options
+    let (device, model) = options
         .choice
-        .settle_cost(&device, weights, threads, options.quiet)?;
+        .open_on(options.device, options.threads, options.quiet)?;
     let viewing = Viewing::of(&options.decode, options.tiling);
-    let calibration = options.calibration.as_deref();
-    model.calibrate(calibration, &viewing).or_usage()?;
+    let calibration = options.calibration.as_ref();
+    let applicable = model.applicable(calibration, &viewing).or_usage()?;
     options.create_folder()?;
-    inputs::settle_bits(
-        &mut options.decode,
-        model.weights().calibration(),
-        &photos.listed(),
-        options.quiet,
-    );
-    say_if_uncalibrated(&options, &model);
+    let (found, listed) = (applicable.calibration.as_ref(), photos.listed());
+    inputs::settle_bits(&mut options.decode, found, &listed, options.quiet);
+    say_if_uncalibrated(&options, &applicable);
     let stop = Stop::on_signals();
     let inspector_options = InspectorOptions {
-        threads,
+        predictor: PredictorOptions {
+            threads: options.threads,
+            ..PredictorOptions::default()
+        },
         decode: options.decode.clone(),
         tiling: options.tiling,
         thresholds: options.thresholds,
-        calibration: None,
+        calibration: options.calibration.clone(),
+        // It has been refused already, or is wanted.
+        no_cost_limit: true,
     };
-    let inspector = Inspector::new(&mut model, &device, &inspector_options).or_usage()?;
+    let inspector = Inspector::new(&model, &device, &inspector_options).or_usage()?;
     // The inspector has what it needs; large files need not stay mapped.
     drop(model);
 
@@ -62,14 +58,14 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
         Box::new(photos)
     };
     let decoding = inputs::decoding(options.decode.clone(), options.quiet);
-    let inspections = inspector.inspect_all(photos, decoding, &stop, move |done, all| {
+    let mut inspections = inspector.inspect_all(photos, decoding, &stop, move |done, all| {
         windows.show(done, all);
     })?;
     let mut printer = Printer::new(options.format, options.quiet);
     let mut tally = Tally::default();
     let mut names = ResultNames::default();
-    while let Some(item) = inspections.next() {
-        let result = finish(item, options.results.as_ref(), &mut names);
+    for item in inspections.by_ref() {
+        let result = finish(item, options.results.as_ref(), &mut names, console::json);
         tally.count(&result);
         let printed = progress.around(|| printer.print(&result));
         if let Err(error) = printed {
@@ -86,11 +82,11 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
 }
 
 /// Says so where thresholds are nobody's, or a calibration is not used.
-fn say_if_uncalibrated(options: &Options, model: &Model) {
+fn say_if_uncalibrated(options: &Options, applicable: &Applicable) {
     let thresholds = &options.thresholds;
-    let is_missing = model.weights().calibration().is_none()
+    let is_missing = applicable.calibration.is_none()
         && (thresholds.score.is_none() || thresholds.pixel.is_none());
-    let mut note = match model.set_aside() {
+    let mut note = match applicable.set_aside {
         Some(other) => format!("The model's calibration was found {other} and is set aside"),
         None if is_missing => "This model is not calibrated".to_owned(),
         None => return,
@@ -104,61 +100,6 @@ fn say_if_uncalibrated(options: &Options, model: &Model) {
                  --pixel-threshold";
     }
     console::note(&(note + "."));
-}
-
-/// A record, and what should be said of how the photo was read that was not said of the whole run.
-struct Finished {
-    record: Record,
-    notes: Vec<String>,
-}
-
-/// Writes what was found in a photo, if that is wanted.
-fn finish(
-    item: Item<Inspection>,
-    results: Option<&ResultFolder>,
-    names: &mut ResultNames,
-) -> Result<Finished, FailureRecord> {
-    let Item {
-        photo,
-        outcome,
-        spent,
-    } = item;
-    let path = photo.path.display().to_string();
-    let base = results.map(|results| results.claim(names, &photo.relative));
-    let inspection = match outcome {
-        Ok(inspection) => inspection,
-        Err(error) => return Err(FailureRecord::new(path, photo.page, &error)),
-    };
-    let begun = Instant::now();
-    let finish = || -> anyhow::Result<Record> {
-        let mut record = inspection.record(&path);
-        record.page = photo.page;
-        let saving = results.zip(base.as_deref());
-        if let Some((results, base)) = saving {
-            record.files = results.save(&photo.path, base, &inspection)?;
-        }
-        let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
-        record.milliseconds = (milliseconds * 10.0).round() / 10.0;
-        if let Some((results, base)) = saving {
-            results.save_record(base, &console::json(&record)?)?;
-        }
-        Ok(record)
-    };
-    let warnings = inspection.warnings().iter();
-    match finish() {
-        Ok(record) => Ok(Finished {
-            record,
-            notes: warnings
-                .filter(|warning| !warning.is_of_the_run())
-                .map(ToString::to_string)
-                .collect(),
-        }),
-        Err(error) => Err(FailureRecord {
-            path: path.clone(),
-            error: whole_message(&error),
-            page: photo.page,
-        }),
-    }
 }
 
 /// Prints results, each as soon as it is there.
@@ -177,17 +118,16 @@ impl Printer {
         }
     }
 
-    fn print(&mut self, result: &Result<Finished, FailureRecord>) -> anyhow::Result<()> {
-        let line = match (self.format, result) {
-            (Format::Json, Ok(finished)) => console::json(&finished.record)?,
-            (Format::Json, Err(failure)) => console::json(failure)?,
-            (Format::Table, Ok(Finished { record, notes })) => {
-                for note in notes.iter().filter(|_| !self.is_quiet) {
+    fn print(&mut self, finished: &Finished) -> anyhow::Result<()> {
+        let line = match (self.format, &finished.line) {
+            (Format::Json, line) => console::json(line),
+            (Format::Table, Line::Done(record)) => {
+                for note in finished.notes.iter().filter(|_| !self.is_quiet) {
                     console::note(&format!("{}: {note}", record.path));
                 }
                 table::row(record)
             }
-            (Format::Table, Err(failure)) => table::failure(failure),
+            (Format::Table, Line::Failed(failure)) => table::failure(failure),
         };
         if self.format == Format::Table && !self.is_headed {
             self.is_headed = true;
@@ -206,12 +146,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, result: &Result<Finished, FailureRecord>) {
+    fn count(&mut self, finished: &Finished) {
         self.all += 1;
-        match result {
-            Ok(finished) if finished.record.anomalous => self.anomalous += 1,
-            Ok(_) => {}
-            Err(_) => self.failed += 1,
+        match &finished.line {
+            Line::Done(record) if record.anomalous => self.anomalous += 1,
+            Line::Done(_) => {}
+            Line::Failed(_) => self.failed += 1,
         }
     }
 

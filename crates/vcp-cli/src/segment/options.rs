@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use vcp_clip::calibration::CalibrationSource;
 use vcp_clip::photos::ScanOptions;
 use vcp_clip::results::{ResultFolder, ResultKind};
 use vcp_clip::{DeviceName, ThresholdOptions, Tiling};
@@ -21,8 +22,8 @@ pub(crate) struct Options {
     pub(crate) choice: Choice,
     pub(crate) results: Option<ResultFolder>,
     pub(crate) thresholds: ThresholdOptions,
-    /// A file with what thresholds are by default.
-    pub(crate) calibration: Option<PathBuf>,
+    /// What thresholds are by default.
+    pub(crate) calibration: Option<CalibrationSource>,
     pub(crate) decode: DecodeOptions,
     /// Each page of a file is a photo of its own.
     pub(crate) every_page: bool,
@@ -67,7 +68,7 @@ impl Options {
                 pixel: arguments.pixel_threshold,
                 range,
             },
-            calibration: arguments.calibration,
+            calibration: arguments.calibration.map(CalibrationSource::File),
             decode: arguments.photos.decode_options(),
             every_page: arguments.photos.every_page(),
             tiling,

@@ -66,7 +66,7 @@ impl Watch for Log {
         if let Some([branch1, branch2]) = progress.blend {
             let _ = write!(
                 line,
-                "; shares of the branches {branch1:.2} and {branch2:.2}"
+                "; weights of the branches {branch1:.2} and {branch2:.2}"
             );
         }
         console::tell(&format!("{line}."), self.shows_steps);

@@ -83,9 +83,9 @@ fn wrong_usage_is_explained_before_any_work() {
         ("-1,2", "from 0 to 1"),
         ("NaN,1", "from 0 to 1"),
         ("inf,1", "from 0 to 1"),
-        ("0,0", "--blend takes two shares A,B"),
-        ("0.1,0.2,0.3", "--blend takes two shares A,B"),
-        ("1", "--blend takes two shares A,B"),
+        ("0,0", "--blend takes two weights A,B"),
+        ("0.1,0.2,0.3", "--blend takes two weights A,B"),
+        ("1", "--blend takes two weights A,B"),
     ] {
         eval(&workplace, &[&usual[..], &["--blend", blend]].concat())
             .ends_with(2)
@@ -143,7 +143,7 @@ fn wrong_usage_is_explained_before_any_work() {
                 "--blend",
                 "1",
             ],
-            "--blend takes two shares",
+            "--blend takes two weights",
         ),
         (
             &[

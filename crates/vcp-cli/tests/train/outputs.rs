@@ -91,7 +91,7 @@ fn learned_shares_of_the_branches_are_kept_and_used() {
     run(&workplace, "plain", &[]).ends_with(0);
     run(&workplace, "learned", &["--learned-blend"])
         .ends_with(0)
-        .says("shares of the branches");
+        .says("weights of the branches");
     // The training is the same.
     same_bytes(&workplace, "plain/last.pth", "learned/last.pth");
     let blend = |name: &str| {

@@ -149,7 +149,7 @@ fn two_runs_do_not_write_into_one_folder() {
 #[test]
 fn somebody_elses_folder_is_no_runs() {
     let workplace = mvtec();
-    for name in ["best.pth", "config.toml", "loss.png", "epoch-1.txt"] {
+    for name in ["best.pth", "config.toml", "loss.png", "epoch-1.pth"] {
         workplace.write(&format!("site/{name}"), "title = 'mine'");
         workplace.write(&format!("weights/{name}"), "mine");
     }

@@ -99,38 +99,34 @@ pub enum CalibrationFileError {
     },
     /// It was found with another model.
     #[error(
-        "The calibration {} was found {difference} than this model's, so its thresholds mean \
-         nothing here; run `vcp-clip calibrate` with this model.", file.display()
+        "The calibration {name} was found {difference} than this model's, so its thresholds mean \
+         nothing here; run `vcp-clip calibrate` with this model."
     )]
     OtherModel {
-        /// The file.
-        file: PathBuf,
+        /// The file, or what the calibration is called.
+        name: String,
         /// In which way the model differs.
         difference: &'static str,
     },
     /// It was found with photos that were processed in another way.
     #[error(
-        "The calibration {} was found {mismatch}, so its thresholds mean nothing here; process photos in \
-         the same way, or leave out --calibration and set --score-threshold and --pixel-threshold.",
-        file.display()
+        "The calibration {name} was found {mismatch}, so its thresholds mean nothing here; process photos in \
+         the same way, or leave out --calibration and set --score-threshold and --pixel-threshold."
     )]
     OtherViewing {
-        /// The file.
-        file: PathBuf,
+        /// The file, or what the calibration is called.
+        name: String,
         /// In which way.
         mismatch: Mismatch,
     },
     /// Its values are no thresholds.
-    #[error("{} cannot be used", file.display())]
+    #[error("{name} cannot be used")]
     Values {
-        /// The file.
-        file: PathBuf,
+        /// The file, or what the calibration is called.
+        name: String,
         /// What is wrong with them.
         source: vcp_checkpoint::Error,
     },
-    /// The model's own calibration cannot be taken away, which does not happen.
-    #[error(transparent)]
-    Weights(#[from] vcp_checkpoint::Error),
 }
 
 impl ModelRecord {
@@ -261,32 +257,59 @@ struct Stored {
     model: ModelRecord,
 }
 
-/// Gives a model the calibration in a file, in place of its own.
-///
-/// # Errors
-/// When the file cannot be read, holds no calibration or one of another model.
-pub fn apply_file(path: &Path, weights: &mut Weights) -> Result<(), CalibrationFileError> {
-    let file = || path.to_owned();
-    let text = read(path).map_err(|source| CalibrationFileError::Read {
-        file: file(),
-        source,
-    })?;
-    let stored = parse(&text).map_err(|reason| CalibrationFileError::NoCalibration {
-        file: file(),
-        reason,
-    })?;
-    if let Some(difference) = stored.model.difference(&ModelRecord::of(weights)) {
-        return Err(CalibrationFileError::OtherModel {
-            file: file(),
-            difference,
-        });
+/// Where a calibration comes from that is not the model's own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CalibrationSource {
+    /// A file that `calibrate` has written.
+    File(PathBuf),
+    /// What such a file holds.
+    Document(Box<CalibrationDocument>),
+}
+
+impl CalibrationSource {
+    /// What errors call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Document(_) => "that was given".to_owned(),
+        }
     }
-    weights
-        .set_calibration(Some(stored.calibration))
-        .map_err(|source| CalibrationFileError::Values {
-            file: file(),
-            source,
-        })
+
+    /// The calibration, for this model.
+    ///
+    /// # Errors
+    /// When the file cannot be read, holds no calibration or one of another model.
+    pub fn calibration(&self, weights: &Weights) -> Result<Calibration, CalibrationFileError> {
+        let (calibration, model) = match self {
+            Self::File(path) => {
+                let file = || path.clone();
+                let text = read(path).map_err(|source| CalibrationFileError::Read {
+                    file: file(),
+                    source,
+                })?;
+                let stored =
+                    parse(&text).map_err(|reason| CalibrationFileError::NoCalibration {
+                        file: file(),
+                        reason,
+                    })?;
+                (stored.calibration, stored.model)
+            }
+            Self::Document(document) => (document.calibration.clone(), document.model.clone()),
+        };
+        if let Some(difference) = model.difference(&ModelRecord::of(weights)) {
+            return Err(CalibrationFileError::OtherModel {
+                name: self.name(),
+                difference,
+            });
+        }
+        calibration
+            .check()
+            .map_err(|source| CalibrationFileError::Values {
+                name: self.name(),
+                source,
+            })?;
+        Ok(calibration)
+    }
 }
 
 fn read(path: &Path) -> io::Result<String> {

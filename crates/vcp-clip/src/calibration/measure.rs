@@ -1,12 +1,10 @@
 //! What is kept of every photo: a few numbers, and the pixels only where masks are to be compared
 //! with them.
 
-use std::path::Path;
-
 use vcp_image::{Photo, resize_mask};
 use vcp_metrics::{Collector, ImageMap, PixelOptions};
 
-use super::listing::Listing;
+use super::listing::{Listing, PhotoIdentity};
 use super::options::{Aim, FitOptions};
 use super::statistics::{CalibrationError, PixelSummary};
 use crate::inspection::Inspection;
@@ -27,9 +25,17 @@ pub enum Label {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MeasureError {
-    /// Its file cannot be read again.
-    #[error(transparent)]
-    File(#[from] vcp_checkpoint::Error),
+    /// A mask of another size.
+    #[error(
+        "The mask has {} × {} pixels, but its photo {} × {}; bring it to the photo's size.",
+        found.0, found.1, size.0, size.1
+    )]
+    MaskSize {
+        /// Width and height of the photo.
+        size: (usize, usize),
+        /// Width and height of the mask.
+        found: (usize, usize),
+    },
     /// Its map cannot be summed up.
     #[error(transparent)]
     Map(#[from] CalibrationError),
@@ -87,31 +93,43 @@ impl Measurements {
         })
     }
 
-    /// Takes a photo in; one whose content was there before counts as a copy and for nothing else, since
-    /// it says nothing new, though the statistics would take it so.
+    /// Takes a photo in; one that was there before counts as a copy and for nothing else, since it says
+    /// nothing new, though the statistics would take it so.
     ///
     /// # Errors
-    /// When the file at `path` cannot be read or the numbers cannot be used. The photo does not count then;
+    /// When the numbers cannot be used or a mask is not of the photo's size. The photo does not count then;
     /// see [`Measurements::count_failure`].
     pub fn add(
         &mut self,
-        path: &Path,
+        identity: &PhotoIdentity,
         inspection: &Inspection,
         label: &Label,
     ) -> Result<(), MeasureError> {
+        if self.listing.has(identity) {
+            self.copies += 1;
+            return Ok(());
+        }
         let side = inspection.image_size();
         let mask = match label {
             Label::Anomalous { mask: Some(mask) } => {
+                let (size, found) = (
+                    (inspection.width(), inspection.height()),
+                    (mask.width(), mask.height()),
+                );
+                if size != found {
+                    return Err(MeasureError::MaskSize { size, found });
+                }
                 Some(resize_mask(mask, side, side).into_pixels())
             }
             _ => None,
         };
-        if !self.listing.add(path)? {
-            self.copies += 1;
-            return Ok(());
-        }
         let map = inspection.model_map();
         let is_normal = *label == Label::Normal;
+        let summary = if is_normal {
+            Some(PixelSummary::new(&map, self.options.allowed_pixels)?)
+        } else {
+            None
+        };
         if let Some(collector) = &mut self.collector
             && (is_normal || mask.is_some())
         {
@@ -122,8 +140,9 @@ impl Measurements {
                 height: side,
             })?;
         }
-        if is_normal {
-            let summary = PixelSummary::new(&map, self.options.allowed_pixels)?;
+        // Nothing fails from here on.
+        self.listing.add(identity);
+        if let Some(summary) = summary {
             self.pixels.push(summary);
             self.normal.push(inspection.score());
             return Ok(());

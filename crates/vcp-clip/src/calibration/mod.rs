@@ -13,10 +13,11 @@ pub mod statistics;
 mod viewing;
 
 pub use document::{
-    CalibrationDocument, CalibrationFileError, ModelRecord, PhotoCounts, PixelThreshold, apply_file,
+    CalibrationDocument, CalibrationFileError, CalibrationSource, ModelRecord, PhotoCounts,
+    PixelThreshold,
 };
 pub use fit::{FitError, Reason, Threshold, ThresholdError, Thresholds};
-pub use listing::Listing;
+pub use listing::{Listing, PhotoIdentity};
 pub use measure::{Label, MeasureError, Measurements};
 pub use options::{Aim, FitOptions};
 pub use vcp_checkpoint::{Calibration, CalibrationWindows};

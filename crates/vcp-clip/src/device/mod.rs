@@ -29,25 +29,28 @@ pub enum DeviceName {
 }
 
 impl FromStr for DeviceName {
-    type Err = &'static str;
+    type Err = NoDeviceName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str =
-            "a device is auto, cpu, gpu, or one of several GPUs as gpu:0, gpu:1, …";
         match name {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "gpu" => Ok(Self::Gpu(None)),
             _ => {
-                let number = name.strip_prefix("gpu:").ok_or(EXPECTED)?;
+                let number = name.strip_prefix("gpu:").ok_or(NoDeviceName)?;
                 // `parse` would also take a sign.
                 let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
                 let number = number.parse().ok().filter(|_| is_number);
-                number.map(|at| Self::Gpu(Some(at))).ok_or(EXPECTED)
+                number.map(|at| Self::Gpu(Some(at))).ok_or(NoDeviceName)
             }
         }
     }
 }
+
+/// A text that names no device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a device is auto, cpu, gpu, or one of several GPUs as gpu:0, gpu:1, …")]
+pub struct NoDeviceName;
 
 /// A device that is there.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use vcp_checkpoint::{Geometry, LearnedGeometry};
 pub use built_in::{built_in_file, built_in_size};
 pub use cache::{cache_folder, cached_bundle, is_name};
 pub use changes::SettingChanges;
-pub use open::{Model, ModelError, ModelOptions, describe};
+pub use open::{Applicable, Model, ModelError, ModelOptions, describe};
 
 /// What `--model` calls the model that comes with the program.
 pub const BUILT_IN: &str = "built-in";

@@ -7,7 +7,7 @@ use vcp_checkpoint::{Error, Kind, LoadOptions, Problem, Settings, TensorFile, We
 
 use super::changes::difference;
 use super::{ModelName, SettingChanges, cached_bundle};
-use crate::calibration::{self, CalibrationFileError, Mismatch, Viewing};
+use crate::calibration::{Calibration, CalibrationFileError, CalibrationSource, Mismatch, Viewing};
 use crate::pull::Catalogue;
 
 /// A model that is wanted, and what to change about it.
@@ -212,38 +212,52 @@ impl Model {
         self.weights.ignored_tensors()
     }
 
-    /// Settles which calibration applies to photos that are processed as `viewing` says: that in `file`,
-    /// else the model's own. The model's own is set aside if it was found in another way
-    /// ([`Model::set_aside`] says so then).
+    /// Which calibration applies to photos that are processed as `viewing` says: the one that is given, else
+    /// the model's own unless it was found in another way, which is said then.
     ///
     /// # Errors
-    /// When the file cannot be used, or its calibration was found with another model or in another way.
-    pub fn calibrate(
-        &mut self,
-        file: Option<&Path>,
+    /// When the one that is given cannot be used, or was found with another model or in another way.
+    pub fn applicable(
+        &self,
+        given: Option<&CalibrationSource>,
         viewing: &Viewing,
-    ) -> Result<(), CalibrationFileError> {
-        if let Some(file) = file {
-            calibration::apply_file(file, &mut self.weights)?;
-            self.set_aside = None;
+    ) -> Result<Applicable, CalibrationFileError> {
+        if let Some(given) = given {
+            let calibration = given.calibration(&self.weights)?;
+            let settings = self.weights.settings();
+            return match Mismatch::between(&calibration, settings, viewing) {
+                Some(mismatch) => Err(CalibrationFileError::OtherViewing {
+                    name: given.name(),
+                    mismatch,
+                }),
+                None => Ok(Applicable {
+                    calibration: Some(calibration),
+                    set_aside: None,
+                }),
+            };
         }
         let Some(calibration) = self.weights.calibration() else {
-            return Ok(());
-        };
-        let Some(mismatch) = Mismatch::between(calibration, self.weights.settings(), viewing)
-        else {
-            return Ok(());
-        };
-        if let Some(file) = file {
-            return Err(CalibrationFileError::OtherViewing {
-                file: file.to_owned(),
-                mismatch,
+            return Ok(Applicable {
+                calibration: None,
+                set_aside: self.set_aside,
             });
-        }
-        self.weights.set_calibration(None)?;
-        self.set_aside = Some(mismatch);
-        Ok(())
+        };
+        let set_aside = Mismatch::between(calibration, self.weights.settings(), viewing);
+        Ok(Applicable {
+            calibration: set_aside.is_none().then(|| calibration.clone()),
+            set_aside,
+        })
     }
+}
+
+/// The calibration that applies to photos.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Applicable {
+    /// The calibration, if there is one.
+    pub calibration: Option<Calibration>,
+    /// In which way the model's own calibration was found otherwise than photos are processed, so that it is
+    /// not the one; none if it is, or there is none.
+    pub set_aside: Option<Mismatch>,
 }
 
 /// Says so when the files of two parts are not what they are given as, which as a list of missing and

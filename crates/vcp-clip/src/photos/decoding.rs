@@ -19,7 +19,7 @@ impl fmt::Display for SettledBits {
         let Self(settled) = self;
         write!(
             formatter,
-            "No 16-bit sample of the photos is above {} ({} of {} such photos were looked at), so {} of \
+            "No 16-bit sample of the photos is above {} ({} of {} such photos were read), so {} of \
              their bits are taken for brightness, and {} for white. If that is wrong, say --bits.",
             settled.largest,
             settled.looked_at,

@@ -45,10 +45,16 @@ pub enum Found {
 }
 
 /// How inputs are looked up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanOptions {
-    /// Look into folders inside folders.
+    /// Look into folders inside folders, as is the default.
     pub recursive: bool,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self { recursive: true }
+    }
 }
 
 /// Inputs that stand for no photos.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use vcp_image::{MapRows, ScaledMap};
 
-use super::{TiledPrediction, mix};
+use super::prediction::{TiledPrediction, mix};
 use crate::logits::LogitsView;
 use crate::map_kind::MapKind;
 use crate::predictor::Predictor;
@@ -17,6 +17,17 @@ fn window_map(kind: MapKind, logits: LogitsView<'_>, predictor: &Predictor) -> V
         MapKind::Blended => predictor.blend(&branch1(), &branch2()),
         MapKind::Branch1 => branch1(),
         MapKind::Branch2 => branch2(),
+    }
+}
+
+impl TiledPrediction {
+    /// A map at the photo's resolution, made row by row by the predictor that made the prediction.
+    ///
+    /// Each pass over its rows makes every window's map anew. While it lasts, it holds four bytes for
+    /// each pixel of one row of windows.
+    #[must_use]
+    pub fn map<'a>(&'a self, predictor: &'a Predictor, kind: MapKind) -> TiledMap<'a> {
+        TiledMap::new(self, predictor, kind)
     }
 }
 
@@ -42,11 +53,7 @@ struct Band {
 }
 
 impl<'a> TiledMap<'a> {
-    pub(super) fn new(
-        prediction: &'a TiledPrediction,
-        predictor: &'a Predictor,
-        kind: MapKind,
-    ) -> Self {
+    fn new(prediction: &'a TiledPrediction, predictor: &'a Predictor, kind: MapKind) -> Self {
         let global = prediction.global.as_ref();
         let global =
             global.map(|(weight, logits)| (*weight, window_map(kind, logits.view(), predictor)));

@@ -12,6 +12,7 @@
 
 mod line;
 mod map;
+mod prediction;
 mod resample;
 
 use std::borrow::Cow;
@@ -21,11 +22,13 @@ use vcp_checkpoint::bounds;
 use vcp_image::{BandResizer, Photo, PhotoRows};
 
 use crate::error::Error;
-use crate::logits::{Logits, LogitsShape, LogitsView};
+use crate::logits::LogitsShape;
 pub use crate::map_kind::MapKind;
 use crate::predictor::{Predictor, Prepared};
 use line::Line;
 pub use map::TiledMap;
+pub use prediction::TiledPrediction;
+use prediction::{Windows, mix};
 pub use resample::resampled;
 
 /// Most windows of a photo; more would take gigabytes of logits, and days on a processor.
@@ -116,77 +119,6 @@ impl Tiling {
     }
 }
 
-/// The windows of a photo: each column of windows with each row of windows.
-#[derive(Clone, Debug, PartialEq)]
-struct Windows {
-    columns: Line,
-    rows: Line,
-}
-
-impl Windows {
-    fn whole(width: usize, height: usize) -> Self {
-        Self {
-            columns: Line::new(width, width, 0.0),
-            rows: Line::new(height, height, 0.0),
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.columns.len() * self.rows.len()
-    }
-}
-
-/// What the model says of a photo, window by window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TiledPrediction {
-    /// The largest score of a window; with a global weight w, w times the whole photo's score is
-    /// added to (1 − w) times that. 0 to 1. A photo of one window has the score it has untiled.
-    pub score: f32,
-    /// The largest value of the windows' maps (of the blended, smoothed kind), averaged with that
-    /// of the whole photo likewise. No value of the blended map is larger.
-    pub max: f32,
-    windows: Windows,
-    shape: LogitsShape,
-    /// Logits of each window, row by row.
-    logits: Vec<f32>,
-    /// The fraction of the whole photo in the result, and its logits.
-    global: Option<(f32, Logits)>,
-}
-
-impl TiledPrediction {
-    /// Pixels per row of the photo.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.windows.columns.size()
-    }
-
-    /// Rows of the photo.
-    #[must_use]
-    pub fn height(&self) -> usize {
-        self.windows.rows.size()
-    }
-
-    /// Number of windows.
-    #[must_use]
-    pub fn window_count(&self) -> usize {
-        self.windows.count()
-    }
-
-    fn logits(&self, window: usize) -> LogitsView<'_> {
-        let length = self.shape.len();
-        LogitsView::new(self.shape, &self.logits[window * length..][..length])
-    }
-
-    /// A map at the photo's resolution, made row by row by the predictor that made the prediction.
-    ///
-    /// Each pass over its rows makes every window's map anew. While it lasts, it holds four bytes for
-    /// each pixel of one row of windows.
-    #[must_use]
-    pub fn map<'a>(&'a self, predictor: &'a Predictor, kind: MapKind) -> TiledMap<'a> {
-        TiledMap::new(self, predictor, kind)
-    }
-}
-
 impl Predictor {
     /// What the model says of a photo, processed in windows. A photo that is no larger than a
     /// window gives, to the bit, what [`Predictor::predict`] gives, and maps that are
@@ -260,11 +192,6 @@ impl Predictor {
             global,
         })
     }
-}
-
-/// The average of the whole photo's value and the windows'.
-fn mix(weight: f32, global: f32, tiled: f32) -> f32 {
-    weight * global + (1.0 - weight) * tiled
 }
 
 /// Some columns of a band of rows.

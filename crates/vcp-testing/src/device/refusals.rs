@@ -44,7 +44,11 @@ fn of_layers<O: Operations>(name: &str, device: &O) {
     let norm = norm.unwrap();
     let tensor = |shape| ones(device, shape);
     let (four, short) = (tensor([4, 4, 128]), tensor([4, 4, 64]));
-    let cases: [Case<'_, O::Tensor>; 5] = [
+    let cases: [Case<'_, O::Tensor>; 6] = [
+        (
+            "a layer that does not give queries, keys and values",
+            &|| Ok(device.norm_self_attention(&four, &norm, &layer, 2)),
+        ),
         ("rows shorter than a layer's inputs", &|| {
             Ok(device.linear(&short, &layer, After::Nothing))
         }),
@@ -76,7 +80,7 @@ fn of_tensors<O: Operations>(name: &str, device: &O) {
     let tensor = |shape| ones(device, shape);
     let [one, two, three, four] = [1, 2, 3, 4].map(|batch| tensor([batch, 4, 128]));
     let short = tensor([4, 4, 64]);
-    let cases: [Case<'_, O::Tensor>; 21] = [
+    let cases: [Case<'_, O::Tensor>; 23] = [
         ("fewer values than the shape says", &|| {
             device.constant([1, 4, 128], &[0.0; 128])
         }),
@@ -136,6 +140,16 @@ fn of_tensors<O: Operations>(name: &str, device: &O) {
         }),
         ("fewer values than keys", &|| {
             Ok(device.attention(&four, &four, &tensor([4, 3, 128]), 2, false))
+        }),
+        (
+            "fewer keys than queries that see those before them",
+            &|| {
+                let keys = tensor([4, 3, 128]);
+                Ok(device.attention(&four, &keys, &keys, 2, true))
+            },
+        ),
+        ("heads that do not divide the width", &|| {
+            Ok(device.attention(&four, &four, &four, 3, false))
         }),
         ("means of unequal shapes", &|| {
             Ok(device.mean(&[four.clone(), one.clone()]))

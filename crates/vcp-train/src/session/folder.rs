@@ -23,7 +23,14 @@ pub(super) fn of_epoch(epoch: usize) -> String {
 
 /// The names of what a run writes, to tell a run's folder from another.
 fn is_of_a_run(name: &str) -> bool {
-    let is_numbered = name.starts_with(EPOCH) || name.starts_with("events.out.tfevents.");
+    let is_model = |name: &str| {
+        let digits = name
+            .strip_suffix(".pth")
+            .or(name.strip_suffix(".safetensors"));
+        digits.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_numbered =
+        name.strip_prefix(EPOCH).is_some_and(is_model) || name.starts_with("events.out.tfevents.");
     let models = ["best", "last", "average"]
         .map(|model| [".safetensors", ".pth"].map(|ending| format!("{model}{ending}")));
     is_numbered
@@ -119,7 +126,15 @@ mod tests {
         ] {
             assert!(is_of_a_run(name), "{name}");
         }
-        for name in ["visa.safetensors", "photo.png", "config.toml.bak", "best"] {
+        for name in [
+            "visa.safetensors",
+            "photo.png",
+            "config.toml.bak",
+            "best",
+            "epoch-notes.md",
+            "epoch-.pth",
+            "epoch-1x.pth",
+        ] {
             assert!(!is_of_a_run(name), "{name}");
         }
     }

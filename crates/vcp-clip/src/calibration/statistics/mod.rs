@@ -28,7 +28,7 @@ pub enum CalibrationError {
         needed: usize,
     },
     /// There is nothing that the threshold could find.
-    #[error("There is no anomalous value, so no threshold finds a share of them.")]
+    #[error("There is no anomalous value, so no threshold finds a fraction of them.")]
     NothingAnomalous,
     /// A map without pixels.
     #[error("The map has no pixels.")]
