@@ -4,7 +4,7 @@
 //! a large photo disappear. [`Predictor::predict_tiled`] cuts the photo into overlapping windows,
 //! processes each as if it were a photo, and blends the windows' maps.
 //!
-//! What is kept of a window is its [`Logits`], a few dozen kilobytes, those of all windows in one block of
+//! What is kept of a window is its [`Logits`](crate::Logits), a few dozen kilobytes, those of all windows in one block of
 //! memory: hundreds of small vectors that stay, made in turn with large ones that go, would keep the
 //! memory of the large ones from being used again (three times as much was seen to be taken). Maps at the photo's
 //! resolution are made from them row by row ([`TiledMap`]), so that memory grows with the photo's
