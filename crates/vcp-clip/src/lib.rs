@@ -41,7 +41,7 @@ pub mod calibration;
 pub mod cost;
 pub mod device;
 mod error;
-pub mod files;
+mod files;
 mod inspection;
 mod inspector;
 pub mod model;

@@ -5,15 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use vcp_files::ResultNames;
+use vcp_files::{ResultNames, with_suffix, write_result};
 use vcp_image::{Picture, Warning};
 use vcp_predict::PhotoPrediction;
 use vcp_predict::tiling::MapKind;
 
 use crate::error::Error;
-use crate::files::{
-    HEATMAP, MASK, OVERLAY, with_suffix, write_npy, write_npy_rows, write_picture, write_whole,
-};
+use crate::files::{HEATMAP, MASK, OVERLAY, write_npy, write_npy_rows, write_picture};
 use crate::inspection::Inspection;
 use crate::pipeline::Item;
 use crate::record::{FailureRecord, Files, Line, Record};
@@ -151,7 +149,7 @@ impl ResultFolder {
             return Ok(());
         }
         let path = with_suffix(base, JSON);
-        write_whole(&path, |file| writeln!(file, "{line}")).map_err(cannot_write(&path))
+        write_result(&path, |file| writeln!(file, "{line}")).map_err(cannot_write(&path))
     }
 
     /// Refuses to replace a file that lies beside the photo and that this program has not written:

@@ -3,7 +3,6 @@
 use std::num::NonZero;
 
 use vcp_cpu::{Cpu, InstructionSet};
-use vcp_testing::device;
 
 /// Runs a part of the suite on each instruction set.
 fn each(part: impl Fn(&str, &dyn Fn() -> Cpu)) {
@@ -16,37 +15,4 @@ fn each(part: impl Fn(&str, &dyn Fn() -> Cpu)) {
     }
 }
 
-#[test]
-fn broadcasting() {
-    each(|name, make| device::broadcasting(name, make));
-}
-
-#[test]
-fn movements() {
-    each(|name, make| device::movements(name, make));
-}
-
-#[test]
-fn functions() {
-    each(|name, make| device::functions(name, make));
-}
-
-#[test]
-fn layers() {
-    each(|name, make| device::layers(name, make));
-}
-
-#[test]
-fn refusals() {
-    each(|name, make| device::refusals(name, make));
-}
-
-#[test]
-fn stages() {
-    each(|name, make| device::stages(name, make));
-}
-
-#[test]
-fn batches() {
-    each(|name, make| device::batches(name, make));
-}
+vcp_testing::device_suite!(each);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::{FOLDER, LOCK, PART, PREFIX, RANDOM, RUN};
 
 /// How unfinished files and folders end, those of earlier versions included: these wrote
-/// `.vcp-clip-XXXXXX`, with one of the other endings or none, and held no locks.
+/// `.vcp-clip-LETTERS`, with one of the other endings or none, and held no locks.
 const ENDINGS: [&str; 5] = [PART, ".partial", ".png.part", ".html.part", ""];
 
 /// Removes the unfinished files and folders in a folder whose process has died, and locks that it held:

@@ -2,7 +2,7 @@
 //!
 //! - [`write()`] lets a file be written beside its place and gives it its name when it is complete;
 //!   [`UnfinishedFolder`] does the same for whole folders.
-//! - While they are written, such files and folders are called `.vcp-clip-XXXXXX.part` and are locked
+//! - While they are written, such files and folders are called `.vcp-clip-LETTERS.part` and are locked
 //!   by the process that writes them. [`end`] removes those of this process, before it ends;
 //!   [`remove_leftovers`] removes those whose process has died, which no lock tells of any more.
 //! - [`ResultNames`] gives the results of each photo a name that no other photo's results have.
@@ -54,11 +54,11 @@ pub use digest::{Sha256, sha256, sha256_of_file};
 pub use folder::UnfinishedFolder;
 pub use leftovers::remove_leftovers;
 pub use lock::{Lock, LockError};
-pub use names::ResultNames;
+pub use names::{ResultNames, with_suffix};
 pub use read::read_at_most;
 pub use registry::end;
 pub use walk::FoldersOnce;
-pub use write::{Content, Durability, Writer, try_folder, write};
+pub use write::{Content, Durability, Writer, try_folder, write, write_result};
 
 use std::path::Path;
 

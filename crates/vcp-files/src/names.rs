@@ -49,6 +49,14 @@ impl ResultNames {
     }
 }
 
+/// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.
+#[must_use]
+pub fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
+    let mut path = base.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +79,16 @@ mod tests {
                 names.claim(Path::new(photo)),
                 Path::new(expected),
                 "{photo}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_suffix_stays() {
+        for (base, expected) in [("x/a", "x/a.mask.png"), ("x/a.b", "x/a.b.mask.png")] {
+            assert_eq!(
+                with_suffix(Path::new(base), ".mask.png"),
+                Path::new(expected)
             );
         }
     }

@@ -51,6 +51,19 @@ pub fn write<E: From<io::Error>>(
     Ok(unfinished.finish(path)?)
 }
 
+/// Writes a result, which appears whole or not at all, and creates the folders above it. For what is quickly
+/// made again ([`Durability::Fast`]). When `write` fails, nothing is left behind and an older file stays.
+///
+/// # Errors
+/// Those of `write`, and what creating folders, and creating, writing and renaming a file may have.
+pub fn write_result(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
+    self::write(path, Durability::Fast, |file| write(file))
+}
+
 /// Where the content of a file goes.
 pub type Writer<'a> = BufWriter<Content<'a>>;
 
@@ -221,5 +234,22 @@ mod tests {
         fs::write(&plain, "").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn a_result_makes_its_folders_and_failing_keeps_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.txt");
+        write_result(&path, |file| file.write_all(b"old")).unwrap();
+        let failed = write_result(&path, |file| {
+            file.write_all(b"new")?;
+            Err(io::Error::other("stop"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1
+        );
     }
 }

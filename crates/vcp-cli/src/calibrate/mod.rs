@@ -6,10 +6,9 @@ mod photos;
 use anyhow::Context;
 use vcp_checkpoint::Precision;
 use vcp_clip::calibration::{CalibrationDocument, Label, Measurements, PhotoIdentity, Viewing};
-use vcp_clip::files::write_whole;
 use vcp_clip::{Device, Inspection, Inspector, InspectorOptions, Item, Model, PredictorOptions};
 use vcp_dataset::Sample;
-use vcp_files::today;
+use vcp_files::{today, write_result};
 use vcp_image::DecodeOptions;
 
 use crate::args::CalibrateArgs;
@@ -44,7 +43,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let text = console::json_document(&document)?;
     match &options.out {
         None => {}
-        Some(Output::File(path)) => write_whole(path, |file| writeln!(file, "{text}"))
+        Some(Output::File(path)) => write_result(path, |file| writeln!(file, "{text}"))
             .with_context(|| format!("{} cannot be written", path.display()))?,
         Some(Output::Bundle(path)) => weights.write_bundle(path, Precision::AsStored)?,
     }

@@ -24,20 +24,37 @@ fn a_killed_run_ends_as_an_unbroken_one() {
     let workplace = mvtec();
     let options = ["--val-share", "0.3", "--average", "3", "--learned-blend"];
     run(&workplace, "unbroken", &options).ends_with(0);
-    for (number, pause) in [3_u64, 40, 90, 150, 210, 30, 270, 120, 330]
-        .into_iter()
-        .enumerate()
-    {
+    let lines = |run: &str| {
+        let metrics = workplace.path(run).join("metrics.jsonl");
+        let metrics = fs::read_to_string(metrics).unwrap_or_default();
+        metrics.matches('\n').count()
+    };
+    // Once before anything was done, then each time that a further line of the log stands there: after a step
+    // or an epoch, whatever is being written then. A run that resumes writes the lines again that no state
+    // knows of, so each gets at least a line further.
+    let mut kills_amid_steps = 0;
+    for number in 0.. {
+        let before = lines("broken");
+        if before + 1 >= lines("unbroken") {
+            break;
+        }
         let mut child = train(&workplace, "broken", &options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(pause + 17 * number as u64));
+        while number > 0 && lines("broken") <= before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         // SIGKILL: nothing can be tidied up.
         child.kill().unwrap();
-        child.wait().unwrap();
+        let ended_by_itself = child.wait().unwrap().code().is_some();
+        if ended_by_itself {
+            break;
+        }
+        kills_amid_steps += usize::from(number > 0);
     }
+    assert!(kills_amid_steps >= 3, "{kills_amid_steps} kills amid steps");
     run(&workplace, "broken", &options).ends_with(0);
     for name in [
         "last.pth",

@@ -1,8 +1,9 @@
 //! Files written for each image: strips and arrays.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use vcp_dataset::{Label, MaskSource, Sample};
+use vcp_files::with_suffix;
 use vcp_image::{DecodeOptions, Picture, PlainMap, encode_npy};
 use vcp_report::Case;
 
@@ -127,11 +128,4 @@ pub(super) fn case(
         side,
         truth,
     })
-}
-
-/// `x/a` and `.mask.png` make `x/a.mask.png`, also when `a` holds dots.
-fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
-    let mut path = base.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }

@@ -10,7 +10,7 @@ pub mod table;
 use std::io::{self, Write};
 use std::path::Path;
 
-use vcp_files::Durability;
+use vcp_files::write_result;
 
 pub use images::ImageFile;
 
@@ -38,13 +38,7 @@ pub(crate) fn put(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let put = || {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        vcp_files::write(path, Durability::Fast, |file| write(file))
-    };
-    put().map_err(|source| Error::Write {
+    write_result(path, write).map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
     })

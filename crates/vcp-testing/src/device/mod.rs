@@ -1,25 +1,23 @@
 //! One suite for all devices: what an implementation of [`vcp_model::Operations`] has to do, and
 //! [`Probe`], a device to test the users of devices with.
 //!
-//! A crate that implements the operations calls each of these in a test. They take a name for messages
-//! and a function that makes a device, because a device may hold the parameters of one model only.
+//! A crate that implements the operations makes tests of all of it with [`device_suite`](crate::device_suite), so
+//! that no device can leave a part out; [`gradients`] is for those that have any. Each part takes a name for
+//! messages and a function that makes a device, because a device may hold the parameters of one model only.
 //!
 //! ```
 //! use std::num::NonZero;
 //! use vcp_cpu::Cpu;
-//! use vcp_testing::device;
 //!
-//! let make = || Cpu::new(NonZero::new(2)).expect("threads start");
-//! // Every operation against a plain statement of it, on shapes drawn at random.
-//! device::broadcasting("CPU", make);
-//! device::movements("CPU", make);
-//! device::functions("CPU", make);
-//! device::layers("CPU", make);
-//! // What does not fit is refused.
-//! device::refusals("CPU", make);
-//! // The model on it, against the numbers of the official code.
-//! device::stages("CPU", make);
-//! device::batches("CPU", make);
+//! /// Runs a part of the suite on each kind of this device.
+//! fn each(part: impl Fn(&str, &dyn Fn() -> Cpu)) {
+//!     part("CPU", &|| Cpu::new(NonZero::new(2)).expect("threads start"));
+//! }
+//!
+//! vcp_testing::device_suite!(each);
+//!
+//! // Or one of them:
+//! each(|name, make| vcp_testing::device::refusals(name, make));
 //! ```
 
 mod gradients;
@@ -37,3 +35,24 @@ pub use plain::Plain;
 pub use probe::{Probe, ProbeTensor};
 pub use refusals::refusals;
 pub use stages::{batches, stages};
+
+/// A test for each part of the suite that holds for all devices: every operation against a plain statement of it
+/// on shapes drawn at random (`broadcasting`, `movements`, `functions`, `layers`), what does not fit
+/// (`refusals`), the model against the numbers of the official code (`stages`), and batches against their
+/// images alone (`batches`). The function that is named runs a part on each kind of the device.
+#[macro_export]
+macro_rules! device_suite {
+    ($each:ident) => {
+        $crate::device_suite!(
+            $each: broadcasting, movements, functions, layers, refusals, stages, batches
+        );
+    };
+    ($each:ident: $($part:ident),+) => {
+        $(
+            #[test]
+            fn $part() {
+                $each(|name, make| $crate::device::$part(name, make));
+            }
+        )+
+    };
+}

@@ -1,5 +1,7 @@
 //! Scans: from entropy-coded data to coefficients.
 
+use std::ops::RangeInclusive;
+
 use super::colour::Colour;
 use super::huffman::{Bits, Table};
 use super::markers::{Frame, NATURAL_ORDER, Segments};
@@ -301,13 +303,26 @@ fn sequential(
     let size = bits.symbol(direct);
     *prediction = prediction.wrapping_add(bits.number(u32::from(size)));
     block[0] = *prediction as i16;
-    let mut place = 1;
-    while place < 64 {
-        let symbol = bits.symbol(alternating);
+    alternating_part(bits, alternating, 1..=63, 0, block);
+}
+
+/// Coefficients at these places in the order of the stream, of which none was there, shifted by `low`. Ends
+/// behind the last of them, or at a symbol that ends the block: that symbol's upper half is given back then.
+#[inline]
+fn alternating_part(
+    bits: &mut Bits<'_>,
+    table: &Table,
+    places: RangeInclusive<usize>,
+    low: u32,
+    block: &mut Block,
+) -> Option<usize> {
+    let mut place = *places.start();
+    while place <= *places.end() {
+        let symbol = bits.symbol(table);
         let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
         if size == 0 {
             if zeros < 15 {
-                break;
+                return Some(zeros);
             }
             place += 16;
             continue;
@@ -318,9 +333,10 @@ fn sequential(
             bits.is_damaged |= !bits.is_exhausted;
             break;
         };
-        block[usize::from(natural)] = value as i16;
+        block[usize::from(natural)] = (value << low) as i16;
         place += 1;
     }
+    None
 }
 
 /// How a progressive scan refines a block of one of its components.
@@ -363,26 +379,10 @@ impl Coder<'_> {
             *empty_blocks -= 1;
             return;
         }
-        let mut place = usize::from(self.scan.start);
-        while place <= usize::from(self.scan.end) {
-            let symbol = bits.symbol(table);
-            let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-            if size == 0 {
-                if zeros < 15 {
-                    *empty_blocks = run(bits, zeros) - 1;
-                    break;
-                }
-                place += 16;
-                continue;
-            }
-            place += zeros;
-            let value = bits.number(size);
-            let Some(&natural) = NATURAL_ORDER.get(place) else {
-                bits.is_damaged |= !bits.is_exhausted;
-                break;
-            };
-            block[usize::from(natural)] = (value << self.scan.low) as i16;
-            place += 1;
+        let places = usize::from(self.scan.start)..=usize::from(self.scan.end);
+        let low = self.scan.low.into();
+        if let Some(zeros) = alternating_part(bits, table, places, low, block) {
+            *empty_blocks = run(bits, zeros) - 1;
         }
     }
 
