@@ -22,6 +22,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod defects;
 mod error;
 mod frame;
@@ -71,9 +72,9 @@ impl Synthetic {
     }
 }
 
-/// Share of the picture that all defects together may take.
-const MOST_AREA: f32 = 0.17;
-/// Share of the picture below which a defect is dropped.
+/// Fraction of the picture that all defects together may take.
+const MOST_AREA: f32 = 0.35;
+/// Fraction of the picture below which a defect is dropped.
 const LEAST_AREA: f32 = 0.001;
 /// Change (0 to 1) below which a defect counts as invisible.
 const LEAST_CONTRAST: f32 = 0.035;
@@ -154,8 +155,10 @@ fn spoil(
         &place,
         scene.camera.noise * 0.5,
         kind.is_solid,
+        kind.is_soft,
     );
     let fits = visible.area >= LEAST_AREA
+        && visible.area <= kind.most_area
         && visible.area + taken <= MOST_AREA
         && visible.contrast >= LEAST_CONTRAST + scene.camera.noise * 0.7;
     fits.then_some((kind.name, visible.mask, after))
@@ -172,6 +175,10 @@ fn photo(size: usize, pixels: Vec<u8>) -> Photo {
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
+    use std::collections::HashSet;
+
+    use rayon::prelude::*;
+
     use super::*;
 
     const SIZE: usize = 48;
@@ -220,14 +227,30 @@ mod tests {
     }
 
     #[test]
-    fn about_half_are_clean_and_every_kind_of_defect_occurs() {
-        let all: Vec<Synthetic> = (0..400).map(|seed| sample(seed, SIZE)).collect();
+    fn about_half_are_clean_a_third_are_grey_and_every_kind_of_defect_occurs() {
+        let all: Vec<Synthetic> = (0..2000)
+            .into_par_iter()
+            .map(|seed| sample(seed, SIZE))
+            .collect();
         let clean = all.iter().filter(|it| it.is_clean()).count();
-        assert!((160..=240).contains(&clean), "{clean}");
-        let mut seen: Vec<&str> = all.iter().flat_map(|it| it.defects.clone()).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        assert!(seen.len() >= 20, "{seen:?}");
+        assert!((900..=1100).contains(&clean), "{clean}");
+        let seen: HashSet<&str> = all.iter().flat_map(|it| it.defects.clone()).collect();
+        let missing: Vec<&str> = defects::names().filter(|it| !seen.contains(it)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        // Without colour, or nearly.
+        let grey = all.iter().filter(|it| chroma(&it.image) < 8.0).count();
+        assert!((700..=1200).contains(&grey), "{grey}");
+        // Large ones are not rare, and nor are small ones.
+        let marked = |it: &&Synthetic| it.mask.iter().filter(|mask| **mask > 0).count();
+        let of_area = |least: usize, most: usize| {
+            let fits = |it: &&Synthetic| (least..most).contains(&marked(it));
+            all.iter().filter(|it| !it.is_clean()).filter(fits).count()
+        };
+        let (small, large) = (
+            of_area(0, SIZE * SIZE / 50),
+            of_area(SIZE * SIZE / 10, usize::MAX),
+        );
+        assert!(small > 250 && large > 150, "{small} small, {large} large");
         // Neither black nor white on the whole.
         let means: Vec<f32> = all
             .iter()
@@ -240,6 +263,16 @@ mod tests {
             means.iter().all(|mean| (20.0..240.0).contains(mean)),
             "{means:?}"
         );
+    }
+
+    /// Mean difference of a pixel's largest and smallest channel.
+    fn chroma(image: &Photo) -> f32 {
+        let (pixels, _) = image.pixels().as_chunks::<3>();
+        let ranges = pixels.iter().map(|[red, green, blue]| {
+            let (low, high) = (red.min(green).min(blue), red.max(green).max(blue));
+            f32::from(high - low)
+        });
+        ranges.sum::<f32>() / pixels.len() as f32
     }
 
     #[test]

@@ -5,6 +5,7 @@ use vcp_random::Random;
 use crate::grid::{Field, step};
 use crate::noise::clouds;
 use crate::scene::{Camera, Light};
+use crate::shapes::turn;
 
 pub(crate) fn light(random: &mut Random, size: usize) -> Light {
     let (around, low) = (random.angle(), random.between(0.35, 1.1));
@@ -26,6 +27,7 @@ pub(crate) fn light(random: &mut Random, size: usize) -> Light {
             [1.0 + warm, 1.0 + random.between(-0.03, 0.03), 1.0 - warm]
         },
         field: brightness(random, size),
+        glare: random.chance(0.12).then(|| glare(random, size)),
     }
 }
 
@@ -35,10 +37,10 @@ fn brightness(random: &mut Random, size: usize) -> Field {
     let around = random.angle();
     let (sine, cosine) = around.sin_cos();
     let slope = random.between(0.0, 0.7) * random.unit();
-    let corners = if random.chance(0.4) {
-        random.between(0.0, 0.9)
-    } else {
-        0.0
+    let corners = match random.below(10) {
+        0 => random.between(0.9, 1.8),
+        1..=4 => random.between(0.0, 0.9),
+        _ => 0.0,
     };
     let spot = if random.chance(0.3) {
         random.between(0.1, 0.7)
@@ -52,7 +54,7 @@ fn brightness(random: &mut Random, size: usize) -> Field {
         let far = x * x + y * y;
         let from_spot = (x - spot_x).powi(2) + (y - spot_y).powi(2);
         let glow = spot / (1.0 + narrow * from_spot).powi(2);
-        base * (1.0 + slope * (x * cosine + y * sine) - corners * far) + glow
+        base * (1.0 + slope * (x * cosine + y * sine) - corners * far).max(0.08) + glow
     });
     if random.chance(0.2) {
         // A shadow or a reflected window: a band with edges from hard to very soft.
@@ -79,8 +81,41 @@ fn brightness(random: &mut Random, size: usize) -> Field {
     field
 }
 
+/// Reflected lamps, windows and light boxes: spots and bars, from hard to very soft.
+fn glare(random: &mut Random, size: usize) -> Field {
+    let mut field = Field::new(size, 0.0);
+    for _ in 0..random.count(1, 3) {
+        let (middle_x, middle_y) = (random.unit(), random.unit());
+        let (long, wide) = (
+            random.log_between(0.02, 0.5),
+            random.log_between(0.01, 0.12),
+        );
+        let soft = random.log_between(0.1, 2.0);
+        let amount = random.between(0.1, 0.8);
+        let round = random.chance(0.5);
+        let (sine, cosine) = turn(random).sin_cos();
+        let spot = Field::from_fn(size, |x, y| {
+            let x = x as f32 / size as f32 - middle_x;
+            let y = y as f32 / size as f32 - middle_y;
+            let (u, v) = (
+                (cosine * x + sine * y) / long,
+                (cosine * y - sine * x) / wide,
+            );
+            let far = if round {
+                u.hypot(v)
+            } else {
+                u.abs().max(v.abs())
+            };
+            amount * step(1.0 + soft, 1.0, far)
+        });
+        field.combine(&spot, f32::max);
+    }
+    field
+}
+
 pub(crate) fn camera(random: &mut Random) -> Camera {
     let sharp = random.chance(0.5);
+    let dull = random.chance(0.15);
     Camera {
         blur: if sharp {
             random.between(0.0, 0.4)
@@ -99,11 +134,19 @@ pub(crate) fn camera(random: &mut Random) -> Camera {
             0.0
         },
         gamma: random.log_between(0.75, 1.35),
-        saturation: if random.chance(0.2) {
-            0.0
+        contrast: if dull {
+            random.between(0.35, 0.85)
         } else {
-            random.between(0.5, 1.2)
+            1.0
         },
+        level: random.between(0.15, 0.85),
+        // Many of those who inspect have no colour, or hardly any.
+        saturation: match random.below(20) {
+            0..=5 => 0.0,
+            6..=8 => random.between(0.03, 0.3),
+            _ => random.between(0.5, 1.2),
+        },
+        quality: random.chance(0.3).then(|| random.between(35.0, 95.0)),
         noise_seed: random.next_u64(),
     }
 }

@@ -1,5 +1,7 @@
 //! Hard structure that is normal: prints, letters, holes, screws, inclusions, grooves.
 
+use std::rc::Rc;
+
 use vcp_random::Random;
 
 use crate::grid::{Colour, blend, step};
@@ -72,18 +74,31 @@ pub(crate) fn stamp(
     }
 }
 
+const INCLUSIONS: usize = 1;
+
 /// Adds none, one or several kinds of marks to the inspected surface, about `middle` within `radius`
 /// pixels.
 pub(crate) fn add(random: &mut Random, scene: &mut Scene, middle: (f32, f32), radius: f32) {
-    let kinds = random.pick(&[0, 0, 1, 1, 2]);
+    let kinds = random.pick(&[0, 0, 1, 1, 2, 3]);
     for _ in 0..kinds {
-        match random.below(9) {
+        let kind = random.below(12);
+        if kind == INCLUSIONS {
+            // Nobody misses one of them: they belong to the blank.
+            if let Some(blank) = &mut scene.blank {
+                inclusions(&mut random.clone(), Rc::make_mut(blank), middle, radius);
+            }
+        } else if scene.blank.is_none() {
+            scene.blank = Some(Rc::new(scene.inspected().clone()));
+        }
+        match kind {
             0 => letters(random, scene.surface(), middle, radius),
-            1 => inclusions(random, scene.surface(), middle, radius),
+            INCLUSIONS => inclusions(random, scene.surface(), middle, radius),
             2 => rings(random, scene.surface(), middle, radius),
             3 => label(random, scene.surface(), middle, radius),
             4 => grooves(random, scene.surface(), middle, radius),
             5 => emblem(random, scene.surface(), middle, radius),
+            6 | 7 => fitted(random, scene.surface(), middle, radius),
+            8 => seam(random, scene.surface(), middle, radius),
             _ => array(random, scene, middle, radius),
         }
     }
@@ -200,9 +215,9 @@ fn label(random: &mut Random, surface: &mut Surface, middle: (f32, f32), radius:
 fn grooves(random: &mut Random, surface: &mut Surface, middle: (f32, f32), radius: f32) {
     let ink = Ink::new(random);
     let (sine, cosine) = turned(random);
-    let count = random.count(1, 6);
+    let count = random.pick(&[1, 2, 3, 4, 6, 10, 14]);
     let (apart, width) = (
-        radius * random.between(0.08, 0.4),
+        radius * random.between(0.08, 0.4) * (6.0 / count as f32).min(1.0),
         (radius * random.between(0.005, 0.04)).max(0.4),
     );
     let half = radius * random.between(0.3, 1.2);
@@ -227,6 +242,90 @@ fn emblem(random: &mut Random, surface: &mut Surface, middle: (f32, f32), radius
         let (x, y) = (cosine * x + sine * y, cosine * y - sine * x);
         outline(x / reach, y / reach) * reach
     });
+}
+
+/// A part that is fitted on or set in: a cap, a lid, a plug, a plate, a chip.
+fn fitted(random: &mut Random, surface: &mut Surface, middle: (f32, f32), radius: f32) {
+    let mut ink = Ink::new(random);
+    ink.opacity = random.pick(&[0.0, 1.0, 1.0]);
+    ink.height = random.pick(&[-4.0, 2.0, 5.0]);
+    let reach = radius * random.between(0.15, 0.55);
+    let (angle, far) = (random.angle(), radius * random.pick(&[0.0, 0.0, 0.35]));
+    let place = (middle.0 + far * angle.cos(), middle.1 + far * angle.sin());
+    let (_, outline) = crate::shapes::outline(random);
+    let (sine, cosine) = turned(random);
+    let distance = |x: f32, y: f32| {
+        let (x, y) = (cosine * x + sine * y, cosine * y - sine * x);
+        outline(x / reach, y / reach) * reach
+    };
+    stamp(surface, place, reach * 1.5, ink, distance);
+    // The top is flat or domed; a gap runs about it.
+    let top = Ink {
+        opacity: 0.0,
+        height: random.between(-2.0, 4.0),
+        edge: reach * random.between(0.05, 0.5),
+        ..ink
+    };
+    stamp(surface, place, reach * 1.5, top, |x, y| {
+        distance(x, y) + top.edge
+    });
+    let gap = Ink {
+        colour: [0.03; 3],
+        opacity: random.between(0.0, 0.8),
+        height: -1.0,
+        edge: 0.8,
+    };
+    let width = 0.4 + reach * random.between(0.0, 0.03);
+    stamp(surface, place, reach * 1.5, gap, |x, y| {
+        distance(x, y).abs() - width
+    });
+}
+
+/// A joint or a fold, straight or round, perhaps with stitches beside it.
+fn seam(random: &mut Random, surface: &mut Surface, middle: (f32, f32), radius: f32) {
+    let groove = Ink {
+        colour: [random.between(0.0, 0.2); 3],
+        opacity: random.between(0.0, 0.8),
+        height: random.pick(&[-3.0, -1.5, 2.0]),
+        edge: random.between(0.8, 2.5),
+    };
+    let (sine, cosine) = turned(random);
+    let (is_round, far) = (random.chance(0.3), radius * random.between(0.2, 0.9));
+    let shift = radius * random.between(-0.5, 0.5);
+    // Along the seam, and across it.
+    let place = |x: f32, y: f32| {
+        if is_round {
+            (y.atan2(x) * far, x.hypot(y) - far)
+        } else {
+            (cosine * x + sine * y, cosine * y - sine * x - shift)
+        }
+    };
+    let width = 0.4 + radius * random.between(0.0, 0.012);
+    let reach = 1.5 * radius;
+    stamp(surface, middle, reach, groove, |x, y| {
+        place(x, y).1.abs() - width
+    });
+    if random.chance(0.5) {
+        let thread = Ink {
+            opacity: 1.0,
+            height: 1.5,
+            edge: 0.8,
+            ..Ink::new(random)
+        };
+        let period = radius * random.between(0.06, 0.16);
+        let (half, beside) = (
+            period * random.between(0.2, 0.4),
+            random.between(0.0, 0.12) * radius,
+        );
+        let thick = (0.14 * period).max(0.5);
+        let is_double = random.chance(0.5);
+        stamp(surface, middle, reach, thread, |x, y| {
+            let (along, across) = place(x, y);
+            let along = (along / period - (along / period).round()) * period;
+            let across = if is_double { across.abs() } else { across };
+            (along.abs() - half).max((across - beside).abs() - thick)
+        });
+    }
 }
 
 /// Equal marks in rows or in a circle: holes, screws, pins, buttons. One of them may go missing.
@@ -259,16 +358,22 @@ fn array(random: &mut Random, scene: &mut Scene, middle: (f32, f32), radius: f32
             spots.push([middle.0 + far * cosine, middle.1 + far * sine, reach]);
         }
     }
-    let slotted = random.chance(0.3);
+    let head = random.below(7);
     let (sine, cosine) = turned(random);
     let surface = scene.surface();
     for &[x, y, _] in &spots {
         stamp(surface, (x, y), reach, ink, |x, y| {
             let slot = (cosine * x + sine * y).abs() - 0.15 * reach;
+            let across = (cosine * y - sine * x).abs() - 0.15 * reach;
             let disc = x.hypot(y) - reach;
-            if slotted { disc.max(-slot) } else { disc }
+            match head {
+                0 => disc.max(-slot),
+                1 => disc.max(-slot.min(across)),
+                2 => disc.max(0.5 * reach - x.hypot(y)),
+                _ => disc,
+            }
         });
     }
-    scene.unmarked = Some(plain);
+    scene.unmarked = Some(Rc::new(plain));
     scene.spots = spots;
 }

@@ -1,5 +1,7 @@
 //! Objects on a ground: one, some, or rows of them.
 
+use std::rc::Rc;
+
 use vcp_random::Random;
 
 use crate::grid::{Field, blend, step};
@@ -7,7 +9,7 @@ use crate::marks;
 use crate::noise::{clouds, smooth};
 use crate::scene::{Camera, Front, Light, Scene};
 use crate::shapes::{self, Outline};
-use crate::surfaces::{self, Surface, UNIT, material, plain_surface};
+use crate::surfaces::{self, Surface, UNIT, even_surface, material, plain_surface};
 
 /// Where one object lies.
 struct Place {
@@ -27,7 +29,7 @@ pub(crate) fn scene(
     camera: Camera,
 ) -> (Scene, String) {
     let (name, outline) = shapes::outline(random);
-    let places = places(random, size as f32);
+    let (places, in_rows) = places(random, size as f32);
     let unit = size as f32 / UNIT;
     let rough = match random.below(3) {
         0 => random.between(0.3, 2.0) * unit,
@@ -39,11 +41,13 @@ pub(crate) fn scene(
     if random.chance(0.4) {
         surface.quieten(random);
     }
-    shape_edge(random, &mut surface, &inside, unit);
-    let back = if random.chance(0.2) {
-        surfaces::surface(random, size)
-    } else {
-        plain_surface(random, size)
+    round(random, &mut surface, &inside, unit);
+    let unfinished = Rc::new(surface.clone());
+    let is_finished = finish(random, &mut surface, &inside, unit);
+    let back = match random.below(10) {
+        0 | 1 => surfaces::surface(random, size),
+        2..=4 => even_surface(random, size),
+        _ => plain_surface(random, size),
     };
     let what = format!("{name} of {} on {}", surface.name, back.name);
     let mut scene = Scene {
@@ -53,9 +57,13 @@ pub(crate) fn scene(
             surface,
             cover,
             radius: places.first().map_or(0.0, |place| place.radius),
+            middles: places.iter().map(|place| (place.x, place.y)).collect(),
+            in_rows,
             lift: random.between(0.0, 7.0),
         }),
         unmarked: None,
+        blank: None,
+        unfinished: is_finished.then_some(unfinished),
         spots: Vec::new(),
         light,
         camera,
@@ -82,7 +90,8 @@ pub(crate) fn scene(
     (scene, what)
 }
 
-fn places(random: &mut Random, size: f32) -> Vec<Place> {
+/// Places of objects, and whether they are in rows.
+fn places(random: &mut Random, size: f32) -> (Vec<Place>, bool) {
     let place = |x: f32, y: f32, angle: f32, radius: f32| Place {
         x,
         y,
@@ -92,11 +101,12 @@ fn places(random: &mut Random, size: f32) -> Vec<Place> {
     };
     let turn = shapes::turn(random);
     let kind = random.unit();
-    if kind < 0.6 {
+    let in_rows = kind >= 0.78;
+    let places = if kind < 0.54 {
         let (x, y) = (random.between(0.42, 0.58), random.between(0.42, 0.58));
         let radius = random.between(0.25, 0.47);
         vec![place(x * size, y * size, turn, radius * size)]
-    } else if kind < 0.72 {
+    } else if kind < 0.65 {
         // So near that it does not fit into the picture.
         let (x, y) = (random.between(0.2, 0.8), random.between(0.2, 0.8));
         vec![place(
@@ -105,7 +115,7 @@ fn places(random: &mut Random, size: f32) -> Vec<Place> {
             turn,
             random.between(0.5, 0.9) * size,
         )]
-    } else if kind < 0.86 {
+    } else if !in_rows {
         let radius = random.between(0.1, 0.22) * size;
         let mut places: Vec<Place> = Vec::new();
         for _ in 0..random.count(6, 24) {
@@ -118,17 +128,46 @@ fn places(random: &mut Random, size: f32) -> Vec<Place> {
         }
         places
     } else {
-        let (columns, rows) = (random.count(1, 4), random.count(2, 4));
-        let apart = size / columns.max(rows) as f32;
-        let radius = apart * random.between(0.3, 0.46);
-        let at = |index: usize, count: usize| {
-            size / 2.0 + (index as f32 - (count - 1) as f32 / 2.0) * apart
-        };
-        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
-        cells
-            .map(|(column, row)| place(at(column, columns), at(row, rows), turn, radius))
+        rows(random, size)
+            .into_iter()
+            .map(|[x, y, radius]| place(x, y, turn, radius))
             .collect()
+    };
+    (places, in_rows)
+}
+
+/// Rows of places, straight or turned a little, that end within the picture or go on beyond it: middles
+/// and radius.
+fn rows(random: &mut Random, size: f32) -> Vec<[f32; 3]> {
+    let (columns, rows) = (random.count(1, 4), random.count(2, 4));
+    let (apart, goes_on) = (size / columns.max(rows) as f32, random.chance(0.35));
+    let radius = apart * random.between(0.3, 0.46);
+    // Nothing lies in rows exactly.
+    let loose = random.pick(&[0.0, 0.01, 0.04]) * apart;
+    let angle = random.pick(&[0.0, 0.0, 1.0]) * random.between(-0.25, 0.25);
+    let (sine, cosine) = angle.sin_cos();
+    let shift = if goes_on {
+        (random.between(-0.5, 0.5), random.between(-0.5, 0.5))
+    } else {
+        (0.0, 0.0)
+    };
+    let beyond = usize::from(goes_on);
+    let along = |index: usize, count: usize, shift: f32| {
+        (index as f32 - (count + 2 * beyond - 1) as f32 / 2.0 + shift) * apart
+    };
+    let mut places = Vec::new();
+    for row in 0..rows + 2 * beyond {
+        for column in 0..columns + 2 * beyond {
+            let (u, v) = (along(column, columns, shift.0), along(row, rows, shift.1));
+            let x = size / 2.0 + cosine * u - sine * v + loose * random.normal();
+            let y = size / 2.0 + sine * u + cosine * v + loose * random.normal();
+            let is_seen = |at: f32| (-1.4 * radius..size + 1.4 * radius).contains(&at);
+            if is_seen(x) && is_seen(y) {
+                places.push([x, y, radius]);
+            }
+        }
     }
+    places
 }
 
 /// How deep each pixel lies inside an object, in pixels; below zero outside.
@@ -166,15 +205,20 @@ fn inside(
     depths
 }
 
-/// Gives objects a rounded edge, a rim, bumps, and an edge of another colour.
-fn shape_edge(random: &mut Random, surface: &mut Surface, inside: &Field, unit: f32) {
+/// Gives objects a rounded edge.
+fn round(random: &mut Random, surface: &mut Surface, inside: &Field, unit: f32) {
     let round = unit * random.log_between(1.5, 30.0);
     let thick = random.between(1.0, 9.0) * (round / unit / 8.0).clamp(0.4, 1.5);
     surface.height.combine(inside, |height, depth| {
         let at = (1.0 - depth / round).clamp(0.0, 1.0);
         height + thick * (1.0 - at * at).sqrt()
     });
-    if random.chance(0.35) {
+}
+
+/// Gives objects a rim, bumps, and an edge of another colour, or some of it: whether any.
+fn finish(random: &mut Random, surface: &mut Surface, inside: &Field, unit: f32) -> bool {
+    let [has_rim, has_bumps, has_edge] = [0.35; 3].map(|chance| random.chance(chance));
+    if has_rim {
         let (far, width) = (
             unit * random.between(3.0, 10.0),
             unit * random.between(0.8, 3.0),
@@ -184,7 +228,7 @@ fn shape_edge(random: &mut Random, surface: &mut Surface, inside: &Field, unit: 
             height + rise * step(width + unit, width, (depth - far).abs())
         });
     }
-    if random.chance(0.35) {
+    if has_bumps {
         let amount = random.between(1.0, 6.0);
         let cells = random.log_between(3.0, 16.0);
         let bumps = clouds(random, inside.size, cells, 4, 0.5);
@@ -192,7 +236,7 @@ fn shape_edge(random: &mut Random, surface: &mut Surface, inside: &Field, unit: 
             .height
             .combine(&bumps, |height, bump| height + amount * bump);
     }
-    if random.chance(0.35) {
+    if has_edge {
         // Baked, worn, dipped or coated edges.
         let edge = crate::surfaces::colour(random, 0.1, 0.7).map(|it| it * random.unit());
         let (wide, strength) = (unit * random.between(3.0, 25.0), random.between(0.15, 0.7));
@@ -200,6 +244,7 @@ fn shape_edge(random: &mut Random, surface: &mut Surface, inside: &Field, unit: 
             blend(colour, edge, strength * step(wide, 0.0, depth))
         });
     }
+    has_rim || has_bumps || has_edge
 }
 
 /// Makes the ground lighter or darker where it is too much like the objects.

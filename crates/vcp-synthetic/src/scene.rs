@@ -3,8 +3,11 @@
 //! Defects change the scene, not the picture: a bite shows the ground and loses its shadow, a dent is
 //! seen by its shading. The picture is rendered with and without them, with the same noise.
 
+use std::rc::Rc;
+
 use vcp_random::Random;
 
+use crate::blocks;
 use crate::grid::{Canvas, Colour, Field, blend};
 use crate::surfaces::{Surface, UNIT};
 
@@ -15,8 +18,12 @@ pub(crate) struct Scene {
     pub(crate) back: Surface,
     /// Objects.
     pub(crate) front: Option<Front>,
-    /// The surface without its regular marks, where it has any.
-    pub(crate) unmarked: Option<Surface>,
+    /// The inspected surface without its regular marks, where it has any.
+    pub(crate) unmarked: Option<Rc<Surface>>,
+    /// The inspected surface before anything was printed on it or set into it, where something is.
+    pub(crate) blank: Option<Rc<Surface>>,
+    /// The inspected surface before it was finished with rims and edges, where it is.
+    pub(crate) unfinished: Option<Rc<Surface>>,
     /// Regular marks: middle and radius in pixels.
     pub(crate) spots: Vec<[f32; 3]>,
     pub(crate) light: Light,
@@ -31,6 +38,10 @@ pub(crate) struct Front {
     pub(crate) cover: Field,
     /// Radius of an object in pixels.
     pub(crate) radius: f32,
+    /// Middle of each object in pixels.
+    pub(crate) middles: Vec<(f32, f32)>,
+    /// Whether they are several in rows, all turned alike.
+    pub(crate) in_rows: bool,
     /// How far shadows fall, in pixels of a small image.
     pub(crate) lift: f32,
 }
@@ -51,6 +62,8 @@ pub(crate) struct Light {
     pub(crate) colour: Colour,
     /// Brightness at each place.
     pub(crate) field: Field,
+    /// Lamps and windows that a glossy surface reflects: what is added at each place.
+    pub(crate) glare: Option<Field>,
 }
 
 /// What a camera does to a scene.
@@ -65,7 +78,12 @@ pub(crate) struct Camera {
     /// Size of the noise's grain in pixels.
     pub(crate) grain: f32,
     pub(crate) gamma: f32,
+    /// Contrast that is left (1 for all of it) of tones about a level, as behind glass or in fog.
+    pub(crate) contrast: f32,
+    pub(crate) level: f32,
     pub(crate) saturation: f32,
+    /// Quality, 1 to 100, of the JPEG file that the picture was saved as, if it was.
+    pub(crate) quality: Option<f32>,
     pub(crate) noise_seed: u64,
 }
 
@@ -123,12 +141,17 @@ impl Scene {
     pub(crate) fn rendered(&self) -> Canvas {
         let unit = self.unit();
         let light = &self.light;
-        let mut picture = self.shaded(&self.back, None);
+        let front = self.front.as_ref().map(|front| &front.cover);
+        let mut picture = self.shaded(&self.back, None, |place| {
+            front.is_none_or(|cover| cover.cells[place] < 1.0)
+        });
         if let Some(front) = &self.front {
             let shadow = front.cover.blurred(light.softness * unit);
             let contact = front.cover.blurred(1.2 * unit);
             let shift = [0, 1].map(|axis| light.from[axis] * front.lift * unit);
-            let above = self.shaded(&front.surface, Some(&front.cover));
+            let above = self.shaded(&front.surface, Some(&front.cover), |place| {
+                front.cover.cells[place] > 0.0
+            });
             let mut index = 0;
             for y in 0..self.size {
                 for x in 0..self.size {
@@ -144,11 +167,16 @@ impl Scene {
                 }
             }
         }
-        let tint = |cell: Colour, brightness: f32| {
-            let lit: Colour =
-                std::array::from_fn(|channel| cell[channel] * brightness * light.colour[channel]);
-            // Film's shoulder: highlights saturate softly.
-            lit.map(|value| {
+        let lit = |cell: Colour, brightness: f32| {
+            std::array::from_fn(|channel| cell[channel] * brightness * light.colour[channel])
+        };
+        picture.combine(&light.field, lit);
+        if let Some(glare) = &light.glare {
+            picture.combine(glare, |cell, glare| cell.map(|value| value + glare));
+        }
+        // Film's shoulder: highlights saturate softly.
+        let picture = picture.map(|cell: Colour| {
+            cell.map(|value| {
                 let value = value.max(0.0);
                 if value > 0.8 {
                     1.0 - 0.04 / (value - 0.6)
@@ -156,8 +184,7 @@ impl Scene {
                     value
                 }
             })
-        };
-        picture.combine(&light.field, tint);
+        });
         let camera = &self.camera;
         let mut seen = picture.blurred(camera.blur * unit);
         if camera.sharpening > 0.0 {
@@ -174,12 +201,19 @@ impl Scene {
             } else {
                 cell
             };
+            let cell = cell.map(|value| camera.level + (value - camera.level) * camera.contrast);
             let grey = 0.3 * cell[0] + 0.59 * cell[1] + 0.11 * cell[2];
             cell.map(|value| grey + (value - grey) * camera.saturation)
         })
     }
 
-    fn shaded(&self, surface: &Surface, cover: Option<&Field>) -> Canvas {
+    /// A surface in the light, where it `is_seen`; black elsewhere.
+    fn shaded(
+        &self,
+        surface: &Surface,
+        cover: Option<&Field>,
+        is_seen: impl Fn(usize) -> bool,
+    ) -> Canvas {
         let size = self.size;
         let light = &self.light;
         let [right, down, up] = light.from;
@@ -196,6 +230,9 @@ impl Scene {
         let heights = Field::from_fn(size, height);
         let last = size - 1;
         Canvas::from_fn(size, |x, y| {
+            if !is_seen(y * size + x) {
+                return [0.0; 3];
+            }
             let across = heights[((x + 1).min(last), y)] - heights[(x.saturating_sub(1), y)];
             let along = heights[(x, (y + 1).min(last))] - heights[(x, y.saturating_sub(1))];
             let (across, along) = (across * scale, along * scale);
@@ -204,7 +241,8 @@ impl Scene {
             let diffuse = 0.3 + 0.7 * facing.max(0.0) / up;
             let mirror = (half[2] - across * half[0] - along * half[1]) * normal;
             let glint = if light.gloss > 0.0 {
-                light.gloss * mirror.max(0.0).powf(light.shine)
+                let sheen = surface.sheen.as_ref().map_or(1.0, |sheen| sheen[(x, y)]);
+                light.gloss * sheen * mirror.max(0.0).powf(light.shine)
             } else {
                 0.0
             };
@@ -238,14 +276,16 @@ impl Scene {
         } else {
             noise
         };
-        let pixels = picture.cells.iter().zip(&noise.cells);
-        pixels
-            .flat_map(|(pixel, noise)| {
-                let noisy: Colour =
-                    std::array::from_fn(|channel| pixel[channel] + strength * noise[channel]);
-                // The cast cuts at both ends.
-                noisy.map(|value| (value * 255.0 + 0.5) as u8)
-            })
-            .collect()
+        let mut pixels = picture.clone();
+        pixels.combine(&noise, |pixel, noise| {
+            let noisy = |channel: usize| pixel[channel] + strength * noise[channel];
+            std::array::from_fn(|channel| (noisy(channel) * 255.0).clamp(0.0, 255.0))
+        });
+        if let Some(quality) = camera.quality {
+            blocks::compressed(&mut pixels.cells, self.size, quality, grey);
+        }
+        // The cast cuts at both ends.
+        let bytes = pixels.cells.as_flattened().iter();
+        bytes.map(|value| (value + 0.5) as u8).collect()
     }
 }

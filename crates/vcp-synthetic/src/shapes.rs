@@ -15,7 +15,7 @@ pub(crate) fn turn(random: &mut Random) -> f32 {
 
 /// A random outline and its name.
 pub(crate) fn outline(random: &mut Random) -> (&'static str, Outline) {
-    match random.below(16) {
+    match random.below(21) {
         0 | 1 => ("disc", Box::new(|x, y| x.hypot(y) - 1.0)),
         2 => ("ellipse", ellipse(random.between(0.45, 0.9))),
         3 | 4 => {
@@ -34,6 +34,11 @@ pub(crate) fn outline(random: &mut Random) -> (&'static str, Outline) {
         12 => ("cross", cross(random.between(0.2, 0.45))),
         13 => ("plate with holes", plate(random)),
         14 => ("vial", vial(random)),
+        15 => ("bracket", bracket(random)),
+        16 => ("screw", screw(random)),
+        17 => ("comb", comb(random)),
+        18 => ("frame", frame(random)),
+        19 => ("washer with tabs", tabs(random)),
         _ => ("lump", blob(random, 0.3)),
     }
 }
@@ -145,4 +150,72 @@ fn vial(random: &mut Random) -> Outline {
     let top = rectangle(0.5, neck, 0.05);
     let shift = (1.0 - shoulder) / 2.0;
     Box::new(move |x, y| body(x + shift, y).min(top(x - 0.5, y)))
+}
+
+/// Two legs at a right angle, perhaps with a hole in each.
+fn bracket(random: &mut Random) -> Outline {
+    let (thick, other) = (random.between(0.15, 0.4), random.between(0.4, 1.0));
+    let (flat, tall) = (rectangle(1.0, thick, 0.05), rectangle(thick, other, 0.05));
+    let hole = random.pick(&[0.0, 0.3, 0.5]) * thick;
+    Box::new(move |x, y| {
+        let body = flat(x, y - other + thick).min(tall(x + 1.0 - thick, y));
+        let right = (x - 1.0 + 2.0 * thick).hypot(y - other + thick);
+        let above = (x + 1.0 - thick).hypot(y + other - 2.0 * thick);
+        body.max(hole - right.min(above))
+    })
+}
+
+/// A head and a threaded shank, from the side.
+fn screw(random: &mut Random) -> Outline {
+    let (head, shank) = (random.between(0.3, 0.5), random.between(0.1, 0.22));
+    let (long, threads) = (random.between(0.12, 0.3), random.between(20.0, 45.0));
+    let depth = shank * random.between(0.1, 0.35);
+    Box::new(move |x, y| {
+        let top = (x + 1.0 - long).abs() - long;
+        let top = top.max(y.abs() - head * (1.0 - 0.3 * ((x + 1.0) / long - 1.0).abs().min(1.0)));
+        let thread = shank - depth * (0.5 + 0.5 * (threads * x + y.signum()).sin());
+        let tip = ((1.0 - x) * 1.5).clamp(0.0, 1.0);
+        let rod = (y.abs() - thread * tip).max(x - 1.0).max(-1.0 + long - x);
+        top.min(rod)
+    })
+}
+
+/// A body with equal pins or teeth on one side, or on two.
+fn comb(random: &mut Random) -> Outline {
+    let (half, pins) = (random.between(0.2, 0.5), random.count(3, 9) as f32);
+    let (long, thick) = (random.between(0.15, 0.45), random.between(0.2, 0.35));
+    let body = rectangle(1.0, half, 0.05);
+    let both = random.chance(0.5);
+    Box::new(move |x, y| {
+        let apart = 2.0 / pins;
+        let number = ((x + 1.0) / apart).floor().clamp(0.0, pins - 1.0);
+        let across = x + 1.0 - (number + 0.5) * apart;
+        let y = if both { y.abs() } else { y };
+        let pin = (across.abs() - thick * apart).max(y - half - long).max(-y);
+        body(x, y).min(pin)
+    })
+}
+
+fn frame(random: &mut Random) -> Outline {
+    let (half, thick) = (random.between(0.5, 1.0), random.between(0.1, 0.3));
+    let (outer, inner) = (
+        rectangle(1.0, half, 0.1),
+        rectangle(1.0 - thick, half - thick, 0.05),
+    );
+    Box::new(move |x, y| outer(x, y).max(-inner(x, y)))
+}
+
+/// A ring with a few tabs outward.
+fn tabs(random: &mut Random) -> Outline {
+    let (inner, outer) = (random.between(0.2, 0.5), random.between(0.6, 0.85));
+    let (count, half) = (random.count(2, 6) as f32, random.between(0.08, 0.2));
+    Box::new(move |x, y| {
+        let radius = x.hypot(y);
+        let sector = TAU / count;
+        let angle = y.atan2(x);
+        let angle = angle - sector * (angle / sector).round();
+        let tab = ((angle.sin() * radius).abs() - half).max(radius - 1.0);
+        let tab = tab.max(-angle.cos() * radius);
+        (radius - outer).min(tab).max(inner - radius)
+    })
 }

@@ -4,7 +4,7 @@ use vcp_random::Random;
 
 use crate::frame::Frame;
 use crate::grid::{Canvas, Colour, Field, blend};
-use crate::noise::clouds;
+use crate::noise::{clouds, smooth};
 use crate::patterns::{Kind, PATTERNS, Pattern};
 
 /// A surface before light falls on it.
@@ -17,6 +17,8 @@ pub(crate) struct Surface {
     pub(crate) albedo: Canvas,
     /// Height of the surface in pixels of an image of [`UNIT`] pixels.
     pub(crate) height: Field,
+    /// How much of the light's gloss it has at each place; 1 everywhere if there is none.
+    pub(crate) sheen: Option<Field>,
 }
 
 /// Lengths are given in pixels of an image of this size, and grow with the image.
@@ -126,9 +128,9 @@ fn drawn(random: &mut Random, size: usize, kind: Kind) -> Surface {
     Surface {
         name: kind.name,
         is_regular: kind.is_regular,
-
         albedo,
         height,
+        sheen: None,
     }
 }
 
@@ -139,7 +141,35 @@ pub(crate) fn plain_surface(random: &mut Random, size: usize) -> Surface {
     plain
 }
 
+/// An even surface, as products are photographed on: paper, a light table, black cloth, painted metal.
+pub(crate) fn even_surface(random: &mut Random, size: usize) -> Surface {
+    let value = match random.below(4) {
+        0 => random.between(0.02, 0.12),
+        1 => random.between(0.75, 0.95),
+        _ => random.between(0.1, 0.85),
+    };
+    let cast = random.pick(&[0.0, 0.05, 0.05, 0.4]);
+    let tint = tinted(value, colour(random, 0.0, cast));
+    let cells = random.log_between(2.0, 40.0);
+    let strength = random.between(0.0, 0.06);
+    let uneven = smooth(random, size, cells, cells);
+    Surface {
+        name: "even ground",
+        is_regular: false,
+        albedo: uneven.map(|noise| tinted(1.0 + strength * noise, tint)),
+        height: Field::new(size, 0.0),
+        sheen: None,
+    }
+}
+
 impl Surface {
+    /// Changes how much it shines where a field says so: `factor` times as much.
+    pub(crate) fn polish(&mut self, field: &Field, factor: f32) {
+        let size = field.size;
+        let sheen = self.sheen.get_or_insert_with(|| Field::new(size, 1.0));
+        sheen.combine(field, |sheen, share| sheen * blend(1.0, factor, share));
+    }
+
     /// Brings its tones nearer to each other.
     pub(crate) fn quieten(&mut self, random: &mut Random) {
         let keep = random.log_between(0.05, 0.6);

@@ -35,6 +35,8 @@ pub(crate) fn scene(
         back,
         front: None,
         unmarked: None,
+        blank: None,
+        unfinished: None,
         spots: Vec::new(),
         light,
         camera,

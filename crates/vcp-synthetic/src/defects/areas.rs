@@ -95,7 +95,8 @@ pub(super) fn foreign(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
     Some(field)
 }
 
-fn replace(surface: &mut Surface, field: &Field, other: &Surface, opacity: f32) {
+/// Another surface instead, where a field says so.
+pub(super) fn replace(surface: &mut Surface, field: &Field, other: &Surface, opacity: f32) {
     let albedo = surface.albedo.cells.iter_mut().zip(&other.albedo.cells);
     for ((cell, other), share) in albedo.zip(&field.cells) {
         *cell = blend(*cell, *other, share * opacity);
@@ -118,6 +119,7 @@ pub(super) fn blur(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
         is_regular: surface.is_regular,
         albedo: surface.albedo.blurred(sigma),
         height: surface.height.blurred(sigma),
+        sheen: None,
     };
     replace(scene.surface(), &field, &smeared, 1.0);
     Some(field)
@@ -138,6 +140,7 @@ pub(super) fn missing(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
         is_regular: surface.is_regular,
         albedo: wide.map(|cell| blend(cell, near, share)),
         height: surface.height.blurred(12.0 * scene.unit()),
+        sheen: None,
     };
     replace(scene.surface(), &field, &filled, 0.5 + 0.5 * tools.power);
     Some(field)

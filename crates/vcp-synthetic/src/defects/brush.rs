@@ -2,7 +2,7 @@
 
 use vcp_random::Random;
 
-use crate::grid::{Colour, Field, blend, step};
+use crate::grid::{Colour, Field, Value, blend, step};
 use crate::marks::to_segment;
 use crate::noise::smooth;
 use crate::scene::Scene;
@@ -152,4 +152,22 @@ pub(super) fn lift(surface: &mut Surface, field: &Field, height: f32) {
     surface
         .height
         .combine(field, |cell, share| cell + share * height);
+}
+
+/// How far the inspected surface reaches in pixels: half the picture, or an object's radius.
+pub(super) fn reach(scene: &Scene) -> f32 {
+    let half = 0.5 * scene.size as f32;
+    let object = scene.front.as_ref().map_or(half, |front| front.radius);
+    object.min(half)
+}
+
+/// The surface's mean colour where a field is above 0, weighed by it.
+pub(super) fn colour_under(surface: &Surface, field: &Field) -> Colour {
+    let (mut sum, mut weight) = ([0.0; 3], 0.0);
+    // Every seventh pixel will do.
+    for (cell, &share) in surface.albedo.cells.iter().zip(&field.cells).step_by(7) {
+        sum = sum.plus(*cell, share);
+        weight += share;
+    }
+    sum.map(|channel| channel / weight.max(1e-3))
 }

@@ -8,7 +8,7 @@ use crate::grid::{Field, blend, step};
 use crate::scene::Scene;
 
 /// A place on the outline of an object, and the direction into it.
-fn edge(random: &mut Random, scene: &Scene) -> Option<(Point, f32)> {
+pub(super) fn edge(random: &mut Random, scene: &Scene) -> Option<(Point, f32)> {
     let inside = place(random, scene)?;
     let out = random.angle();
     let (mut x, mut y) = inside;
@@ -25,7 +25,7 @@ fn edge(random: &mut Random, scene: &Scene) -> Option<(Point, f32)> {
 }
 
 /// Takes a part of the object away. What is left at the break looks as the inside does.
-fn remove(random: &mut Random, scene: &mut Scene, field: &Field) {
+pub(super) fn remove(random: &mut Random, scene: &mut Scene, field: &Field) {
     let unit = scene.unit();
     let wide = unit * random.between(0.8, 3.5);
     let shade = random.between(0.4, 1.5);
@@ -51,7 +51,7 @@ fn remove(random: &mut Random, scene: &mut Scene, field: &Field) {
         .combine(&ragged, |height, rough| height + rough);
 }
 
-fn on_object(scene: &Scene, field: &mut Field) {
+pub(super) fn on_object(scene: &Scene, field: &mut Field) {
     if let Some(front) = &scene.front {
         field.combine(&front.cover, |share, cover| share * cover);
     }

@@ -14,13 +14,15 @@ pub(crate) struct Visible {
 
 /// Compares pictures without and with a defect about its place. Changes elsewhere, as of shadows,
 /// do not count. `noise` is the camera's: what it hides is not visible. Of solid defects, what is
-/// surrounded by change belongs to them.
+/// surrounded by change belongs to them. Soft ones are seen as a whole, not pixel by pixel: a pattern
+/// that shows their change here and there does not cut them into pieces.
 pub(crate) fn visible(
     before: &Canvas,
     after: &Canvas,
     place: &Field,
     noise: f32,
     is_solid: bool,
+    is_soft: bool,
 ) -> Visible {
     let size = before.size;
     let unit = size as f32 / crate::surfaces::UNIT;
@@ -37,7 +39,7 @@ pub(crate) fn visible(
                 .fold(0.0, f32::max);
         }
     }
-    let change = change.blurred(0.5 * unit);
+    let change = change.blurred(if is_soft { 2.0 } else { 0.5 } * unit);
     // Soft defects end where they are a third as strong as at their strongest.
     let mut sorted: Vec<f32> = change
         .cells
@@ -53,6 +55,13 @@ pub(crate) fn visible(
     let reach = if is_solid { 3.0 } else { 1.2 } * unit;
     let reach = reach.round().max(1.0) as usize;
     let closed = raw.dilated(reach).eroded(reach);
+    let closed = if is_soft {
+        // Squares leave corners, which nobody would draw about what has no edge.
+        let round = closed.blurred(2.0 * unit);
+        round.map(|share| f32::from(u8::from(share > 0.5)))
+    } else {
+        closed
+    };
     let mut mask = without_specks(&closed, (4.0 * unit * unit) as usize);
     if is_solid {
         fill(&mut mask);
@@ -69,6 +78,14 @@ pub(crate) fn visible(
         contrast: total / count.max(1.0),
         mask,
     }
+}
+
+/// What a mask of ones encloses: zeros to which no path of zeros leads from the picture's border.
+pub(super) fn enclosed(mask: &Field) -> Field {
+    let mut all = mask.clone();
+    fill(&mut all);
+    all.combine(mask, |all, mask| all - mask);
+    all
 }
 
 /// Fills what no path of zeros (across edges of pixels) leads to from the picture's border.
@@ -165,7 +182,7 @@ mod tests {
     #[test]
     fn a_plain_change_is_marked_where_it_is() {
         let (before, after, place) = pair(0.3, 20);
-        let visible = visible(&before, &after, &place, 0.0, false);
+        let visible = visible(&before, &after, &place, 0.0, false, false);
         let marked: f32 = visible.mask.cells.iter().sum();
         assert!((380.0..=500.0).contains(&marked), "{marked}");
         assert_eq!(visible.mask[(70, 70)], 1.0);
@@ -177,14 +194,17 @@ mod tests {
     fn faint_tiny_and_distant_changes_are_not() {
         let area = |change, side, noise| {
             let (before, after, place) = pair(change, side);
-            visible(&before, &after, &place, noise, false).area
+            visible(&before, &after, &place, noise, false, false).area
         };
         assert_eq!(area(0.02, 20, 0.0), 0.0);
         assert_eq!(area(0.1, 20, 0.1), 0.0);
         assert_eq!(area(0.5, 1, 0.0), 0.0);
         let (before, after, _) = pair(0.3, 20);
         let elsewhere = Field::from_fn(SIZE, |x, _| if x < 20 { 1.0 } else { 0.0 });
-        assert_eq!(visible(&before, &after, &elsewhere, 0.0, false).area, 0.0);
+        assert_eq!(
+            visible(&before, &after, &elsewhere, 0.0, false, false).area,
+            0.0
+        );
     }
 
     #[test]
@@ -195,8 +215,30 @@ mod tests {
                 after[(x, y)] = [0.5; 3];
             }
         }
-        let middle = |is_solid| visible(&before, &after, &place, 0.0, is_solid).mask[(75, 75)];
+        let middle =
+            |is_solid| visible(&before, &after, &place, 0.0, is_solid, false).mask[(75, 75)];
         assert_eq!(middle(false), 0.0);
         assert_eq!(middle(true), 1.0);
+    }
+
+    #[test]
+    fn the_hole_of_a_ring_is_enclosed() {
+        let inside = |x: usize, y: usize| {
+            let far = (x as f32 - 70.0).hypot(y as f32 - 70.0);
+            if (10.0..20.0).contains(&far) {
+                1.0
+            } else {
+                0.0
+            }
+        };
+        let mut ring = Field::from_fn(SIZE, inside);
+        let hole = enclosed(&ring);
+        assert_eq!(hole[(70, 70)], 1.0);
+        assert_eq!(hole[(70, 55)], 0.0);
+        assert_eq!(hole[(5, 5)], 0.0);
+        for x in 70..SIZE {
+            ring[(x, 70)] = 0.0;
+        }
+        assert_eq!(enclosed(&ring), Field::new(SIZE, 0.0));
     }
 }

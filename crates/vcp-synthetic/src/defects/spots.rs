@@ -82,7 +82,7 @@ pub(super) fn particles(tools: &mut Tools, scene: &mut Scene) -> Option<Field> {
 }
 
 /// Adds a small ellipse.
-fn dab(field: &mut Field, (x, y): (f32, f32), reach: f32, ratio: f32, turn: f32) {
+pub(super) fn dab(field: &mut Field, (x, y): (f32, f32), reach: f32, ratio: f32, turn: f32) {
     let (sine, cosine) = turn.sin_cos();
     let size = field.size;
     let range = |middle: f32| {
