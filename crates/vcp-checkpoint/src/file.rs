@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::seal::{self, Seal};
 use crate::storage::Storage;
 use crate::tensor::{Content, Layout, Tensor};
-use crate::{foreign, safetensors_file, shard, torch};
+use crate::{foreign, safetensors_file, shard, torch, torch_stream};
 
 /// An opened weight file of any supported format, memory-mapped: names to tensors.
 ///
@@ -88,6 +88,9 @@ impl TensorFile {
         let bytes = storage.bytes();
         let content = if bytes.starts_with(b"PK\x03\x04") {
             torch::read(bytes).map(|(format, tensors)| (format, tensors, HashMap::new()))
+        } else if torch_stream::looks_like(bytes) {
+            torch_stream::read(bytes)
+                .map(|tensors| (Format::TorchSaveStream, tensors, HashMap::new()))
         } else if safetensors_file::looks_like(bytes) {
             safetensors_file::read(bytes)
                 .map(|(tensors, metadata)| (Format::Safetensors, tensors, metadata))

@@ -8,6 +8,8 @@ pub enum Format {
     TorchScript,
     /// A zip archive written by `torch.save`, such as the official VCP-CLIP checkpoints.
     TorchSave,
+    /// A file of `torch.save`'s older format, of which newer versions of PyTorch write none unless told to.
+    TorchSaveStream,
     /// A safetensors file; this project's bundles are such files.
     Safetensors,
     /// Several files with an index in JSON that says which holds which tensor, as Hugging Face stores
@@ -20,6 +22,7 @@ impl std::fmt::Display for Format {
         formatter.pad(match self {
             Self::TorchScript => "TorchScript archive",
             Self::TorchSave => "torch.save file",
+            Self::TorchSaveStream => "torch.save file of the older format",
             Self::Safetensors => "safetensors file",
             Self::Parts => "index of files in parts",
         })

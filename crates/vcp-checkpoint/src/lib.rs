@@ -70,6 +70,7 @@ mod start;
 mod storage;
 mod tensor;
 mod torch;
+mod torch_stream;
 mod weights;
 mod wrapping;
 

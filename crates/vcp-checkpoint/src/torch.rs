@@ -2,6 +2,7 @@
 //! are, entries of the archive hold their elements.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::archive::Archive;
 use crate::error::{ErrorKind, shorten};
@@ -29,9 +30,19 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Format, BTreeMap<String, Layout>), E
         });
     }
     let graph = pickle::read(&bytes[archive.range("data.pkl")?])?;
+    let tensors = tensors(&graph, |key| archive.range(&format!("data/{key}")))?;
+    Ok((format, tensors))
+}
+
+/// The tensors of the values that a pickle stands for. `storage` finds the bytes of a storage in the file by
+/// its key.
+pub(crate) fn tensors(
+    graph: &Graph<'_>,
+    storage: impl Fn(&str) -> Result<Range<usize>, ErrorKind>,
+) -> Result<BTreeMap<String, Layout>, ErrorKind> {
     let mut tensors = BTreeMap::new();
-    walk(&graph, |name, tensor| {
-        let layout = resolve(&archive, &graph, tensor).map_err(|kind| match kind {
+    walk(graph, |name, tensor| {
+        let layout = resolve(&storage, graph, tensor).map_err(|kind| match kind {
             Resolve::Tensor(problem) => ErrorKind::Tensor {
                 tensor: shorten(&name),
                 problem,
@@ -51,7 +62,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Format, BTreeMap<String, Layout>), E
             }),
         }
     })?;
-    Ok((format, tensors))
+    Ok(tensors)
 }
 
 enum Resolve {
@@ -61,16 +72,14 @@ enum Resolve {
 
 /// Finds a tensor's elements in the file and proves that they are inside their entry.
 fn resolve(
-    archive: &Archive,
+    storage_bytes: impl Fn(&str) -> Result<Range<usize>, ErrorKind>,
     graph: &Graph<'_>,
     tensor: &TensorReference,
 ) -> Result<Layout, Resolve> {
     let Node::Storage(storage) = graph.node(tensor.storage) else {
         return Err(Resolve::Tensor("it has no storage".to_owned()));
     };
-    let entry = archive
-        .range(&format!("data/{}", storage.key))
-        .map_err(Resolve::Archive)?;
+    let entry = storage_bytes(storage.key).map_err(Resolve::Archive)?;
     let length = storage
         .length
         .checked_mul(storage.element_type.size())

@@ -134,7 +134,7 @@ fn each_kind_is_named_with_what_to_do() {
         ),
         (
             "old.pth",
-            [b"\x80\x02".as_slice(), old_magic, b"\x80\x02M\xe9\x03."].concat(),
+            [b"\x80\x03".as_slice(), old_magic, b"\x80\x03M\xe9\x03."].concat(),
             &["before PyTorch 1.6", "torch.save(torch.load(FILE"],
         ),
         (

@@ -10,7 +10,7 @@ pub(crate) type NodeId = u32;
 #[derive(Debug)]
 pub(crate) enum Node<'a> {
     None,
-    Bool,
+    Bool(bool),
     Int(i64),
     Float,
     Text(&'a str),

@@ -9,6 +9,7 @@ mod indexes;
 mod mutations;
 mod pickles;
 mod safetensors_files;
+mod streams;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,6 +95,7 @@ fn no_file_does_harm() {
     cases.extend(archives::cases());
     cases.extend(safetensors_files::cases());
     cases.extend(indexes::cases());
+    cases.extend(streams::cases());
     cases.extend(mutations::cases());
     assert!(cases.len() >= 200, "{} cases", cases.len());
     let (mut failures, mut errors) = (Vec::new(), 0);

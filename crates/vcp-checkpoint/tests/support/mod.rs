@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what is made here is made right")]
 
 pub(crate) mod pickle;
+pub(crate) mod stream;
 pub(crate) mod zip_file;
 
 use std::collections::{BTreeMap, HashMap};

@@ -21,32 +21,21 @@ const MAX_OPEN_MARKS: usize = 1_000;
 /// # Errors
 /// [`ErrorKind::Pickle`] with the byte where reading stopped, or [`ErrorKind::ForbiddenGlobal`].
 pub(crate) fn read(bytes: &[u8]) -> Result<Graph<'_>, ErrorKind> {
-    let mut machine = Machine {
-        bytes,
-        position: 0,
-        operation: 0,
-        nodes: Vec::new(),
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: HashMap::new(),
-    };
     if bytes.len() > MAX_LENGTH {
-        return Err(machine.error(format!(
+        return Err(Machine::new(bytes).error(format!(
             "it has {} bytes, more than the {MAX_LENGTH} supported",
             bytes.len()
         )));
     }
-    for _ in 0..MAX_OPERATIONS {
-        machine.operation = machine.position;
-        if machine.step()? {
-            let root = machine.pop()?;
-            return Ok(Graph {
-                nodes: machine.nodes,
-                root,
-            });
-        }
-    }
-    Err(machine.error(format!("it has more than {MAX_OPERATIONS} operations")))
+    Ok(Machine::new(bytes).run()?.0)
+}
+
+/// Reads the pickle that `bytes` begin with, and says how long it is.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_first(bytes: &[u8]) -> Result<(Graph<'_>, usize), ErrorKind> {
+    Machine::new(&bytes[..bytes.len().min(MAX_LENGTH)]).run()
 }
 
 struct Machine<'a> {
@@ -62,6 +51,31 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            position: 0,
+            operation: 0,
+            nodes: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        }
+    }
+
+    /// Runs all operations. Gives what they make, and how many bytes they take.
+    fn run(mut self) -> Result<(Graph<'a>, usize), ErrorKind> {
+        for _ in 0..MAX_OPERATIONS {
+            self.operation = self.position;
+            if self.step()? {
+                let root = self.pop()?;
+                let nodes = self.nodes;
+                return Ok((Graph { nodes, root }, self.position));
+            }
+        }
+        Err(self.error(format!("it has more than {MAX_OPERATIONS} operations")))
+    }
+
     /// Runs one operation; `true` at the end of the pickle.
     fn step(&mut self) -> Result<bool, ErrorKind> {
         let code = self.byte()?;
@@ -117,7 +131,9 @@ impl<'a> Machine<'a> {
     fn run_constant(&mut self, code: u8) -> Result<bool, ErrorKind> {
         match code {
             opcode::NONE => self.push(Node::None)?,
-            opcode::NEWTRUE | opcode::NEWFALSE => self.push(Node::Bool)?,
+            opcode::NEWTRUE | opcode::NEWFALSE => {
+                self.push(Node::Bool(code == opcode::NEWTRUE))?;
+            }
             opcode::BININT1 => {
                 let value = self.byte()?;
                 self.push(Node::Int(value.into()))?;

@@ -17,11 +17,15 @@ impl Machine<'_> {
         }
     }
 
-    /// `('storage', class, key, location, number of elements)`
+    /// `('storage', class, key, location, number of elements)`; in the older format with a sixth part, which
+    /// only files of PyTorch 0.1 use: None.
     pub(super) fn persistent_id(&mut self) -> Result<(), ErrorKind> {
         let id = self.pop()?;
         let parts = match self.node(id) {
-            Node::Tuple(parts) if parts.len() == 5 => {
+            Node::Tuple(parts)
+                if parts.len() == 5
+                    || parts.len() == 6 && matches!(self.node(parts[5]), Node::None) =>
+            {
                 [parts[0], parts[1], parts[2], parts[3], parts[4]]
             }
             _ => return Err(self.error("a persistent id is not a tuple of five".to_owned())),
