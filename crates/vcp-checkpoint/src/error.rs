@@ -76,15 +76,15 @@ pub enum ErrorKind {
     },
     /// The file is none of the supported formats.
     #[error(
-        "This is not a weight file of a known kind: {found}. Expected a TorchScript archive or a \
-         torch.save file (both are zip files), or a safetensors file."
+        "This is not a weight file of a known kind: {found}. Expected a TorchScript archive, a \
+         torch.save file or a safetensors file."
     )]
     UnknownFormat {
         /// What the file looks like.
         found: String,
     },
-    /// The zip archive is damaged or uses what is not supported.
-    #[error("The archive cannot be used: {problem}.")]
+    /// A file of PyTorch, a zip archive or of the older format, is damaged or uses what is not supported.
+    #[error("The file cannot be used: {problem}.")]
     Archive {
         /// What is wrong, without the closing full stop.
         problem: String,
@@ -96,7 +96,7 @@ pub enum ErrorKind {
          {}", advice_for(.global)
     )]
     ForbiddenGlobal {
-        /// Byte offset within the pickle.
+        /// Byte offset within the pickle; in torch.save's older format within the file.
         position: usize,
         /// Module and name, escaped and cut.
         global: String,
@@ -104,7 +104,7 @@ pub enum ErrorKind {
     /// The pickle is damaged or uses what is not supported.
     #[error("The pickle cannot be read at byte {position}: {problem}.")]
     Pickle {
-        /// Byte offset within the pickle.
+        /// Byte offset within the pickle; in torch.save's older format within the file.
         position: usize,
         /// What is wrong, without the closing full stop.
         problem: String,

@@ -153,19 +153,15 @@ fn is_onnx(bytes: &[u8]) -> bool {
     matches!(bytes, [0x08, 3..=64, field, ..] if FIELDS.contains(field))
 }
 
-/// `torch.save` before PyTorch 1.6 wrote pickles one after the other, of which the first is a magic
-/// number, and long before that a tar file.
+/// Those files of `torch.save` that are not read: of its older format with a pickle protocol before 2, which
+/// writes the magic number as text; and before that format, tar files.
 fn old_torch(bytes: &[u8]) -> Option<String> {
-    const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
     const MAGIC_AS_TEXT: &[u8] = b"L119547037146038801333356L\n.";
-    let start = &bytes[..bytes.len().min(32)];
-    let holds = |part: &[u8]| start.windows(part.len()).any(|window| window == part);
-    let is_pickle = matches!(bytes, [0x80, 2..=5, ..]);
     let advice = "load it in a newer PyTorch and save it again: torch.save(torch.load(FILE, \
                   map_location=\"cpu\"), NEW)";
-    if (is_pickle && holds(MAGIC)) || bytes.starts_with(MAGIC_AS_TEXT) {
+    if bytes.starts_with(MAGIC_AS_TEXT) {
         Some(format!(
-            "it is a torch.save file of the kind before PyTorch 1.6; {advice}"
+            "it is a torch.save file with a pickle of protocol 0 or 1; {advice}"
         ))
     } else if let Some(names) = tar_names(bytes) {
         let is_torch =
@@ -175,7 +171,7 @@ fn old_torch(bytes: &[u8]) -> Option<String> {
         } else {
             format!("it is a tar file; {UNPACK}")
         })
-    } else if is_pickle {
+    } else if matches!(bytes, [0x80, 2..=5, ..]) {
         Some(
             "it is a Python pickle that torch.save did not write, which is not read; save the \
              tensors with safetensors or torch.save"

@@ -8,7 +8,7 @@ pub enum Format {
     TorchScript,
     /// A zip archive written by `torch.save`, such as the official VCP-CLIP checkpoints.
     TorchSave,
-    /// A file of `torch.save`'s older format, of which newer versions of PyTorch write none unless told to.
+    /// A file of `torch.save`'s older format, which is not a zip archive: the default before PyTorch 1.6.
     TorchSaveStream,
     /// A safetensors file; this project's bundles are such files.
     Safetensors,

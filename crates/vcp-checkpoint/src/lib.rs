@@ -1,5 +1,5 @@
 //! Reads and writes weight files without executing anything: TorchScript archives, torch.save
-//! files, safetensors and bundles.
+//! files (of the older format too), safetensors and bundles.
 //!
 //! Two levels:
 //!

@@ -1,6 +1,6 @@
-//! torch.save's older format, of PyTorch 0.4 to 1.5 and of newer ones on request: pickles one after the other
-//! (a magic number, a version, facts about the machine, the values, the keys of their storages), then the
-//! storages in the order of those keys, each its number of elements and the elements.
+//! torch.save's older format, the default before PyTorch 1.6: pickles one after the other (a magic number, a
+//! version, facts about the machine, the values, the keys of their storages), then the storages in the order of
+//! those keys, each its number of elements and the elements.
 //!
 //! Source: `_legacy_save` and `_legacy_load` in PyTorch's `torch/serialization.py`.
 
@@ -13,20 +13,36 @@ use crate::pickle::{self, Graph, Node, StorageReference};
 use crate::tensor::Layout;
 use crate::torch;
 
-/// The magic number and the version, 1001, as protocol 2 pickles them, which is what PyTorch does unless it is
-/// told otherwise.
-const START: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
+/// The magic number as a pickle's long integer, and the end of its pickle.
+const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+/// The only version there is.
+const VERSION: i64 = 1001;
 
 /// Whether a file begins like one of this format.
 pub(crate) fn looks_like(bytes: &[u8]) -> bool {
-    bytes.starts_with(START)
+    after_magic(bytes).is_some()
+}
+
+/// What follows the magic number, if `bytes` begin with it. Its pickle may be of any protocol from 2 on; from
+/// protocol 4 on, its length stands in front of it.
+fn after_magic(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = match bytes {
+        [0x80, 2 | 3, rest @ ..] => rest,
+        [0x80, 4 | 5, 0x95, rest @ ..] => rest.get(8..)?,
+        _ => return None,
+    };
+    rest.strip_prefix(MAGIC)
 }
 
 /// Reads the tensors of a file that [`looks_like`] one, nested names joined with dots.
 pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Layout>, ErrorKind> {
-    let mut position = START.len();
-    let machine = next_pickle(bytes, &mut position)?;
-    if !is_little_endian(&machine) {
+    let rest = after_magic(bytes).ok_or_else(|| problem("its magic number is missing"))?;
+    let mut position = bytes.len() - rest.len();
+    let version = next_pickle(bytes, &mut position)?;
+    if !matches!(version.node(version.root), Node::Int(VERSION)) {
+        return Err(problem(format!("its version is not {VERSION}")));
+    }
+    if !is_little_endian(&next_pickle(bytes, &mut position)?) {
         return Err(problem("its byte order is not little-endian"));
     }
     let values = next_pickle(bytes, &mut position)?;
@@ -44,7 +60,7 @@ fn problem(problem: impl Into<String>) -> ErrorKind {
     }
 }
 
-/// The pickle that begins at `position`, which then stands behind it.
+/// The pickle that begins at `position`, which is moved to its end.
 fn next_pickle<'a>(bytes: &'a [u8], position: &mut usize) -> Result<Graph<'a>, ErrorKind> {
     let start = *position;
     let (graph, length) = pickle::read_first(&bytes[start..]).map_err(|kind| match kind {
@@ -62,46 +78,33 @@ fn next_pickle<'a>(bytes: &'a [u8], position: &mut usize) -> Result<Graph<'a>, E
     Ok(graph)
 }
 
-/// What the facts about the machine say; where they say nothing, it is one of today's.
+/// Whether the facts about the machine do not state another byte order.
 fn is_little_endian(machine: &Graph<'_>) -> bool {
     let Node::Dict(facts) = machine.node(machine.root) else {
         return true;
     };
-    let is_named = |key: &u32| matches!(machine.node(*key), Node::Text("little_endian"));
-    let fact = facts.iter().find(|(key, _)| is_named(key));
-    fact.is_none_or(|(_, value)| !matches!(machine.node(*value), Node::Bool(false)))
+    !facts.iter().any(|(key, value)| {
+        matches!(machine.node(*key), Node::Text("little_endian"))
+            && matches!(machine.node(*value), Node::Bool(false))
+    })
 }
 
-/// The bytes of the elements of each storage, by key.
+/// The bytes of the elements of each storage, by key. The storages begin at `position`.
 fn storages<'a>(
     bytes: &[u8],
     mut position: usize,
     values: &Graph<'a>,
     keys: &Graph<'a>,
 ) -> Result<HashMap<&'a str, Range<usize>>, ErrorKind> {
-    let mut referred: HashMap<&str, &StorageReference<'a>> = HashMap::new();
-    for node in &values.nodes {
-        let Node::Storage(storage) = node else {
-            continue;
-        };
-        let earlier = referred.insert(storage.key, storage);
-        if earlier.is_some_and(|earlier| {
-            (earlier.element_type, earlier.length) != (storage.element_type, storage.length)
-        }) {
-            return Err(problem(format!(
-                "it speaks of two storages {}",
-                shorten(storage.key)
-            )));
-        }
-    }
     let Node::List(order) = keys.node(keys.root) else {
-        return Err(problem("its storages are not listed"));
+        return Err(problem("the keys of its storages are not a list"));
     };
     if order.len() > MAX_TENSORS {
         return Err(problem(format!(
             "it holds more than {MAX_TENSORS} storages"
         )));
     }
+    let referred = referred(values)?;
     let mut storages = HashMap::new();
     for key in order {
         let Node::Text(key) = *keys.node(*key) else {
@@ -109,7 +112,7 @@ fn storages<'a>(
         };
         let Some(storage) = referred.get(key) else {
             return Err(problem(format!(
-                "no tensor has its storage {}, so that its length is not known",
+                "no tensor is in its storage {}, so the length of that storage is unknown",
                 shorten(key)
             )));
         };
@@ -121,7 +124,33 @@ fn storages<'a>(
     Ok(storages)
 }
 
-/// The bytes of the elements of the storage at `position`, which then stands behind them.
+/// The storages that tensors refer to, by key.
+fn referred<'g, 'a>(
+    values: &'g Graph<'a>,
+) -> Result<HashMap<&'a str, &'g StorageReference<'a>>, ErrorKind> {
+    let mut referred: HashMap<_, &StorageReference<'_>> = HashMap::new();
+    for node in &values.nodes {
+        let Node::Storage(storage) = node else {
+            continue;
+        };
+        let earlier = referred.insert(storage.key, storage);
+        if let Some(earlier) = earlier
+            && (earlier.element_type, earlier.length) != (storage.element_type, storage.length)
+        {
+            return Err(problem(format!(
+                "its tensors contradict each other: storage {} has {} elements of {}, or {} of {}",
+                shorten(storage.key),
+                earlier.length,
+                earlier.element_type,
+                storage.length,
+                storage.element_type
+            )));
+        }
+    }
+    Ok(referred)
+}
+
+/// The bytes of the elements of the storage at `position`, which is moved to their end.
 fn elements(
     bytes: &[u8],
     position: &mut usize,
@@ -139,7 +168,7 @@ fn elements(
     let count = u64::from_le_bytes(*count);
     if usize::try_from(count) != Ok(storage.length) {
         return Err(problem(format!(
-            "its storage {} has {count} elements, but its tensors speak of {}",
+            "its storage {} has {count} elements, but according to its tensors {}",
             name(),
             storage.length
         )));
@@ -148,7 +177,8 @@ fn elements(
     let length = length.filter(|length| *length <= rest.len() - COUNT);
     let Some(length) = length else {
         return Err(problem(format!(
-            "its storage {} has {count} elements of {}, more than the {} bytes that follow; get the file again",
+            "its storage {} has {count} elements of {}, more than the {} bytes that follow; get the \
+             file again",
             name(),
             storage.element_type,
             rest.len() - COUNT
@@ -156,5 +186,5 @@ fn elements(
     };
     let start = *position + COUNT;
     *position = start + length;
-    Ok(start..start + length)
+    Ok(start..*position)
 }

@@ -1,4 +1,4 @@
-//! Reads a file in which PyTorch stored tensors that are not contiguous.
+//! Reads files in which PyTorch stored tensors that are not contiguous.
 //!
 //! `data/views.pth` was made with PyTorch 2.15:
 //! ```python
@@ -12,6 +12,8 @@
 //!     'expanded': b[:1].expand(4), 'u8': torch.tensor([200], dtype=torch.uint8),
 //!     'f64': torch.tensor([0.5], dtype=torch.float64)}, 'views.pth')
 //! ```
+//! The others are of the older format, with `_use_new_zipfile_serialization=False`; `views_stream_4.pth` with
+//! `pickle_protocol=4` besides.
 
 mod support;
 
@@ -25,9 +27,21 @@ fn counting(values: impl IntoIterator<Item = u8>) -> Vec<f32> {
 
 #[test]
 fn tensors_of_any_strides_type_and_place_are_read() {
-    let file =
-        TensorFile::from_bytes(include_bytes!("data/views.pth").to_vec(), "views.pth").unwrap();
-    assert_eq!(file.format(), Format::TorchSave);
+    let file = include_bytes!("data/views.pth");
+    check_views(file, Format::TorchSave);
+}
+
+#[test]
+fn tensors_of_the_older_format_are_read() {
+    let file = include_bytes!("data/views_stream.pth");
+    check_views(file, Format::TorchSaveStream);
+    let file = include_bytes!("data/views_stream_4.pth");
+    check_views(file, Format::TorchSaveStream);
+}
+
+fn check_views(file: &[u8], format: Format) {
+    let file = TensorFile::from_bytes(file.to_vec(), "views").unwrap();
+    assert_eq!(file.format(), format);
     let transposed = (0..6).flat_map(|row| (0..4).map(move |column| column * 6 + row));
     let permuted =
         (0..4).flat_map(|i| (0..2).flat_map(move |j| (0..3).map(move |k| j * 12 + k * 4 + i)));

@@ -259,7 +259,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 .chain(&[0; 18])
                 .copied()
                 .collect(),
-            "archive cannot be used",
+            "file cannot be used",
         ),
         (
             "a start only",
@@ -334,7 +334,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(Case::new(
             format!("archive: 64-bit record {name}"),
             bytes,
-            "archive cannot be used",
+            "file cannot be used",
         ));
     }
     for (name, count, size, start) in [
@@ -361,7 +361,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(Case::new(
             format!("archive: {name}"),
             bytes,
-            "archive cannot be used",
+            "file cannot be used",
         ));
     }
     cases

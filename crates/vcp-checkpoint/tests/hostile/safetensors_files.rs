@@ -117,8 +117,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         (
             "an old torch.save file",
-            b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(),
-            "before PyTorch 1.6",
+            b"L119547037146038801333356L\n.".to_vec(),
+            "a pickle of protocol 0 or 1",
         ),
         (
             "a Git LFS pointer",

@@ -26,12 +26,12 @@ pub(crate) fn keys(keys: &[&str]) -> Vec<u8> {
         .end()
 }
 
-/// A storage: the number that it gives, and what follows.
+/// A storage: the number of elements it gives, and what follows.
 pub(crate) fn storage(count: u64, bytes: &[u8]) -> Vec<u8> {
     [&count.to_le_bytes(), bytes].concat()
 }
 
-/// All of it.
+/// A whole file.
 pub(crate) fn stream(values: &[u8], order: &[&str], storages: &[Vec<u8>]) -> Vec<u8> {
     [
         START,
@@ -43,7 +43,7 @@ pub(crate) fn stream(values: &[u8], order: &[&str], storages: &[Vec<u8>]) -> Vec
     .concat()
 }
 
-/// A tensor of f32 as the older format writes it: its persistent id has a sixth part.
+/// A tensor of f32 as the older format writes it: its persistent id has a sixth part, None.
 pub(crate) fn tensor(
     pickle: Pickle,
     key: &str,
@@ -51,14 +51,10 @@ pub(crate) fn tensor(
     shape: &[i64],
     strides: &[i64],
 ) -> Pickle {
-    pickle
+    let open = pickle
         .global("torch._utils", "_rebuild_tensor_v2")
-        .raw(b"((")
-        .text("storage")
-        .global("torch", "FloatStorage")
-        .text(key)
-        .text("cpu")
-        .integer(length)
+        .raw(b"(");
+    persistent_id(open, "FloatStorage", key, length)
         .raw(b"NtQ")
         .integer(0)
         .integers(shape)
@@ -66,4 +62,15 @@ pub(crate) fn tensor(
         .raw(b"\x89")
         .global("collections", "OrderedDict")
         .raw(b")RtR")
+}
+
+/// The first five parts of a storage's persistent id.
+pub(crate) fn persistent_id(pickle: Pickle, class: &str, key: &str, length: i64) -> Pickle {
+    pickle
+        .raw(b"(")
+        .text("storage")
+        .global("torch", class)
+        .text(key)
+        .text("cpu")
+        .integer(length)
 }

@@ -17,8 +17,8 @@ impl Machine<'_> {
         }
     }
 
-    /// `('storage', class, key, location, number of elements)`; in the older format with a sixth part, which
-    /// only files of PyTorch 0.1 use: None.
+    /// `('storage', class, key, location, number of elements)`. torch.save's older format has a sixth part: None,
+    /// or of which other storage this one is a part, which only early versions of PyTorch made.
     pub(super) fn persistent_id(&mut self) -> Result<(), ErrorKind> {
         let id = self.pop()?;
         let parts = match self.node(id) {
@@ -27,6 +27,11 @@ impl Machine<'_> {
                     || parts.len() == 6 && matches!(self.node(parts[5]), Node::None) =>
             {
                 [parts[0], parts[1], parts[2], parts[3], parts[4]]
+            }
+            Node::Tuple(parts) if parts.len() == 6 => {
+                return Err(
+                    self.error("a storage that is a part of another is not read".to_owned())
+                );
             }
             _ => return Err(self.error("a persistent id is not a tuple of five".to_owned())),
         };
@@ -47,6 +52,13 @@ impl Machine<'_> {
                     return Err(self.error(format!("a storage of {length} elements is absurd")));
                 }
             },
+            [Node::Bytes, ..] => {
+                return Err(self.error(
+                    "Python 2 wrote it, whose text is not read; load it in Python 3 and save it again: \
+                     torch.save(torch.load(FILE, map_location=\"cpu\"), NEW)"
+                        .to_owned(),
+                ));
+            }
             _ => return Err(self.error("a persistent id does not name a storage".to_owned())),
         };
         self.push(Node::Storage(Box::new(storage)))
