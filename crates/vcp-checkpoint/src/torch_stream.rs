@@ -17,6 +17,10 @@ use crate::torch;
 const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 /// The only version there is.
 const VERSION: i64 = 1001;
+/// Bytes of the pickles of the version and of the facts about the machine; these have about 120.
+const MAX_FACTS_LENGTH: usize = 1 << 16;
+/// Bytes of the pickle of the keys; that of a thousand storages has about 25,000.
+const MAX_KEYS_LENGTH: usize = 1 << 19;
 
 /// Whether a file begins like one of this format.
 pub(crate) fn looks_like(bytes: &[u8]) -> bool {
@@ -38,15 +42,15 @@ fn after_magic(bytes: &[u8]) -> Option<&[u8]> {
 pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Layout>, ErrorKind> {
     let rest = after_magic(bytes).ok_or_else(|| problem("its magic number is missing"))?;
     let mut position = bytes.len() - rest.len();
-    let version = next_pickle(bytes, &mut position)?;
+    let version = next_pickle(bytes, &mut position, MAX_FACTS_LENGTH)?;
     if !matches!(version.node(version.root), Node::Int(VERSION)) {
         return Err(problem(format!("its version is not {VERSION}")));
     }
-    if !is_little_endian(&next_pickle(bytes, &mut position)?) {
+    if !is_little_endian(&next_pickle(bytes, &mut position, MAX_FACTS_LENGTH)?) {
         return Err(problem("its byte order is not little-endian"));
     }
-    let values = next_pickle(bytes, &mut position)?;
-    let keys = next_pickle(bytes, &mut position)?;
+    let values = next_pickle(bytes, &mut position, pickle::MAX_LENGTH)?;
+    let keys = next_pickle(bytes, &mut position, MAX_KEYS_LENGTH)?;
     let storages = storages(bytes, position, &values, &keys)?;
     torch::tensors(&values, |key| {
         let range = storages.get(key).cloned();
@@ -60,20 +64,25 @@ fn problem(problem: impl Into<String>) -> ErrorKind {
     }
 }
 
-/// The pickle that begins at `position`, which is moved to its end.
-fn next_pickle<'a>(bytes: &'a [u8], position: &mut usize) -> Result<Graph<'a>, ErrorKind> {
+/// The pickle of at most `longest` bytes that begins at `position`, which is moved to its end.
+fn next_pickle<'a>(
+    bytes: &'a [u8],
+    position: &mut usize,
+    longest: usize,
+) -> Result<Graph<'a>, ErrorKind> {
     let start = *position;
-    let (graph, length) = pickle::read_first(&bytes[start..]).map_err(|kind| match kind {
-        ErrorKind::Pickle { position, problem } => ErrorKind::Pickle {
-            position: start + position,
-            problem,
-        },
-        ErrorKind::ForbiddenGlobal { position, global } => ErrorKind::ForbiddenGlobal {
-            position: start + position,
-            global,
-        },
-        other => other,
-    })?;
+    let (graph, length) =
+        pickle::read_first(&bytes[start..], longest).map_err(|kind| match kind {
+            ErrorKind::Pickle { position, problem } => ErrorKind::Pickle {
+                position: start + position,
+                problem,
+            },
+            ErrorKind::ForbiddenGlobal { position, global } => ErrorKind::ForbiddenGlobal {
+                position: start + position,
+                global,
+            },
+            other => other,
+        })?;
     *position += length;
     Ok(graph)
 }

@@ -15,6 +15,8 @@
 //! The others are of the older format, with `_use_new_zipfile_serialization=False`; `views_stream_4.pth` with
 //! `pickle_protocol=4` besides.
 
+#![allow(clippy::unwrap_used, reason = "what is made here is made right")]
+
 mod support;
 
 use support::pickle::Pickle;

@@ -12,5 +12,5 @@ mod machine;
 mod node;
 mod opcode;
 
-pub(crate) use machine::{read, read_first};
+pub(crate) use machine::{MAX_LENGTH, read, read_first};
 pub(crate) use node::{Graph, Node, NodeId, StorageReference, TensorReference};

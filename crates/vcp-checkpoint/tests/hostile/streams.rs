@@ -292,7 +292,7 @@ fn sizes(cases: &mut Vec<Case>) {
     let nothing = |count: usize| Pickle::new().raw(&vec![b'N'; count]).end();
     let list = Pickle::new()
         .raw(b"](")
-        .raw(&vec![b']'; 990_000])
+        .raw(&vec![b']'; 500_000])
         .raw(b"e")
         .end();
     // Each with a key of its own, as many as a pickle's values may be.
@@ -307,14 +307,19 @@ fn sizes(cases: &mut Vec<Case>) {
             "more than 20000 storages",
         ),
         case(
-            "a million facts, values and keys",
-            [START, &nothing(990_000), &many(900_000), &list].concat(),
+            "facts, values and keys in great number",
+            [START, &nothing(65_000), &many(900_000), &list].concat(),
             "more than 20000 storages",
         ),
         case(
             "more facts than may be",
-            [START, &nothing(1_100_000)].concat(),
-            "more than 1000000 values",
+            [START, &nothing(66_000)].concat(),
+            "the pickle ends after 0",
+        ),
+        case(
+            "more keys than may be",
+            [START, &machine(true), &values(), &nothing(600_000)].concat(),
+            "the pickle ends after 0",
         ),
         case(
             "more storages than may be",

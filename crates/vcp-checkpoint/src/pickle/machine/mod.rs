@@ -10,7 +10,7 @@ use super::opcode;
 use crate::error::ErrorKind;
 
 /// A pickle longer than this is none of a model's.
-const MAX_LENGTH: usize = 16 << 20;
+pub(crate) const MAX_LENGTH: usize = 16 << 20;
 /// Operations; a model of a thousand tensors needs about 45,000.
 const MAX_OPERATIONS: usize = 2_000_000;
 const MAX_NODES: usize = 1_000_000;
@@ -30,12 +30,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Graph<'_>, ErrorKind> {
     Ok(Machine::new(bytes).run()?.0)
 }
 
-/// Reads the pickle that `bytes` begin with, and says how long it is.
+/// Reads the pickle that `bytes` begin with, of at most `longest` bytes, and says how long it is.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn read_first(bytes: &[u8]) -> Result<(Graph<'_>, usize), ErrorKind> {
-    Machine::new(&bytes[..bytes.len().min(MAX_LENGTH)]).run()
+pub(crate) fn read_first(bytes: &[u8], longest: usize) -> Result<(Graph<'_>, usize), ErrorKind> {
+    Machine::new(&bytes[..bytes.len().min(longest)]).run()
 }
 
 struct Machine<'a> {
