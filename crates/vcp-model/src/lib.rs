@@ -55,7 +55,7 @@ pub use device_error::{DeviceError, DeviceErrorKind};
 pub use error::Error;
 pub use interpolation::Resampling;
 pub use model::{Decoder, GridLogits, MapMaker, Model};
-pub use operations::{After, Operations, Orientation};
+pub use operations::{After, Operations, Orientation, Windows};
 pub use text::{ChangePrompts, TextTower};
 pub use text_inputs::TextInputs;
 pub use tokenizer::{CLASS, END, START, Tokenizer};

@@ -10,6 +10,8 @@ pub enum After<'a, T> {
     Nothing,
     /// The activation.
     Activate(Activation),
+    /// ReLU6: values below 0 become 0, values above 6 become 6. What is no number stays none.
+    Relu6,
     /// A tensor of the same shape is added.
     Add(&'a T),
 }
@@ -30,6 +32,40 @@ pub enum Orientation {
     OutputsInputs,
     /// Stored [inputs, outputs], as CLIP's `proj`: x ↦ x·W.
     InputsOutputs,
+}
+
+/// Squares of pixels that slide over a map: those of a convolution, and a transformer's patches.
+///
+/// The map has a margin of zeros, `side − stride` wide in all: half of it, rounded down, on the left and at
+/// the top, the rest on the right and at the bottom. So a map of `n` pixels has ⌊n / stride⌋ windows along
+/// that side, and windows as wide as their stride have no margin. For maps whose sides the stride divides
+/// this is what TensorFlow calls `SAME`; other maps have the same margins, as in EfficientNet's PyTorch versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Side of a window, in pixels; at least the stride.
+    pub side: usize,
+    /// Pixels from one window to the next, across and down.
+    pub stride: usize,
+}
+
+impl Windows {
+    /// Squares that touch and do not overlap.
+    #[must_use]
+    pub fn patches(side: usize) -> Self {
+        Self { side, stride: side }
+    }
+
+    /// Windows along a side of `length` pixels.
+    #[must_use]
+    pub fn along(self, length: usize) -> usize {
+        length / self.stride.max(1)
+    }
+
+    /// Width of the margin on the left and at the top.
+    #[must_use]
+    pub fn margin(self) -> usize {
+        self.side.saturating_sub(self.stride) / 2
+    }
 }
 
 /// The tensor operations that VCP-CLIP is stated in.
@@ -70,6 +106,8 @@ pub trait Operations {
     type Linear;
     /// A layer norm, prepared for this device.
     type Norm;
+    /// A depthwise convolution, prepared for this device.
+    type Depthwise;
 
     /// Runs `work`, which calls many of these operations, where the device runs them best.
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
@@ -127,6 +165,18 @@ pub trait Operations {
         bias: &Stored<'_>,
         epsilon: f32,
     ) -> Result<Self::Norm, DeviceError>;
+
+    /// A depthwise convolution from stored parameters: weight [channels, 1, k, k], bias [channels]. `stride` is
+    /// from 1 to k.
+    ///
+    /// # Errors
+    /// As [`constant`](Self::constant).
+    fn depthwise_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        stride: usize,
+    ) -> Result<Self::Depthwise, DeviceError>;
 
     /// x·Wᵀ + b on every row.
     fn linear(
@@ -210,10 +260,23 @@ pub trait Operations {
     /// The same values in the same order with other rows and channels; the batch follows from them.
     fn reshape(&self, x: &Self::Tensor, rows: usize, channels: usize) -> Self::Tensor;
 
-    /// Images [batch, 3, side·side] cut into squares: [batch, ⌊side/patch⌋², 3·patch²], each
-    /// square channel by channel, row by row. Pixels right of and below the last whole square are left
-    /// out.
-    fn patches(&self, images: &Self::Tensor, patch: usize) -> Self::Tensor;
+    /// Images [batch, channels, height·width] cut into windows, row by row: [batch, number of windows,
+    /// channels·side²], each window channel by channel, row by row. Pixels that no whole window covers are
+    /// skipped.
+    fn patches(&self, images: &Self::Tensor, width: usize, windows: Windows) -> Self::Tensor;
+    /// Every channel convolved with its own kernel. The rows of x [batch, height·width, channels] are the
+    /// pixels of maps, row by row; the rows of the result [batch, number of windows, channels] are the
+    /// [`Windows`] of the layer's kernel and stride on them. After the bias comes `after`.
+    fn depthwise_convolution(
+        &self,
+        x: &Self::Tensor,
+        width: usize,
+        layer: &Self::Depthwise,
+        after: After<'_, Self::Tensor>,
+    ) -> Self::Tensor;
+    /// Every channel of an element of the batch brought to mean 0 and variance 1 over its rows:
+    /// (x − mean) / √(variance + ε).
+    fn standardise(&self, x: &Self::Tensor, epsilon: f32) -> Self::Tensor;
     /// Square maps [batch, from, from] resized to [batch, to, to]: R·x·Rᵀ.
     fn resize(&self, maps: &Self::Tensor, resampling: &Resampling) -> Self::Tensor;
 }

@@ -3,11 +3,12 @@
 use crate::block::{self, Block, CLIP_EPSILON};
 use crate::error::Error;
 use crate::interpolation::Resampling;
-use crate::operations::{After, Operations, Orientation};
+use crate::operations::{After, Operations, Orientation, Windows};
 use vcp_checkpoint::Weights;
 
 /// The vision transformer with taps.
 pub struct VisionTower<O: Operations> {
+    image_size: usize,
     patch_size: usize,
     taps: Vec<usize>,
     patch_embedding: O::Linear,
@@ -42,6 +43,7 @@ impl<O: Operations> VisionTower<O> {
         let class_embedding = weights.tensor("clip.visual.class_embedding")?;
         let class_embedding = ops.parameter(&class_embedding, [1, 1, width])?;
         Ok(Self {
+            image_size: settings.image_size,
             patch_size: geometry.patch_size,
             taps: settings.taps.clone(),
             patch_embedding: ops.linear_layer(
@@ -65,7 +67,8 @@ impl<O: Operations> VisionTower<O> {
 
     /// Images [batch, 3, side·side], normalised.
     pub fn forward(&self, ops: &O, images: &O::Tensor) -> VisionFeatures<O::Tensor> {
-        let patches = ops.patches(images, self.patch_size);
+        let squares = Windows::patches(self.patch_size);
+        let patches = ops.patches(images, self.image_size, squares);
         let embedded = ops.linear(&patches, &self.patch_embedding, After::Nothing);
         let embedded = ops.add(&embedded, &self.positions);
         let rows = ops.concatenate_rows(&[&self.class_row, &embedded]);
