@@ -24,7 +24,9 @@ mod burn;
 mod fused;
 #[cfg(feature = "wgpu")]
 pub mod gpu;
+mod layers;
 pub mod losses;
+mod maps;
 mod operations;
 mod parameters;
 mod tensor;
@@ -32,5 +34,5 @@ mod tensor;
 pub use adam::{Adam, AdamOptions, AdamState};
 pub use burn::{Burn, Gradients};
 pub use burn_tensor::Device;
-pub use operations::{Linear, Norm};
+pub use layers::{Depthwise, Linear, Norm};
 pub use tensor::Tensor;

@@ -2,74 +2,13 @@
 
 use burn_tensor::activation;
 use burn_tensor::{Tensor as Held, TensorData};
-use vcp_checkpoint::{Activation, Tensor as Stored};
-use vcp_model::{After, DeviceError, Operations, Orientation, Resampling};
+use vcp_checkpoint::Tensor as Stored;
+use vcp_model::{After, DeviceError, Operations, Orientation, Resampling, Windows};
 
-use crate::fused::{self, LayerNorm, LinearLayer, Normalise, SelfAttention, Sigmoid};
+use crate::fused::{self, Normalise, SelfAttention, Sigmoid};
+use crate::layers::{Depthwise, Linear, Norm};
 use crate::tensor::{guarded, read};
 use crate::{Burn, Tensor};
-
-/// A linear layer.
-pub struct Linear {
-    /// As it is stored; of 16-bit floats in mixed precision.
-    pub(crate) matrix: Held<2>,
-    pub(crate) orientation: Orientation,
-    /// [outputs].
-    pub(crate) bias: Option<Held<1>>,
-}
-
-impl Linear {
-    fn outputs(&self) -> usize {
-        let [first, second] = self.matrix.dims();
-        match self.orientation {
-            Orientation::OutputsInputs => first,
-            Orientation::InputsOutputs => second,
-        }
-    }
-
-    /// [inputs, outputs].
-    fn weight(&self) -> Held<2> {
-        match self.orientation {
-            Orientation::OutputsInputs => self.matrix.clone().transpose(),
-            Orientation::InputsOutputs => self.matrix.clone(),
-        }
-    }
-
-    fn fused(&self, x: &Held<3>, after: After<'_, Held<3>>) -> Option<Held<3>> {
-        let layer = LinearLayer {
-            orientation: self.orientation,
-            has_bias: self.bias.is_some(),
-            activation: match after {
-                After::Activate(activation) => Some(activation),
-                After::Nothing | After::Add(_) => None,
-            },
-            has_residual: matches!(after, After::Add(_)),
-        };
-        let (x, matrix) = (fused::input(x), fused::input(&self.matrix));
-        match (&self.bias, after) {
-            (None, After::Add(residual)) => {
-                fused::apply(&layer, [x, matrix, fused::input(residual)])
-            }
-            (None, _) => fused::apply(&layer, [x, matrix]),
-            (Some(bias), After::Add(residual)) => {
-                let (bias, residual) = (fused::input(bias), fused::input(residual));
-                fused::apply(&layer, [x, matrix, bias, residual])
-            }
-            (Some(bias), _) => fused::apply(&layer, [x, matrix, fused::input(bias)]),
-        }
-    }
-}
-
-/// A layer norm.
-pub struct Norm {
-    /// [channels].
-    pub(crate) weight: Held<1>,
-    pub(crate) bias: Held<1>,
-    pub(crate) epsilon: f32,
-}
-
-/// What scores of keys that a query must not see are set to: its exponential is zero.
-const UNSEEN: f32 = -1e9;
 
 /// The batch of a result: of the tensors that it is made of, each has a batch of 1 or this one.
 fn common_batch(tensors: &[&Tensor]) -> usize {
@@ -88,6 +27,40 @@ fn assert_batch(batch: usize, tensors: &[&Held<3>]) {
     }
 }
 
+fn assert_windows(windows: Windows) {
+    let Windows { side, stride } = windows;
+    assert!((1..=side).contains(&stride), "windows that leave no gaps");
+}
+
+/// What an operation makes of a tensor and of what comes after it, which fits a result of this shape.
+fn made_with(
+    shape: [usize; 3],
+    x: &Tensor,
+    after: After<'_, Tensor>,
+    work: impl FnOnce(&Held<3>, After<'_, Held<3>>) -> Held<3>,
+) -> Tensor {
+    match after {
+        After::Nothing => Tensor::made(shape, &[x], |x| work(x[0], After::Nothing)),
+        After::Relu6 => Tensor::made(shape, &[x], |x| work(x[0], After::Relu6)),
+        After::Activate(activation) => {
+            Tensor::made(shape, &[x], |x| work(x[0], After::Activate(activation)))
+        }
+        After::Add(residual) => Tensor::made(shape, &[x, residual], |x| {
+            assert_eq!(x[1].dims(), shape, "the result's shape");
+            work(x[0], After::Add(x[1]))
+        }),
+    }
+}
+
+/// Height and width of maps of so many pixels.
+fn map_size(pixels: usize, width: usize) -> [usize; 2] {
+    assert!(
+        width > 0 && pixels.is_multiple_of(width),
+        "whole rows of pixels"
+    );
+    [pixels / width, width]
+}
+
 /// The second of two tensors has dimensions of 1 or those of the first.
 fn assert_repeats(x: &Held<3>, y: &Held<3>) {
     let (x, y) = (x.dims(), y.dims());
@@ -99,6 +72,7 @@ impl Operations for Burn {
     type Tensor = Tensor;
     type Linear = Linear;
     type Norm = Norm;
+    type Depthwise = Depthwise;
 
     fn batch(&self, x: &Tensor) -> usize {
         x.shape()[0]
@@ -151,21 +125,35 @@ impl Operations for Burn {
         })
     }
 
+    fn depthwise_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        stride: usize,
+    ) -> Result<Depthwise, DeviceError> {
+        guarded(|| {
+            let (shape, side) = (weight.shape(), weight.shape().last().copied().unwrap_or(0));
+            let channels = bias.len();
+            assert_eq!(
+                shape,
+                [channels, 1, side, side],
+                "a kernel for each channel"
+            );
+            assert_windows(Windows { side, stride });
+            Depthwise {
+                kernels: self.flat_parameter(weight).reshape([channels, side * side]),
+                bias: self.flat_parameter(bias),
+                windows: Windows { side, stride },
+            }
+        })
+    }
+
     fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
         let [batch, rows, _] = x.shape();
         let shape = [batch, rows, layer.outputs()];
-        match after {
-            After::Nothing => Tensor::made(shape, &[x], |x| {
-                self.held_linear(x[0], layer, After::Nothing)
-            }),
-            After::Activate(activation) => Tensor::made(shape, &[x], |x| {
-                self.held_linear(x[0], layer, After::Activate(activation))
-            }),
-            After::Add(residual) => Tensor::made(shape, &[x, residual], |x| {
-                assert_eq!(x[1].dims(), shape, "the result's shape");
-                self.held_linear(x[0], layer, After::Add(x[1]))
-            }),
-        }
+        made_with(shape, x, after, |x, after| {
+            self.held_linear(x, layer, after)
+        })
     }
 
     fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
@@ -355,22 +343,37 @@ impl Operations for Burn {
         Tensor::made(shape, &[x], |x| x[0].clone().reshape(shape))
     }
 
-    fn patches(&self, images: &Tensor, patch: usize) -> Tensor {
+    fn patches(&self, images: &Tensor, width: usize, windows: Windows) -> Tensor {
         let [batch, channels, pixels] = images.shape();
-        let side = pixels.isqrt();
-        let grid = side / patch;
-        let covered = grid * patch;
-        let shape = [batch, grid * grid, channels * patch * patch];
+        assert_windows(windows);
+        let map = map_size(pixels, width);
+        let count: usize = map.iter().map(|length| windows.along(*length)).product();
+        let shape = [batch, count, channels * windows.side * windows.side];
         Tensor::made(shape, &[images], |images| {
-            images[0]
-                .clone()
-                .reshape([batch, channels, side, side])
-                .narrow(2, 0, covered)
-                .narrow(3, 0, covered)
-                .reshape([batch, channels, grid, patch, grid, patch])
-                .permute([0, 2, 4, 1, 3, 5])
-                .reshape(shape)
+            self.held_patches(images[0], map, windows).reshape(shape)
         })
+    }
+
+    fn depthwise_convolution(
+        &self,
+        x: &Tensor,
+        width: usize,
+        layer: &Depthwise,
+        after: After<'_, Tensor>,
+    ) -> Tensor {
+        let [batch, rows, channels] = x.shape();
+        let map = map_size(rows, width);
+        let count = map
+            .iter()
+            .map(|length| layer.windows.along(*length))
+            .product();
+        made_with([batch, count, channels], x, after, |x, after| {
+            self.held_depthwise(x, map, layer, after)
+        })
+    }
+
+    fn standardise(&self, x: &Tensor, epsilon: f32) -> Tensor {
+        Tensor::made(x.shape(), &[x], |x| self.held_standardise(x[0], epsilon))
     }
 
     fn resize(&self, maps: &Tensor, resampling: &Resampling) -> Tensor {
@@ -389,100 +392,5 @@ impl Operations for Burn {
 impl Burn {
     pub(crate) fn held_constant(&self, shape: [usize; 3], values: &[f32]) -> Held<3> {
         Held::from_data(TensorData::new(values.to_vec(), shape), self.device())
-    }
-
-    pub(crate) fn held_linear(
-        &self,
-        x: &Held<3>,
-        layer: &Linear,
-        after: After<'_, Held<3>>,
-    ) -> Held<3> {
-        if let Some(result) = self.if_fused(|| layer.fused(x, after)) {
-            return result;
-        }
-        let [batch, rows, inputs] = x.dims();
-        let weight = layer.weight();
-        let outputs = weight.dims()[1];
-        // One product of many rows, not one for each element of the batch.
-        let rows_of_all = x.clone().reshape([batch * rows, inputs]);
-        let product = self.product(rows_of_all, weight);
-        let sum = match &layer.bias {
-            Some(bias) => product + bias.clone().reshape([1, outputs]),
-            None => product,
-        };
-        let result = sum.reshape([batch, rows, outputs]);
-        match after {
-            After::Nothing => result,
-            // Not Burn's own: the slope that it gives is that of the approximation with tanh.
-            After::Activate(Activation::Gelu) => {
-                let share = (result.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
-                result * 0.5 * (share + 1.0)
-            }
-            After::Activate(Activation::QuickGelu) => {
-                result.clone() * activation::sigmoid(result * 1.702)
-            }
-            After::Add(residual) => result + residual.clone(),
-        }
-    }
-
-    pub(crate) fn held_layer_norm(&self, x: &Held<3>, norm: &Norm) -> Held<3> {
-        assert_eq!(
-            x.dims()[2],
-            norm.weight.dims()[0],
-            "channels as the norm has"
-        );
-        if let Some(result) = self.if_fused(|| {
-            let (weight, bias) = (fused::input(&norm.weight), fused::input(&norm.bias));
-            let epsilon = norm.epsilon;
-            fused::apply(&LayerNorm { epsilon }, [fused::input(x), weight, bias])
-        }) {
-            return result;
-        }
-        let shape = [1, 1, norm.weight.dims()[0]];
-        let (weight, bias) = (norm.weight.clone(), norm.bias.clone());
-        let centred = x.clone() - x.clone().mean_dim(2);
-        let variance = centred.clone().square().mean_dim(2);
-        let normalised = centred / (variance + norm.epsilon).sqrt();
-        normalised * weight.reshape(shape) + bias.reshape(shape)
-    }
-
-    fn held_attention(
-        &self,
-        query: &Held<3>,
-        key: &Held<3>,
-        value: &Held<3>,
-        heads: usize,
-        causal: bool,
-    ) -> Held<3> {
-        let [batch, rows, width] = query.dims();
-        let keys = key.dims()[1];
-        assert_eq!(key.dims(), value.dims(), "a value for each key");
-        assert_eq!(key.dims(), [batch, keys, width], "keys as queries");
-        assert!(width.is_multiple_of(heads), "heads of one width");
-        assert!(!causal || rows <= keys, "a key for each query");
-        let head = width / heads;
-        let by_head = |x: &Held<3>| {
-            let [batch, rows, _] = x.dims();
-            x.clone()
-                .reshape([batch, rows, heads, head])
-                .swap_dims(1, 2)
-        };
-        let query = by_head(query) * (1.0 / (head as f32).sqrt());
-        let mut scores = self.product(query, by_head(key).swap_dims(2, 3));
-        if causal {
-            scores = scores + self.causal_mask(rows, keys).reshape([1, 1, rows, keys]);
-        }
-        self.product(activation::softmax(scores, 3), by_head(value))
-            .swap_dims(1, 2)
-            .reshape([batch, rows, width])
-    }
-
-    /// [1, rows, keys]: zero where a query sees a key. The last query sees all keys.
-    fn causal_mask(&self, rows: usize, keys: usize) -> Held<3> {
-        let mut mask = vec![0.0; rows * keys];
-        for (row, line) in mask.chunks_exact_mut(keys.max(1)).enumerate() {
-            line[keys - rows + row + 1..].fill(UNSEEN);
-        }
-        self.held_constant([1, rows, keys], &mask)
     }
 }

@@ -30,6 +30,8 @@ pub(crate) trait Blocked: Simd {
     const DOTS: Tile;
     /// Products of rows with columns: rows of the left side, registers of columns.
     const COLUMNS: Tile;
+    /// Depthwise convolutions: pixels, registers of channels.
+    const DEPTHWISE: Tile;
     /// Independent chains of multiply-adds that keep all units busy.
     const CHAINS: usize;
 }
@@ -46,6 +48,7 @@ impl Blocked for Avx512 {
     const ATTENTION: Tile = tile(8, 3);
     const DOTS: Tile = tile(4, 4);
     const COLUMNS: Tile = tile(4, 4);
+    const DEPTHWISE: Tile = tile(8, 1);
     const CHAINS: usize = 24;
 }
 
@@ -57,6 +60,7 @@ impl Blocked for Avx2 {
     const ATTENTION: Tile = tile(4, 3);
     const DOTS: Tile = tile(2, 4);
     const COLUMNS: Tile = tile(4, 2);
+    const DEPTHWISE: Tile = tile(4, 2);
     const CHAINS: usize = 12;
 }
 
@@ -67,6 +71,7 @@ impl Blocked for Portable {
     const ATTENTION: Tile = tile(4, 2);
     const DOTS: Tile = tile(2, 2);
     const COLUMNS: Tile = tile(4, 2);
+    const DEPTHWISE: Tile = tile(4, 1);
     const CHAINS: usize = 8;
 }
 

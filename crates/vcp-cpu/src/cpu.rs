@@ -3,9 +3,11 @@
 mod operations;
 
 use crate::buffer::{Buffer, Pool};
+use crate::depthwise::Kernels;
 use crate::elementwise::{self, Function};
+use crate::finish::Finish;
 use crate::pack::Normalise;
-use crate::product::{self, Finish, Layout, PackedMatrix};
+use crate::product::{self, Layout, PackedMatrix};
 use crate::record::{Record, Timing};
 use crate::small::Matrices;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -97,6 +99,19 @@ impl Tensor {
     }
 }
 
+/// What the kernels do after a sum, for a result of this shape.
+fn finish(after: After<'_, Tensor>, shape: [usize; 3]) -> Finish<'_> {
+    match after {
+        After::Nothing => Finish::Bias,
+        After::Activate(activation) => Finish::Activate(activation),
+        After::Relu6 => Finish::Relu6,
+        After::Add(residual) => {
+            assert_eq!(residual.shape, shape, "the result's shape");
+            Finish::Add(&residual.values)
+        }
+    }
+}
+
 /// A linear layer with its weights in panels.
 pub struct Linear {
     matrix: PackedMatrix,
@@ -107,6 +122,11 @@ pub struct Norm {
     weight: Vec<f32>,
     bias: Vec<f32>,
     epsilon: f32,
+}
+
+/// A depthwise convolution with its kernels as tiles read them.
+pub struct Depthwise {
+    kernels: Kernels,
 }
 
 impl Norm {
@@ -221,11 +241,6 @@ impl Cpu {
         after: After<'_, Tensor>,
         layout: Layout,
     ) -> Buffer {
-        let finish = match after {
-            After::Nothing => Finish::Bias,
-            After::Activate(activation) => Finish::Activate(activation),
-            After::Add(residual) => Finish::Add(&residual.values),
-        };
         let [rows, inputs] = [x.shape[0] * x.shape[1], layer.matrix.inputs];
         let outputs = layer.matrix.outputs;
         // The kernel reads and writes through pointers, trusting these.
@@ -233,17 +248,10 @@ impl Cpu {
         if let Some(norm) = norm {
             assert_eq!(norm.weight.len(), inputs, "channels as the norm has");
         }
-        if let After::Add(residual) = after {
-            let [batch, rows, _] = x.shape;
-            assert_eq!(residual.shape, [batch, rows, outputs], "the result's shape");
-        }
+        let finish = finish(after, [x.shape[0], x.shape[1], outputs]);
         let name = || {
             let before = if norm.is_some() { "norm, " } else { "" };
-            let then = match finish {
-                Finish::Bias => "",
-                Finish::Activate(_) => ", activation",
-                Finish::Add(_) => ", residual",
-            };
+            let then = finish.name();
             format!("{before}product {rows}x{inputs}x{outputs}{then}")
         };
         self.timed(2 * rows * inputs * outputs, name, || {

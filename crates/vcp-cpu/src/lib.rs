@@ -22,24 +22,27 @@
     reason = "kernels must be compiled inside the function that enables their instructions"
 )]
 
-mod activation;
 mod attention;
 mod blocking;
 mod buffer;
 mod cpu;
+mod depthwise;
 mod elementwise;
+mod finish;
 mod pack;
+mod patches;
 mod peak;
 mod pointer;
 mod product;
 mod record;
 mod resize;
 mod small;
+mod standardise;
 #[cfg(test)]
 mod tests;
 mod tile;
 
-pub use cpu::{Cpu, Linear, Norm, Tensor, ThreadsError};
+pub use cpu::{Cpu, Depthwise, Linear, Norm, Tensor, ThreadsError};
 pub use peak::fma_peak_gflops;
 pub use record::Timing;
 pub use vcp_simd::InstructionSet;

@@ -6,16 +6,15 @@
 //! micro-kernel walks over both. Bias, activation and residual are added while the finished
 //! tile is still in registers.
 
-use crate::activation::activate;
 use crate::blocking::{Blocked, product_blocking};
 use crate::buffer::{Buffer, Element, Memory, Pool};
+use crate::finish::Finish;
 use crate::pack::{self, Normalise};
 use crate::pointer::SharedMut;
 use crate::tile;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
-use vcp_model::Activation;
 use vcp_simd::{Register as _, Simd, Supported, kernel};
 
 /// A weight matrix [outputs, inputs] in panels of columns, as the micro-kernel reads it.
@@ -93,17 +92,6 @@ fn fill_panels<T: Element + Send>(
             }
         });
     memory
-}
-
-/// What happens to an element once its sum is complete.
-#[derive(Clone, Copy)]
-pub(crate) enum Finish<'a> {
-    /// The bias is added, nothing else.
-    Bias,
-    /// Bias, then the activation.
-    Activate(Activation),
-    /// Bias, then this tensor of the output's shape is added.
-    Add(&'a [f32]),
 }
 
 /// How the result is laid out.
@@ -360,7 +348,7 @@ unsafe fn finish_tile<S: Simd, const MR: usize, const NV: usize>(
     let columns = width.min(outputs - first_column);
     // SAFETY: `row < call.rows` and `first_column + columns <= outputs`, so every address is
     // inside the output (and the residual, which has its shape); the bias is padded to whole
-    // panels.
+    // panels; `added` is only read where there is a residual.
     unsafe {
         let bias = call.matrix.bias.as_ptr().add(first_column);
         for (i, row) in sum.iter().enumerate().take(rows) {
@@ -382,12 +370,8 @@ unsafe fn finish_tile<S: Simd, const MR: usize, const NV: usize>(
                 _ => core::ptr::null(),
             };
             for (j, element) in row.iter().enumerate() {
-                let value = *element + simd.load(bias.add(j * S::LANES));
-                let value = match call.finish {
-                    Finish::Bias => value,
-                    Finish::Activate(activation) => activate(activation, value),
-                    Finish::Add(_) => value + simd.load(added.add(j * S::LANES)),
-                };
+                let sum = *element + simd.load(bias.add(j * S::LANES));
+                let value = (call.finish).apply(simd, sum, added.wrapping_add(j * S::LANES));
                 value.store(to.add(j * S::LANES));
             }
             if columns != width {

@@ -4,9 +4,9 @@
 use std::num::NonZero;
 use vcp_checkpoint::Activation;
 use vcp_cpu::{Cpu, InstructionSet, Tensor};
-use vcp_model::{After, Operations, Orientation, Resampling};
+use vcp_model::{After, Operations, Orientation, Resampling, Windows};
 use vcp_random::Random;
-use vcp_testing::device::{Plain, small_weights};
+use vcp_testing::device::{Plain, StoredKernels, small_weights};
 
 fn device(instruction_set: InstructionSet) -> Cpu {
     Cpu::with_instruction_set(NonZero::new(2), instruction_set).expect("threads start")
@@ -39,6 +39,10 @@ fn large_results(cpu: &Cpu) -> Vec<(&'static str, Tensor)> {
     let square = &random([1, 512, 512], 5).on(cpu);
     let row = &random([1, 1, 128], 6).on(cpu);
     let gelu = After::Activate(Activation::Gelu);
+    let kernels = StoredKernels::random(1, &[128, 1, 3, 3], 128, &mut Random::new(7));
+    let [weight, bias] = kernels.tensors();
+    let depthwise = cpu.depthwise_layer(&weight, &bias, 1).expect("on the CPU");
+    let halves = Windows { side: 3, stride: 2 };
     vec![
         ("linear", cpu.linear(x, &expand, gelu)),
         ("residual", cpu.linear(x, &expand, After::Add(wide))),
@@ -70,7 +74,17 @@ fn large_results(cpu: &Cpu) -> Vec<(&'static str, Tensor)> {
             cpu.repeat_batch_as(x, &four)
         }),
         ("repeat_each", cpu.repeat_each(x, 3)),
-        ("patches", cpu.patches(images, 12)),
+        ("patches", cpu.patches(images, 240, Windows::patches(12))),
+        ("patches that overlap", cpu.patches(images, 240, halves)),
+        (
+            "depthwise_convolution",
+            cpu.depthwise_convolution(x, 55, &depthwise, After::Relu6),
+        ),
+        (
+            "depthwise residual",
+            cpu.depthwise_convolution(x, 55, &depthwise, After::Add(x)),
+        ),
+        ("standardise", cpu.standardise(x, 1e-5)),
         (
             "resize",
             cpu.resize(maps, &Resampling::linear_aligned(37, 518)),

@@ -48,6 +48,14 @@ pub fn exp2_of_negative<V: Lanes>(x: V) -> V {
     p * power
 }
 
+/// ReLU6: values below 0 become 0, values above 6 become 6. NaN stays NaN.
+#[inline(always)]
+#[must_use]
+pub fn relu6<V: Lanes>(x: V) -> V {
+    // In this order a NaN comes through instead of turning into a bound.
+    x.all(6.0).min(x.all(0.0).max(x))
+}
+
 /// The exact GELU x·Φ(x), within 1.2e-7 · min(|x|, 1) and half a unit in the last place; Φ(x) is the
 /// fraction of the standard normal distribution below x.
 ///

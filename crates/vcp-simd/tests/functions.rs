@@ -1,4 +1,4 @@
-//! eˣ, 2ˣ, the sigmoid, GELU, QuickGELU and the normal distribution's tails over a dense grid of all f32,
+//! eˣ, 2ˣ, the sigmoid, GELU, QuickGELU, ReLU6 and the normal distribution's tails over a dense grid of all f32,
 //! in f64: on the registers of every instruction set that this machine has, and on single numbers.
 
 #![allow(clippy::float_cmp, reason = "bounds are exact")]
@@ -14,6 +14,7 @@ enum Function {
     Sigmoid,
     Gelu,
     QuickGelu,
+    Relu6,
     NormalTails,
 }
 
@@ -27,6 +28,7 @@ impl Function {
             Self::Sigmoid => math::sigmoid(x),
             Self::Gelu => math::gelu(x),
             Self::QuickGelu => math::quick_gelu(x),
+            Self::Relu6 => math::relu6(x),
             Self::NormalTails => math::normal_tails(x),
         }
     }
@@ -94,6 +96,7 @@ fn exactly(function: Function, x: f64) -> f64 {
         Function::Sigmoid => exact::sigmoid(x),
         Function::Gelu => exact::gelu(x),
         Function::QuickGelu => exact::quick_gelu(x),
+        Function::Relu6 => x.clamp(0.0, 6.0),
         Function::NormalTails => 2.0 * exact::normal_below(-x.abs()),
     }
 }
@@ -116,16 +119,18 @@ fn allowed(how: How, function: Function, x: f64) -> f64 {
             1.2e-7 * x.abs().min(1.0) + 0.5 * last_place(value) + 1e-31 * x.abs() + SUBNORMAL
         }
         Function::QuickGelu => 1.5e-7 * x.abs() + SUBNORMAL,
+        Function::Relu6 => 0.0,
         Function::NormalTails => 2.4e-7 * (1.0 / x.abs()).min(1.0) + 1.4e-32,
     }
 }
 
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 7] = [
     Function::Exp,
     Function::Exp2,
     Function::Sigmoid,
     Function::Gelu,
     Function::QuickGelu,
+    Function::Relu6,
     Function::NormalTails,
 ];
 

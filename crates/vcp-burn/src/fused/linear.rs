@@ -2,12 +2,10 @@
 
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
-use vcp_checkpoint::Activation;
 use vcp_model::Orientation;
-use vcp_simd::math::{gelu, quick_gelu};
 use vcp_simd::{Supported, kernel};
 
-use super::math::{gelu_slope, quick_gelu_slope};
+use super::curve::{Curve, bend, bend_backward};
 use super::product::{Matrix, MatrixMut, Threads, product};
 use super::{Fused, dimensions, like, tensor, values};
 
@@ -24,13 +22,13 @@ fn threads(rows: usize) -> Threads {
     }
 }
 
-/// x·W + b, then an activation or a residual. Inputs: x [batch, rows, inputs], W as stored, b [outputs]
+/// x·W + b, then a function of each element or a residual. Inputs: x [batch, rows, inputs], W as stored, b [outputs]
 /// if there is one, and the residual [batch, rows, outputs] if there is one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinearLayer {
     pub(crate) orientation: Orientation,
     pub(crate) has_bias: bool,
-    pub(crate) activation: Option<Activation>,
+    pub(crate) curve: Option<Curve>,
     pub(crate) has_residual: bool,
 }
 
@@ -38,52 +36,8 @@ pub(crate) struct LinearLayer {
 pub(crate) struct Kept {
     x: FlexTensor,
     weight: FlexTensor,
-    /// What the activation is given.
+    /// What the function is given.
     before: Option<FlexTensor>,
-}
-
-kernel! {
-    /// What the activation makes of values.
-    fn activate<S: Simd>(_simd: S, activation: Activation, from: &[f32], to: &mut [f32]) {
-        let all = to.iter_mut().zip(from);
-        match activation {
-            Activation::Gelu => {
-                for (to, &from) in all {
-                    *to = gelu(from);
-                }
-            }
-            Activation::QuickGelu => {
-                for (to, &from) in all {
-                    *to = quick_gelu(from);
-                }
-            }
-        }
-    }
-}
-
-kernel! {
-    /// Gradients before the activation, from those after it.
-    fn activate_backward<S: Simd>(
-        _simd: S,
-        activation: Activation,
-        before: &[f32],
-        gradient: &[f32],
-        to: &mut [f32],
-    ) {
-        let all = to.iter_mut().zip(before).zip(gradient);
-        match activation {
-            Activation::Gelu => {
-                for ((to, &before), gradient) in all {
-                    *to = gradient * gelu_slope(before);
-                }
-            }
-            Activation::QuickGelu => {
-                for ((to, &before), gradient) in all {
-                    *to = gradient * quick_gelu_slope(before);
-                }
-            }
-        }
-    }
 }
 
 kernel! {
@@ -195,7 +149,7 @@ impl Fused for LinearLayer {
             let x = Matrix::all(x, [count, width]);
             product(&mut out, is_started, x, matrix, 1.0, threads(batch * rows));
         };
-        let mut before = match self.activation {
+        let mut before = match self.curve {
             Some(_) if keep => vec![0.0; result.len()],
             _ => Vec::new(),
         };
@@ -203,24 +157,24 @@ impl Fused for LinearLayer {
         let pieces = values(&x)
             .par_chunks(of_x)
             .zip(result.par_chunks_mut(of_result));
-        match self.activation {
+        match self.curve {
             None => pieces.for_each(|(x, to)| piece(x, to)),
-            Some(activation) if keep => {
+            Some(curve) if keep => {
                 let pieces = pieces.zip(before.par_chunks_mut(of_result));
                 pieces.for_each(|((x, to), before)| {
                     piece(x, before);
-                    activate(Supported::detect(), activation, before, to);
+                    bend(Supported::detect(), curve, before, to);
                 });
             }
-            Some(activation) => pieces.for_each(|(x, to)| {
+            Some(curve) => pieces.for_each(|(x, to)| {
                 let mut before = vec![0.0; to.len()];
                 piece(x, &mut before);
-                activate(Supported::detect(), activation, &before, to);
+                bend(Supported::detect(), curve, &before, to);
             }),
         }
         let shape = [batch, rows, outputs];
         let kept = keep.then(|| Kept {
-            before: self.activation.map(|_| tensor(before, shape)),
+            before: self.curve.map(|_| tensor(before, shape)),
             x,
             weight,
         });
@@ -237,16 +191,16 @@ impl Fused for LinearLayer {
         let [batch, rows, width] = dimensions(&kept.x);
         let outputs = self.outputs(&kept.weight);
         let (count, of_result) = (batch * rows, ROWS * outputs.max(1));
-        // With respect to what the activation is given.
-        let before = self.activation.zip(kept.before.as_ref());
-        let of_sum = before.map(|(activation, before)| {
+        // With respect to what the function is given.
+        let before = self.curve.zip(kept.before.as_ref());
+        let of_sum = before.map(|(curve, before)| {
             let mut of_sum = vec![0.0; count * outputs];
             values(&gradient)
                 .par_chunks(of_result)
                 .zip(values(before).par_chunks(of_result))
                 .zip(of_sum.par_chunks_mut(of_result))
                 .for_each(|((gradient, before), to)| {
-                    activate_backward(Supported::detect(), activation, before, gradient, to);
+                    bend_backward(Supported::detect(), curve, before, gradient, to);
                 });
             of_sum
         });

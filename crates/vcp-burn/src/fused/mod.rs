@@ -15,6 +15,7 @@
 )]
 
 mod attention;
+mod curve;
 mod layer_norm;
 mod length;
 mod linear;
@@ -37,6 +38,7 @@ use burn_flex::{Flex, FlexTensor};
 use burn_tensor::{BackendPrimitive, Float, Tensor, TensorData};
 
 pub(crate) use attention::SelfAttention;
+pub(crate) use curve::Curve;
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use length::Normalise;
 pub(crate) use linear::LinearLayer;

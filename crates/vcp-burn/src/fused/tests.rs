@@ -6,7 +6,7 @@ use vcp_model::{After, Operations, Orientation};
 use vcp_testing::exact;
 
 use super::math;
-use crate::operations::{Linear, Norm};
+use crate::layers::{Linear, Norm};
 use crate::{Burn, losses};
 
 /// All values of a tensor.
@@ -119,7 +119,7 @@ fn linear_layers() {
             (InputsOutputs, true),
             (InputsOutputs, false),
         ] {
-            for after in ["nothing", "a residual", "gelu", "quick gelu"] {
+            for after in ["nothing", "a residual", "gelu", "quick gelu", "relu6"] {
                 let stored = match orientation {
                     OutputsInputs => [outputs, width],
                     InputsOutputs => [width, outputs],
@@ -147,6 +147,7 @@ fn linear_layers() {
                         (Some(residual), _) => After::Add(residual),
                         (None, "gelu") => After::Activate(Activation::Gelu),
                         (None, "quick gelu") => After::Activate(Activation::QuickGelu),
+                        (None, "relu6") => After::Relu6,
                         (None, _) => After::Nothing,
                     };
                     let x = leaves[0].clone().reshape([batch, rows, width]);

@@ -1,14 +1,17 @@
 //! The model's operations on the CPU: each finds its kernel.
 
-use super::{Cpu, Linear, Norm, Tensor};
+use super::{Cpu, Depthwise, Linear, Norm, Tensor, elements, finish};
 use crate::attention;
+use crate::depthwise::{self, Kernels};
 use crate::elementwise::{self, Function};
+use crate::patches;
 use crate::product::{HEAD, Layout, PackedMatrix};
 use crate::resize;
 use crate::small::{self, Matrices};
+use crate::standardise;
 use std::sync::Arc;
 use vcp_checkpoint::{ElementType, Tensor as Stored};
-use vcp_model::{After, DeviceError, Operations, Orientation, Resampling};
+use vcp_model::{After, DeviceError, Operations, Orientation, Resampling, Windows};
 
 /// Operations and name of a product of two tensors.
 fn small_product(a: &Matrices<'_>, inputs: usize, outputs: usize, batch: usize) -> (usize, String) {
@@ -32,10 +35,20 @@ fn assert_goes_with(own: usize, batch: usize) {
     );
 }
 
+/// Height and width of maps of so many pixels.
+fn map_size(pixels: usize, width: usize) -> [usize; 2] {
+    assert!(
+        width > 0 && pixels.is_multiple_of(width),
+        "whole rows of pixels"
+    );
+    [pixels / width, width]
+}
+
 impl Operations for Cpu {
     type Tensor = Tensor;
     type Linear = Linear;
     type Norm = Norm;
+    type Depthwise = Depthwise;
 
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         Cpu::run(self, work)
@@ -110,6 +123,24 @@ impl Operations for Cpu {
             bias,
             epsilon,
         })
+    }
+
+    fn depthwise_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        stride: usize,
+    ) -> Result<Depthwise, DeviceError> {
+        let (shape, side) = (weight.shape(), weight.shape().last().copied().unwrap_or(0));
+        let bias = bias.to_f32();
+        assert_eq!(
+            shape,
+            [bias.len(), 1, side, side],
+            "a kernel for each channel"
+        );
+        assert!((1..=side).contains(&stride), "windows that leave no gaps");
+        let kernels = Kernels::pack(&weight.to_f32(), &bias, Windows { side, stride });
+        Ok(Depthwise { kernels })
     }
 
     fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
@@ -353,21 +384,68 @@ impl Operations for Cpu {
         }
     }
 
-    fn patches(&self, images: &Tensor, patch: usize) -> Tensor {
-        let [batch, channels, pixels] = images.shape;
-        let side = pixels.isqrt();
-        let grid = side / patch;
-        let width = channels * patch * patch;
-        let mut out = self.pool.take(batch * grid * grid * width);
-        for (index, square) in out.chunks_exact_mut(width).enumerate() {
-            let (image, place) = (index / (grid * grid), index % (grid * grid));
-            let (top, left) = (place / grid * patch, place % grid * patch);
-            for (line, to) in square.chunks_exact_mut(patch).enumerate() {
-                let plane = row(images, image, line / patch);
-                to.copy_from_slice(&plane[(top + line % patch) * side + left..][..patch]);
-            }
-        }
-        Tensor::new([batch, grid * grid, width], out)
+    fn patches(&self, images: &Tensor, width: usize, windows: Windows) -> Tensor {
+        let [batch, channels, _] = images.shape;
+        let map = map_size(images.shape[2], width);
+        let Windows { side, stride } = windows;
+        assert!((1..=side).contains(&stride), "windows that leave no gaps");
+        let [down, across] = map.map(|length| windows.along(length));
+        let shape = [batch, down * across, channels * side * side];
+        let mut out = self.pool.take(elements(shape));
+        self.timed(
+            0,
+            || format!("patches {side}x{side}, stride {stride}"),
+            || {
+                let [height, width] = map;
+                patches::patches(&images.values, [channels, height, width], windows, &mut out);
+            },
+        );
+        Tensor::new(shape, out)
+    }
+
+    fn depthwise_convolution(
+        &self,
+        x: &Tensor,
+        width: usize,
+        layer: &Depthwise,
+        after: After<'_, Tensor>,
+    ) -> Tensor {
+        let kernels = &layer.kernels;
+        let (map, Windows { side, stride }) = (map_size(x.shape[1], width), kernels.windows);
+        assert_eq!(x.shape[2], kernels.channels, "channels as the layer has");
+        let [down, across] = map.map(|length| kernels.windows.along(length));
+        let shape = [x.shape[0], down * across, kernels.channels];
+        let finish = finish(after, shape);
+        let name = || {
+            let [_, rows, channels] = shape;
+            let then = finish.name();
+            format!("depthwise {rows}x{channels}, {side}x{side}, stride {stride}{then}")
+        };
+        let out = self.timed(2 * elements(shape) * side * side, name, || {
+            depthwise::convolve(
+                self.instruction_set,
+                &self.pool,
+                &x.values,
+                map,
+                kernels,
+                finish,
+            )
+        });
+        Tensor::new(shape, out)
+    }
+
+    fn standardise(&self, x: &Tensor, epsilon: f32) -> Tensor {
+        let [_, rows, channels] = x.shape;
+        let mut out = self.pool.take(x.values.len());
+        self.timed(
+            0,
+            || "standardise".to_owned(),
+            || {
+                let sizes = [rows, channels];
+                standardise::standardise(self.instruction_set, &x.values, &mut out, sizes, epsilon);
+            },
+        );
+        Tensor::new(x.shape, out)
     }
 
     fn resize(&self, maps: &Tensor, resampling: &Resampling) -> Tensor {

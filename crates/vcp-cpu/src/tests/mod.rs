@@ -11,12 +11,14 @@
 
 mod attention;
 mod buffers;
+mod depthwise;
 mod functions;
 mod packing;
 mod product;
 mod rows;
 mod same_bits;
 mod small;
+mod standardise;
 
 use crate::buffer::Pool;
 use proptest::prelude::*;

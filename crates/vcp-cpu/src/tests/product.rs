@@ -5,8 +5,9 @@ use super::{
     Expected, Numbers, ROUNDING, Random, any_numbers, assert_same_bits, assert_within, cases,
     each_set, functions, on_threads, pool, sum_of_products,
 };
+use crate::finish::Finish;
 use crate::pack::Normalise;
-use crate::product::{self, Finish, HEAD, Layout, PackedMatrix};
+use crate::product::{self, HEAD, Layout, PackedMatrix};
 use half::f16;
 use proptest::prelude::*;
 use vcp_model::Activation;
@@ -17,6 +18,7 @@ use vcp_simd::Supported;
 pub(super) enum After {
     Nothing,
     Activate(Activation),
+    Relu6,
     Residual,
 }
 
@@ -104,6 +106,7 @@ impl Case {
         let finish = match self.after {
             After::Nothing => Finish::Bias,
             After::Activate(activation) => Finish::Activate(activation),
+            After::Relu6 => Finish::Relu6,
             After::Residual => Finish::Add(&values.residual[part(self.outputs)]),
         };
         let layout = if self.heads {
@@ -190,6 +193,10 @@ impl Case {
                 out[place] = match self.after {
                     After::Nothing => sum,
                     After::Activate(activation) => functions::activated(activation, sum),
+                    After::Relu6 => Expected {
+                        value: sum.value.clamp(0.0, 6.0),
+                        ..sum
+                    },
                     After::Residual => {
                         let value = sum.value + f64::from(values.residual[place]);
                         let rounding = if sum.allowed == 0.0 { 0.0 } else { ROUNDING };
@@ -225,6 +232,7 @@ fn any_after() -> impl Strategy<Value = After> {
         Just(After::Nothing),
         Just(After::Activate(Activation::Gelu)),
         Just(After::Activate(Activation::QuickGelu)),
+        Just(After::Relu6),
         Just(After::Residual),
     ]
 }

@@ -1,11 +1,13 @@
 //! Results do not depend on the number of threads or on the size of a batch, bit by bit.
 
+use super::depthwise;
 use super::product::any_case;
 use super::{Random, assert_same_bits, cases, each_set, on_threads, pool};
 use crate::attention;
 use crate::elementwise;
 use crate::product::HEAD;
 use crate::small::{self, Matrices};
+use crate::standardise;
 use proptest::prelude::*;
 
 const THREADS: [usize; 3] = [2, 3, 7];
@@ -99,6 +101,50 @@ proptest! {
                     assert_same_bits(&format!("image {image}, {set:?}"), single, expected);
                 }
             }
+        });
+    }
+
+    #[test]
+    fn depthwise_convolutions(case in depthwise::any_case()) {
+        let values = case.values();
+        each_set(|set| {
+            let all = 0..case.batch;
+            let alone = case.run(set, 1, &values, all.clone());
+            for threads in THREADS {
+                let many = case.run(set, threads, &values, all.clone());
+                assert_same_bits(&format!("{case:?}, {threads} threads, {set:?}"), &many, &alone);
+            }
+            let singles: Vec<f32> =
+                all.flat_map(|image| case.run(set, 2, &values, image..image + 1)).collect();
+            assert_same_bits(&format!("{case:?}, one by one, {set:?}"), &singles, &alone);
+        });
+    }
+
+    #[test]
+    fn channels_standardised(
+        sizes in (1_usize..=400, 1_usize..=40),
+        batch in 1_usize..=3,
+        seed: u64,
+    ) {
+        let (rows, channels) = sizes;
+        let image = rows * channels;
+        let x = Random(seed).fractions(batch * image);
+        let run = |set, threads, x: &[f32]| {
+            let mut out = vec![f32::NAN; x.len()];
+            on_threads(threads, || {
+                standardise::standardise(set, x, &mut out, [rows, channels], 1e-5);
+            });
+            out
+        };
+        each_set(|set| {
+            let alone = run(set, 1, &x);
+            for threads in THREADS {
+                let many = run(set, threads, &x);
+                assert_same_bits(&format!("{sizes:?}, {threads} threads, {set:?}"), &many, &alone);
+            }
+            let singles: Vec<f32> =
+                x.chunks_exact(image).flat_map(|image| run(set, 2, image)).collect();
+            assert_same_bits(&format!("{sizes:?}, one by one, {set:?}"), &singles, &alone);
         });
     }
 }

@@ -44,7 +44,7 @@ const BLOCK: &str = "clip.visual.transformer.resblocks.0";
 pub fn layers<O: Operations>(name: &str, device: impl Fn() -> O) {
     let device = device();
     let weights = small_weights();
-    for case in 0..30 {
+    for case in 0..40 {
         let random = &mut Random::of(&[4, case]);
         let what = |operation: &str| format!("{operation} on {name}, case {case}");
         linear(&what, &device, &weights, random);
@@ -108,17 +108,18 @@ fn linear<O: Operations>(
         let found = device.linear(&x, &layer, after);
         expected.assert_near(&what(&format!("{matrix}{then}")), device, &found);
     };
-    match random.below(4) {
+    match random.below(5) {
         0 => check("", After::Nothing, &|sum, _| sum),
         1 => check(", residual", After::Add(&added), &|sum, more| sum + more),
         2 => check(", GELU", After::Activate(Activation::Gelu), &|sum, _| {
             sum * exact::normal_below(sum)
         }),
-        _ => check(
+        3 => check(
             ", QuickGELU",
             After::Activate(Activation::QuickGelu),
             &|sum, _| sum * exact::sigmoid(1.702 * sum),
         ),
+        _ => check(", ReLU6", After::Relu6, &|sum, _| sum.clamp(0.0, 6.0)),
     }
 }
 

@@ -22,6 +22,7 @@
 
 mod gradients;
 mod layers;
+mod maps;
 mod operations;
 mod plain;
 mod probe;
@@ -30,6 +31,7 @@ mod stages;
 
 pub use gradients::{Trained, WITHOUT_EFFECT, distance, features, gradients};
 pub use layers::{layers, small_weights};
+pub use maps::{StoredKernels, maps};
 pub use operations::{broadcasting, functions, movements};
 pub use plain::Plain;
 pub use probe::{Probe, ProbeTensor};
@@ -37,14 +39,14 @@ pub use refusals::refusals;
 pub use stages::{batches, stages};
 
 /// A test for each part of the suite that holds for all devices: every operation against a plain statement of it
-/// on shapes drawn at random (`broadcasting`, `movements`, `functions`, `layers`), what does not fit
+/// on shapes drawn at random (`broadcasting`, `movements`, `functions`, `layers`, `maps`), what does not fit
 /// (`refusals`), the model against the numbers of the official code (`stages`), and batches against their
 /// images alone (`batches`). The function that is named runs a part on each kind of the device.
 #[macro_export]
 macro_rules! device_suite {
     ($each:ident) => {
         $crate::device_suite!(
-            $each: broadcasting, movements, functions, layers, refusals, stages, batches
+            $each: broadcasting, movements, functions, layers, maps, refusals, stages, batches
         );
     };
     ($each:ident: $($part:ident),+) => {

@@ -113,7 +113,6 @@ pub fn movements<O: Operations>(name: &str, device: impl Fn() -> O) {
         let random = &mut Random::of(&[2, case]);
         let what = |operation: &str| format!("{operation} on {name}, case {case}");
         slices(&what, &device, random);
-        patches(&what, &device, random);
     }
 }
 
@@ -148,20 +147,6 @@ fn slices<O: Operations>(what: &dyn Fn(&str) -> String, device: &O, random: &mut
     let found = device.reshape(on_device, channels, batch);
     turned.assert_is(&what("reshape"), device, &found);
     x.assert_is(&what("what went in"), device, on_device);
-}
-
-fn patches<O: Operations>(what: &dyn Fn(&str) -> String, device: &O, random: &mut Random) {
-    let [batch, grid, patch] = [3, 5, 6].map(|most| random.count(1, most));
-    // What lies beyond the last whole square belongs to none.
-    let side = grid * patch + random.below(patch);
-    let images = Plain::random([batch, 3, side * side], random);
-    let expected = Plain::each([batch, grid * grid, 3 * patch * patch], |b, square, c| {
-        let (colour, y, x) = (c / (patch * patch), c / patch % patch, c % patch);
-        let (top, left) = (square / grid * patch, square % grid * patch);
-        images.at(b, colour, (top + y) * side + left + x)
-    });
-    let found = device.patches(&images.on(device), patch);
-    expected.assert_is(&what("patches"), device, &found);
 }
 
 /// Functions of values and rows, means, resizing and attention are near exact arithmetic.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use vcp_checkpoint::Tensor as Stored;
-use vcp_model::{After, DeviceError, Operations, Orientation, Resampling};
+use vcp_model::{After, DeviceError, Operations, Orientation, Resampling, Windows};
 
 /// Another device, watched. It computes what the other does, but for the failures that a test asks for.
 pub struct Probe<O> {
@@ -92,6 +92,7 @@ fn inner<T>(after: After<'_, ProbeTensor<T>>) -> After<'_, T> {
     match after {
         After::Nothing => After::Nothing,
         After::Activate(activation) => After::Activate(activation),
+        After::Relu6 => After::Relu6,
         After::Add(residual) => After::Add(&residual.tensor),
     }
 }
@@ -100,7 +101,7 @@ fn inner<T>(after: After<'_, ProbeTensor<T>>) -> After<'_, T> {
 fn all<'a, T>(x: &'a ProbeTensor<T>, after: After<'a, ProbeTensor<T>>) -> Vec<&'a ProbeTensor<T>> {
     match after {
         After::Add(residual) => vec![x, residual],
-        After::Nothing | After::Activate(_) => vec![x],
+        After::Nothing | After::Activate(_) | After::Relu6 => vec![x],
     }
 }
 
@@ -108,6 +109,7 @@ impl<O: Operations> Operations for Probe<O> {
     type Tensor = ProbeTensor<O::Tensor>;
     type Linear = O::Linear;
     type Norm = O::Norm;
+    type Depthwise = O::Depthwise;
 
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.device.run(work)
@@ -165,6 +167,16 @@ impl<O: Operations> Operations for Probe<O> {
     ) -> Result<O::Norm, DeviceError> {
         self.attempt()?;
         self.device.norm_layer(weight, bias, epsilon)
+    }
+
+    fn depthwise_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: &Stored<'_>,
+        stride: usize,
+    ) -> Result<O::Depthwise, DeviceError> {
+        self.attempt()?;
+        self.device.depthwise_layer(weight, bias, stride)
     }
 
     fn linear(
@@ -292,8 +304,26 @@ impl<O: Operations> Operations for Probe<O> {
         self.made(&[x], |device| device.reshape(&x.tensor, rows, channels))
     }
 
-    fn patches(&self, images: &Self::Tensor, patch: usize) -> Self::Tensor {
-        self.made(&[images], |device| device.patches(&images.tensor, patch))
+    fn patches(&self, images: &Self::Tensor, width: usize, windows: Windows) -> Self::Tensor {
+        self.made(&[images], |device| {
+            device.patches(&images.tensor, width, windows)
+        })
+    }
+
+    fn depthwise_convolution(
+        &self,
+        x: &Self::Tensor,
+        width: usize,
+        layer: &O::Depthwise,
+        after: After<'_, Self::Tensor>,
+    ) -> Self::Tensor {
+        self.made(&all(x, after), |device| {
+            device.depthwise_convolution(&x.tensor, width, layer, inner(after))
+        })
+    }
+
+    fn standardise(&self, x: &Self::Tensor, epsilon: f32) -> Self::Tensor {
+        self.made(&[x], |device| device.standardise(&x.tensor, epsilon))
     }
 
     fn resize(&self, maps: &Self::Tensor, resampling: &Resampling) -> Self::Tensor {

@@ -1,10 +1,12 @@
 //! What does not fit is refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use vcp_model::{After, DeviceError, Operations, Orientation};
+use vcp_model::{After, DeviceError, Operations, Orientation, Windows};
+use vcp_random::Random;
 
-use super::small_weights;
+use super::{StoredKernels, small_weights};
 
 /// What is done with tensors, and what does not fit about them.
 type Case<'a, T> = (&'a str, &'a dyn Fn() -> Result<T, DeviceError>);
@@ -15,6 +17,7 @@ pub fn refusals<O: Operations>(name: &str, device: impl Fn() -> O) {
     let device = device();
     of_layers(name, &device);
     of_tensors(name, &device);
+    of_maps(name, &device);
 }
 
 fn assert_refused<O: Operations>(name: &str, device: &O, cases: &[Case<'_, O::Tensor>]) {
@@ -161,4 +164,75 @@ fn of_tensors<O: Operations>(name: &str, device: &O) {
         device.values(&found).is_ok(),
         "the device is of use on {name}"
     );
+}
+
+fn of_maps<O: Operations>(name: &str, device: &O) {
+    let tensor = |shape| ones(device, shape);
+    let (maps, wide) = (tensor([2, 12, 5]), tensor([2, 12, 6]));
+    // Kernels of 3 pixels that move by 2 make 2 rows of 1 window of maps that are 3 pixels wide.
+    let (fitting, batch_of_one) = (tensor([2, 2, 5]), tensor([1, 2, 5]));
+    let number = AtomicU64::new(0);
+    let layer = |weight: &[usize], biases, stride| {
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        let stored = StoredKernels::random(1000 + number, weight, biases, &mut Random::new(number));
+        let [weight, bias] = stored.tensors();
+        device.depthwise_layer(&weight, &bias, stride)
+    };
+    let convolved = |weight: &[usize], biases, stride| {
+        let layer = layer(weight, biases, stride)?;
+        Ok(device.depthwise_convolution(&maps, 3, &layer, After::Nothing))
+    };
+    let sound = layer(&[5, 1, 3, 3], 5, 2).unwrap();
+    let on = |x, width, after| Ok(device.depthwise_convolution(x, width, &sound, after));
+    let cut = |width, side, stride| {
+        let windows = Windows { side, stride };
+        Ok(device.patches(&maps, width, windows))
+    };
+    let cases: [Case<'_, O::Tensor>; 15] = [
+        ("kernels that are not square", &|| {
+            convolved(&[5, 1, 3, 2], 5, 2)
+        }),
+        ("kernels of several channels", &|| {
+            convolved(&[5, 2, 3, 3], 5, 2)
+        }),
+        ("kernels without a side", &|| convolved(&[5, 9], 5, 2)),
+        ("more biases than kernels", &|| {
+            convolved(&[5, 1, 3, 3], 6, 2)
+        }),
+        ("fewer biases than kernels", &|| {
+            convolved(&[5, 1, 3, 3], 1, 2)
+        }),
+        ("kernels that do not move", &|| {
+            convolved(&[5, 1, 3, 3], 5, 0)
+        }),
+        ("kernels with gaps between them", &|| {
+            convolved(&[5, 1, 3, 3], 5, 4)
+        }),
+        ("channels without a kernel", &|| {
+            on(&wide, 3, After::Nothing)
+        }),
+        ("rows of pixels that are not whole", &|| {
+            on(&maps, 5, After::Nothing)
+        }),
+        ("rows without pixels", &|| on(&maps, 0, After::Nothing)),
+        ("a residual of the maps' shape", &|| {
+            on(&maps, 3, After::Add(&maps))
+        }),
+        ("a residual of another batch, on maps", &|| {
+            on(&maps, 3, After::Add(&batch_of_one))
+        }),
+        // As images, the maps have 12 channels of 5 pixels.
+        ("images whose rows are not whole", &|| cut(4, 2, 1)),
+        ("windows that do not move", &|| cut(5, 2, 0)),
+        ("windows with gaps between them", &|| cut(5, 1, 2)),
+    ];
+    assert_refused(name, device, &cases);
+    let found = on(&maps, 3, After::Add(&fitting)).unwrap();
+    assert_eq!(device.shape(&found), [2, 2, 5], "on {name}");
+    assert!(
+        device.values(&found).is_ok(),
+        "the device is of use on {name}"
+    );
+    let found = cut(5, 1, 1).unwrap();
+    assert_eq!(device.shape(&found), [2, 5, 12], "on {name}");
 }
