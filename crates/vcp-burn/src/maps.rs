@@ -4,7 +4,27 @@ use burn_tensor::Tensor as Held;
 use vcp_model::{After, Windows};
 
 use crate::Burn;
+use crate::fused::{self, Curve, DepthwiseLayer, Standardise};
 use crate::layers::{Depthwise, finished};
+
+impl Depthwise {
+    fn fused(&self, x: &Held<3>, map: [usize; 2], after: After<'_, Held<3>>) -> Option<Held<3>> {
+        let layer = DepthwiseLayer {
+            map,
+            windows: self.windows,
+            curve: Curve::of(after),
+            has_residual: matches!(after, After::Add(_)),
+        };
+        let (x, kernels) = (fused::input(x), fused::input(&self.kernels));
+        let bias = fused::input(&self.bias);
+        match after {
+            After::Add(residual) => {
+                fused::apply(&layer, [x, kernels, bias, fused::input(residual)])
+            }
+            _ => fused::apply(&layer, [x, kernels, bias]),
+        }
+    }
+}
 
 impl Burn {
     /// Images [batch, channels, height·width] cut into windows: [batch, down, across, channels, side, side] in
@@ -49,6 +69,9 @@ impl Burn {
         let [batch, _, channels] = x.dims();
         let [kernels, _] = layer.kernels.dims();
         assert_eq!(channels, kernels, "channels as the layer has");
+        if let Some(result) = self.if_fused(|| layer.fused(x, map, after)) {
+            return result;
+        }
         let [height, width] = map;
         let [down, across] = map.map(|length| layer.windows.along(length));
         let Windows { side, stride } = layer.windows;
@@ -65,6 +88,10 @@ impl Burn {
     }
 
     pub(crate) fn held_standardise(&self, x: &Held<3>, epsilon: f32) -> Held<3> {
+        let fused = || fused::apply(&Standardise { epsilon }, [fused::input(x)]);
+        if let Some(result) = self.if_fused(fused) {
+            return result;
+        }
         let centred = x.clone() - x.clone().mean_dim(1);
         let variance = centred.clone().square().mean_dim(1);
         centred / (variance + epsilon).sqrt()

@@ -10,7 +10,7 @@ pub(crate) enum Finish<'a> {
     Bias,
     /// Bias, then the activation.
     Activate(Activation),
-    /// Bias, then ReLU6.
+    /// Bias, then `ReLU6`.
     Relu6,
     /// Bias, then this tensor of the output's shape is added.
     Add(&'a [f32]),

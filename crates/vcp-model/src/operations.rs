@@ -10,7 +10,7 @@ pub enum After<'a, T> {
     Nothing,
     /// The activation.
     Activate(Activation),
-    /// ReLU6: values below 0 become 0, values above 6 become 6. What is no number stays none.
+    /// `ReLU6`: values below 0 become 0, values above 6 become 6. What is no number stays none.
     Relu6,
     /// A tensor of the same shape is added.
     Add(&'a T),
@@ -39,7 +39,7 @@ pub enum Orientation {
 /// The map has a margin of zeros, `side − stride` wide in all: half of it, rounded down, on the left and at
 /// the top, the rest on the right and at the bottom. So a map of `n` pixels has ⌊n / stride⌋ windows along
 /// that side, and windows as wide as their stride have no margin. For maps whose sides the stride divides
-/// this is what TensorFlow calls `SAME`; other maps have the same margins, as in EfficientNet's PyTorch versions.
+/// this is what TensorFlow calls `SAME`; other maps have the same margins, as in `EfficientNet` in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// Side of a window, in pixels; at least the stride.

@@ -48,7 +48,7 @@ pub fn exp2_of_negative<V: Lanes>(x: V) -> V {
     p * power
 }
 
-/// ReLU6: values below 0 become 0, values above 6 become 6. NaN stays NaN.
+/// `ReLU6`: values below 0 become 0, values above 6 become 6. NaN stays NaN.
 #[inline(always)]
 #[must_use]
 pub fn relu6<V: Lanes>(x: V) -> V {

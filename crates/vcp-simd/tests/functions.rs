@@ -1,4 +1,4 @@
-//! eˣ, 2ˣ, the sigmoid, GELU, QuickGELU, ReLU6 and the normal distribution's tails over a dense grid of all f32,
+//! eˣ, 2ˣ, the sigmoid, GELU, QuickGELU, `ReLU6` and the normal distribution's tails over a dense grid of all f32,
 //! in f64: on the registers of every instruction set that this machine has, and on single numbers.
 
 #![allow(clippy::float_cmp, reason = "bounds are exact")]

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use vcp_model::Orientation;
 use vcp_simd::{Supported, kernel};
 
-use super::curve::{Curve, bend, bend_backward};
+use super::curve::{Curve, bend, bend_in_place};
 use super::product::{Matrix, MatrixMut, Threads, product};
 use super::{Fused, dimensions, like, tensor, values};
 
@@ -36,13 +36,13 @@ pub(crate) struct LinearLayer {
 pub(crate) struct Kept {
     x: FlexTensor,
     weight: FlexTensor,
-    /// What the function is given.
-    before: Option<FlexTensor>,
+    /// What tells the slopes of the function.
+    of_curve: Option<FlexTensor>,
 }
 
 kernel! {
     /// Every row is set to the bias, or it is added.
-    fn start_with<S: Simd>(_simd: S, bias: &[f32], rows: &mut [f32], add: bool) {
+    pub(super) fn start_with<S: Simd>(_simd: S, bias: &[f32], rows: &mut [f32], add: bool) {
         for row in rows.chunks_exact_mut(bias.len().max(1)) {
             if add {
                 for (value, bias) in row.iter_mut().zip(bias) {
@@ -149,36 +149,40 @@ impl Fused for LinearLayer {
             let x = Matrix::all(x, [count, width]);
             product(&mut out, is_started, x, matrix, 1.0, threads(batch * rows));
         };
-        let mut before = match self.curve {
-            Some(_) if keep => vec![0.0; result.len()],
-            _ => Vec::new(),
-        };
+        let keeps_sums = keep && self.curve.is_some_and(|it| !it.is_told_by_results());
+        let mut sums = vec![0.0; if keeps_sums { result.len() } else { 0 }];
         let (of_x, of_result) = (ROWS * width.max(1), ROWS * outputs.max(1));
         let pieces = values(&x)
             .par_chunks(of_x)
             .zip(result.par_chunks_mut(of_result));
         match self.curve {
             None => pieces.for_each(|(x, to)| piece(x, to)),
-            Some(curve) if keep => {
-                let pieces = pieces.zip(before.par_chunks_mut(of_result));
-                pieces.for_each(|((x, to), before)| {
-                    piece(x, before);
-                    bend(Supported::detect(), curve, before, to);
+            Some(curve) if keeps_sums => {
+                let pieces = pieces.zip(sums.par_chunks_mut(of_result));
+                pieces.for_each(|((x, to), sums)| {
+                    piece(x, sums);
+                    bend(Supported::detect(), curve, sums, to);
                 });
             }
             Some(curve) => pieces.for_each(|(x, to)| {
-                let mut before = vec![0.0; to.len()];
-                piece(x, &mut before);
-                bend(Supported::detect(), curve, &before, to);
+                piece(x, to);
+                bend_in_place(Supported::detect(), curve, to);
             }),
         }
         let shape = [batch, rows, outputs];
+        let result = tensor(result, shape);
         let kept = keep.then(|| Kept {
-            before: self.curve.map(|_| tensor(before, shape)),
+            of_curve: self.curve.map(|_| {
+                if keeps_sums {
+                    tensor(sums, shape)
+                } else {
+                    result.clone()
+                }
+            }),
             x,
             weight,
         });
-        (tensor(result, shape), kept)
+        (result, kept)
     }
 
     fn backward(
@@ -192,18 +196,8 @@ impl Fused for LinearLayer {
         let outputs = self.outputs(&kept.weight);
         let (count, of_result) = (batch * rows, ROWS * outputs.max(1));
         // With respect to what the function is given.
-        let before = self.curve.zip(kept.before.as_ref());
-        let of_sum = before.map(|(curve, before)| {
-            let mut of_sum = vec![0.0; count * outputs];
-            values(&gradient)
-                .par_chunks(of_result)
-                .zip(values(before).par_chunks(of_result))
-                .zip(of_sum.par_chunks_mut(of_result))
-                .for_each(|((gradient, before), to)| {
-                    bend_backward(Supported::detect(), curve, before, gradient, to);
-                });
-            of_sum
-        });
+        let curve = self.curve.zip(kept.of_curve.as_ref());
+        let of_sum = curve.map(|(curve, kept)| curve.gradient(kept, &gradient));
         let of_sum = of_sum.as_deref().unwrap_or_else(|| values(&gradient));
 
         let of_x = wanted[0].then(|| {

@@ -16,6 +16,7 @@
 
 mod attention;
 mod curve;
+mod depthwise;
 mod layer_norm;
 mod length;
 mod linear;
@@ -23,6 +24,7 @@ mod math;
 mod pixel_loss;
 mod product;
 mod sigmoid;
+mod standardise;
 #[cfg(test)]
 mod tests;
 
@@ -39,11 +41,13 @@ use burn_tensor::{BackendPrimitive, Float, Tensor, TensorData};
 
 pub(crate) use attention::SelfAttention;
 pub(crate) use curve::Curve;
+pub(crate) use depthwise::DepthwiseLayer;
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use length::Normalise;
 pub(crate) use linear::LinearLayer;
 pub(crate) use pixel_loss::{Dice, Focal};
 pub(crate) use sigmoid::Sigmoid;
+pub(crate) use standardise::Standardise;
 
 /// Elements of one piece of work that goes element by element.
 const PIECE: usize = 1 << 14;

@@ -2,11 +2,13 @@
 
 use burn_tensor::{Device, Tensor, TensorData};
 use vcp_checkpoint::Activation;
-use vcp_model::{After, Operations, Orientation};
+use vcp_model::{After, Operations, Orientation, Windows};
+use vcp_random::Random;
+use vcp_testing::device::StoredKernels;
 use vcp_testing::exact;
 
 use super::math;
-use crate::layers::{Linear, Norm};
+use crate::layers::{Depthwise, Linear, Norm};
 use crate::{Burn, losses};
 
 /// All values of a tensor.
@@ -218,6 +220,186 @@ fn self_attentions() {
     }
 }
 
+/// [batch, height, width, channels], and the windows' side and stride.
+type MapCase = ([usize; 4], [usize; 2]);
+
+/// Uneven maps, some smaller than a window; channels of all groups; several pieces of rows.
+const MAPS: [MapCase; 7] = [
+    ([2, 5, 4, 3], [3, 1]),
+    ([1, 7, 9, 41], [5, 1]),
+    ([2, 8, 7, 13], [3, 2]),
+    ([1, 9, 11, 10], [5, 2]),
+    ([2, 2, 3, 5], [4, 1]),
+    ([1, 6, 8, 9], [2, 2]),
+    ([2, 37, 20, 40], [3, 1]),
+];
+
+fn depthwise_inputs(([batch, height, width, channels], [side, stride]): MapCase) -> Vec<Vec<f32>> {
+    let windows = batch * (height / stride) * (width / stride);
+    // Sums beyond 6 are among them.
+    let kernels = numbers(2, channels * side * side)
+        .into_iter()
+        .map(|x| 5.0 * x);
+    vec![
+        numbers(1, batch * height * width * channels),
+        kernels.collect(),
+        numbers(3, channels),
+        numbers(4, windows * channels),
+    ]
+}
+
+fn depthwise(
+    burn: &Burn,
+    leaves: &[Tensor<1>],
+    ([batch, height, width, channels], [side, stride]): MapCase,
+    after: &str,
+) -> Tensor<3> {
+    let layer = Depthwise {
+        kernels: leaves[1].clone().reshape([channels, side * side]),
+        bias: leaves[2].clone(),
+        windows: Windows { side, stride },
+    };
+    let windows = (height / stride) * (width / stride);
+    let residual =
+        (after == "a residual").then(|| leaves[3].clone().reshape([batch, windows, channels]));
+    let after = match (&residual, after) {
+        (Some(residual), _) => After::Add(residual),
+        (None, "gelu") => After::Activate(Activation::Gelu),
+        (None, "relu6") => After::Relu6,
+        (None, _) => After::Nothing,
+    };
+    let x = leaves[0].clone().reshape([batch, height * width, channels]);
+    burn.held_depthwise(&x, [height, width], &layer, after)
+}
+
+#[test]
+fn depthwise_convolutions() {
+    for case in MAPS {
+        for after in ["nothing", "a residual", "gelu", "relu6"] {
+            let mut inputs = depthwise_inputs(case);
+            if after != "a residual" {
+                inputs.pop();
+            }
+            let operation =
+                |burn: &Burn, leaves: &[Tensor<1>]| depthwise(burn, leaves, case, after);
+            compare(&format!("{case:?}, then {after}"), &inputs, &operation);
+        }
+    }
+}
+
+#[test]
+fn standardised_channels() {
+    for [batch, rows, channels] in [[2, 3, 5], [3, 300, 33]] {
+        let inputs = [numbers(1, batch * rows * channels)];
+        let operation = |burn: &Burn, leaves: &[Tensor<1>]| {
+            let x = leaves[0].clone().reshape([batch, rows, channels]);
+            burn.held_standardise(&x, 1e-3)
+        };
+        compare(&format!("{batch}x{rows}x{channels}"), &inputs, &operation);
+    }
+}
+
+/// Gradients against what the loss changes by when a single value is moved, which neither statement of an
+/// operation knows. Values that a bend of `ReLU6` lies beside are passed over.
+#[test]
+fn gradients_are_slopes() {
+    const STEP: f32 = 4e-3;
+    let check = |what: &str, inputs: &[Vec<f32>], operation: &Operation<'_, 3>| {
+        let burn = Burn::training(Device::flex(), |_| true);
+        let found = run(&burn, inputs, |_| true, operation);
+        let loss = |inputs: &[Vec<f32>]| -> f64 {
+            let result = run(&burn, inputs, |_| false, operation).remove(0);
+            let weights = numbers(99, result.len());
+            let terms = result.iter().zip(weights);
+            terms
+                .map(|(x, weight)| f64::from(*x) * f64::from(weight))
+                .sum()
+        };
+        let (at_rest, mut compared) = (loss(inputs), 0);
+        for (input, gradient) in found[1..].iter().enumerate() {
+            for (index, gradient) in gradient.iter().enumerate() {
+                let moved = |step: f32| {
+                    let mut inputs = inputs.to_vec();
+                    inputs[input][index] += step;
+                    loss(&inputs)
+                };
+                let [below, above] = [moved(-STEP), moved(STEP)];
+                let step = 2.0 * f64::from(STEP);
+                let (slope, bend) = (
+                    (above - below) / step,
+                    (above + below - 2.0 * at_rest) / step,
+                );
+                let allowed = 1e-2 * slope.abs().max(1.0);
+                if bend.abs() > allowed {
+                    continue;
+                }
+                let error = (f64::from(*gradient) - slope).abs();
+                assert!(
+                    error <= allowed,
+                    "{what}, input {input}, value {index}: {gradient} instead of {slope}"
+                );
+                compared += 1;
+            }
+        }
+        let all: usize = inputs.iter().map(Vec::len).sum();
+        assert!(10 * compared > 8 * all, "{what}: {compared} of {all}");
+    };
+    for case in [MAPS[0], MAPS[2], MAPS[4], MAPS[5]] {
+        for after in ["a residual", "relu6"] {
+            let mut inputs = depthwise_inputs(case);
+            if after == "relu6" {
+                inputs.pop();
+            }
+            check(
+                &format!("{case:?}, then {after}"),
+                &inputs,
+                &|burn: &Burn, leaves: &[Tensor<1>]| depthwise(burn, leaves, case, after),
+            );
+        }
+    }
+    let shape = [2, 6, 3];
+    check("standardise", &[numbers(1, 36)], &|burn: &Burn,
+                                              leaves: &[Tensor<
+        1,
+    >]| {
+        burn.held_standardise(&leaves[0].clone().reshape(shape), 1e-3)
+    });
+    for windows in [[3, 2], [3, 1], [2, 2]] {
+        let windows = Windows {
+            side: windows[0],
+            stride: windows[1],
+        };
+        let count = (6 / windows.stride) * (5 / windows.stride);
+        check(
+            "patches",
+            &[numbers(1, 60)],
+            &|burn: &Burn, leaves: &[Tensor<1>]| {
+                let images = leaves[0].clone().reshape([1, 2, 30]);
+                let cut = burn.held_patches(&images, [6, 5], windows);
+                cut.reshape([1, count, 2 * windows.side * windows.side])
+            },
+        );
+    }
+}
+
+/// Kernels of a depthwise convolution are trained by their names, as other parameters are.
+#[test]
+fn stored_kernels_are_trained_by_name() {
+    let stored = StoredKernels::random(1, &[5, 1, 3, 3], 5, &mut Random::new(1));
+    let [weight, bias] = stored.tensors();
+    let burn = Burn::training(Device::flex(), |name| name.ends_with("weight"));
+    let layer = burn.depthwise_layer(&weight, &bias, 1).expect("on the CPU");
+    let x = burn
+        .constant([1, 12, 5], &numbers(1, 60))
+        .expect("on the CPU");
+    let y = burn.depthwise_convolution(&x, 4, &layer, After::Nothing);
+    let loss = losses::Loss(held(&y).sum());
+    let gradients = burn.gradients(&loss).expect("on the CPU");
+    assert_eq!(gradients.names().collect::<Vec<_>>(), [weight.name()]);
+    let gradient = gradients.values(weight.name()).expect("on the CPU");
+    assert_eq!(gradient.map_or(0, |gradient| gradient.len()), 45);
+}
+
 #[test]
 fn lengths_and_sigmoids() {
     for [batch, rows, width] in [[2, 3, 5], [2, 300, 33]] {
@@ -319,10 +501,21 @@ fn the_same_again_gives_the_same_bits() {
             .map(|y: Tensor<3>| held(&burn.l2_normalise(&y.into())))
             .expect("on the CPU")
     };
-    let first = run(&burn, &inputs, |_| true, &operation);
+    let on_maps = MAPS[6];
+    let of_maps = depthwise_inputs(on_maps);
+    let convolved = |burn: &Burn, leaves: &[Tensor<1>]| {
+        let y = depthwise(burn, leaves, on_maps, "a residual");
+        burn.held_standardise(&y, 1e-3)
+    };
+    let all = || {
+        let mut found = run(&burn, &inputs, |_| true, &operation);
+        found.extend(run(&burn, &of_maps, |_| true, &convolved));
+        found
+    };
+    let first = all();
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.build().expect("threads can be started");
-        assert!(pool.install(|| run(&burn, &inputs, |_| true, &operation)) == first);
+        assert!(pool.install(all) == first);
     }
 }

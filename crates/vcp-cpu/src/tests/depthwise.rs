@@ -168,7 +168,7 @@ proptest! {
     }
 }
 
-/// What is not a number spreads to the windows that it is in, in its own channel, and ReLU6 lets it through.
+/// What is not a number spreads to the windows that it is in, in its own channel, and `ReLU6` lets it through.
 #[test]
 fn nan_stays_where_it_is() {
     for after in [After::Nothing, After::Relu6] {
