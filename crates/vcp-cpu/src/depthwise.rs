@@ -3,13 +3,16 @@
 //! Registers lie along the channels, so that a tap is one multiply-add of a register of pixels and a register
 //! of weights. A tile of a few pixels side by side is summed up in registers while its taps are walked over:
 //! each weight is used for all of its pixels, and bias, activation and residual come in before it is
-//! written. Windows that reach into the margin skip what lies there: their pixels are summed up one by
+//! written (`tile`). Windows that reach into the margin skip what lies there: their pixels are summed up one by
 //! one, with more channels at a time, and only in the first and last columns; in the first and last rows all
 //! windows skip the same.
 //!
 //! Each element is one chain of multiply-adds that begins at the bias, in the order of the rows and columns
 //! of the kernel, whatever tile it falls in.
 
+mod tile;
+
+use self::tile::{strip, tile};
 use crate::blocking::Blocked as _;
 use crate::buffer::{Buffer, Pool};
 use crate::cpu::elements;
@@ -19,7 +22,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 use vcp_model::Windows;
-use vcp_simd::{Lanes as _, MOST_LANES, Register as _, Simd, Supported, kernel};
+use vcp_simd::{Simd, Supported, kernel};
 
 /// Channels whose weights lie together: the most that a tile has on any instruction set.
 const BLOCK: usize = 128;
@@ -150,7 +153,15 @@ unsafe fn generic_line<S: Simd, const PIXELS: usize, const REGISTERS: usize, con
             range: inner.clone(),
             taps: 0..windows.side,
         };
-        let channel = sweep::<S, PIXELS, REGISTERS>(simd, call, &line, &columns, 0);
+        let channel = match (windows.side, windows.stride) {
+            (3, 1) if inner.len() >= WIDE => {
+                sweep_strips::<S, WIDE, REGISTERS, 3>(simd, call, &line, &inner)
+            }
+            (5, 1) if inner.len() >= WIDE => {
+                sweep_strips::<S, WIDE, REGISTERS, 5>(simd, call, &line, &inner)
+            }
+            _ => sweep::<S, PIXELS, REGISTERS>(simd, call, &line, &columns, 0),
+        };
         let channel = sweep::<S, PIXELS, 1>(simd, call, &line, &columns, channel);
         rest::<S, PIXELS>(simd, call, &line, &columns, channel);
         for column in (0..inner.start).chain(inner.end..across) {
@@ -229,6 +240,33 @@ unsafe fn sweep<S: Simd, const PIXELS: usize, const REGISTERS: usize>(
     channel
 }
 
+/// The columns, which have all taps, in strips of so many pixels. The registers of a cache line take turns at
+/// each place. Gives the channel that is next.
+///
+/// # Safety
+/// As [`sweep`]; the kernels are of that side and move by one pixel.
+#[inline(always)]
+unsafe fn sweep_strips<S: Simd, const PIXELS: usize, const REGISTERS: usize, const SIDE: usize>(
+    simd: S,
+    call: &Call<'_>,
+    line: &Line,
+    columns: &Range<usize>,
+) -> usize {
+    let mut channel = 0;
+    while channel + REGISTERS * S::LANES <= call.kernels.channels {
+        for column in columns.clone().step_by(PIXELS) {
+            let first = column.min(columns.end - PIXELS);
+            for register in 0..REGISTERS {
+                let channel = channel + register * S::LANES;
+                // SAFETY: the caller's promise, and the channels are there.
+                unsafe { strip::<S, PIXELS, SIDE>(simd, call, line, first, channel) };
+            }
+        }
+        channel += REGISTERS * S::LANES;
+    }
+    channel
+}
+
 /// The columns, with the channels behind the last whole register.
 ///
 /// # Safety
@@ -259,113 +297,12 @@ unsafe fn tiles<S: Simd, const PIXELS: usize, const REGISTERS: usize, const WHOL
     columns: &Columns,
     channel: usize,
 ) {
-    let Range { start, end } = columns.range;
-    let mut column = start;
-    while column < end {
+    let end = columns.range.end;
+    for column in columns.range.clone().step_by(PIXELS) {
         let first = column.min(end - PIXELS);
         // SAFETY: `PIXELS` columns from there are among them.
         unsafe {
             tile::<S, PIXELS, REGISTERS, WHOLE>(simd, call, line, first, &columns.taps, channel);
         }
-        column += PIXELS;
-    }
-}
-
-/// A tile: so many pixels from `column` on and registers of channels from `channel` on. If it is not
-/// `WHOLE`, the channels end within its only register.
-///
-/// # Safety
-/// Its pixels have to lie within the line, and to have those taps within the map; its channels have to be
-/// there, within one block; nobody else may write them.
-#[inline(always)]
-unsafe fn tile<S: Simd, const PIXELS: usize, const REGISTERS: usize, const WHOLE: bool>(
-    simd: S,
-    call: &Call<'_>,
-    line: &Line,
-    column: usize,
-    columns: &Range<usize>,
-    channel: usize,
-) {
-    const { assert!(S::LANES <= MOST_LANES && (WHOLE || REGISTERS == 1)) };
-    let Kernels {
-        channels, windows, ..
-    } = *call.kernels;
-    let Windows { side, stride } = windows;
-    let present = if WHOLE { S::LANES } else { channels - channel };
-    let step = stride * channels;
-    let corner = line.first * call.from[1] + column * stride + columns.start - windows.margin();
-    // SAFETY: the taps of all pixels lie within the map, and `present` channels from `channel` on in each
-    // pixel; weights and biases are padded to whole blocks. Pointers may stand anywhere after the last tap.
-    unsafe {
-        let bias = call.kernels.bias.as_ptr().add(channel);
-        let block = channel / BLOCK * side * side * BLOCK + channel % BLOCK;
-        let weight = call.kernels.weight.as_ptr().add(block);
-        let mut sums = [[simd.splat(0.0); REGISTERS]; PIXELS];
-        for sums in &mut sums {
-            for (j, sum) in sums.iter_mut().enumerate() {
-                *sum = simd.load(bias.add(j * S::LANES));
-            }
-        }
-        for (index, row) in line.rows.clone().enumerate() {
-            let first = (corner + index * call.from[1]) * channels + channel;
-            let mut x = call.x.as_ptr().add(first);
-            let mut w = weight.add((row * side + columns.start) * BLOCK);
-            for _ in columns.clone() {
-                let mut weights = [simd.splat(0.0); REGISTERS];
-                for (j, weight) in weights.iter_mut().enumerate() {
-                    *weight = simd.load(w.add(j * S::LANES));
-                }
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    for (j, (sum, weight)) in sums.iter_mut().zip(&weights).enumerate() {
-                        let x = load::<S, WHOLE>(simd, x.add(i * step + j * S::LANES), present);
-                        *sum = x.mul_add(*weight, *sum);
-                    }
-                }
-                x = x.wrapping_add(channels);
-                w = w.wrapping_add(BLOCK);
-            }
-        }
-        for (i, sums) in sums.iter().enumerate() {
-            let at = (line.out + column + i) * channels + channel;
-            for (j, sum) in sums.iter().enumerate() {
-                let at = at + j * S::LANES;
-                let mut added = [0.0; MOST_LANES];
-                let added = match call.finish {
-                    Finish::Add(residual) if WHOLE => residual.as_ptr().add(at),
-                    Finish::Add(residual) => {
-                        load::<S, WHOLE>(simd, residual.as_ptr().add(at), present)
-                            .write(&mut added);
-                        added.as_ptr()
-                    }
-                    _ => core::ptr::null(),
-                };
-                let value = call.finish.apply(simd, *sum, added);
-                let to = call.out.get().add(at);
-                if WHOLE {
-                    value.store(to);
-                } else {
-                    let mut values = [0.0; MOST_LANES];
-                    value.write(&mut values);
-                    core::ptr::copy_nonoverlapping(values.as_ptr(), to, present);
-                }
-            }
-        }
-    }
-}
-
-/// A register, or the `present` values that are left of it and zeros.
-///
-/// # Safety
-/// They must be readable.
-#[inline(always)]
-unsafe fn load<S: Simd, const WHOLE: bool>(simd: S, from: *const f32, present: usize) -> S::F32 {
-    // SAFETY: the caller's promise; `present` is at most the number of lanes.
-    unsafe {
-        if WHOLE {
-            return simd.load(from);
-        }
-        let mut padded = [0.0; MOST_LANES];
-        core::ptr::copy_nonoverlapping(from, padded.as_mut_ptr(), present.min(S::LANES));
-        simd.read(&padded)
     }
 }

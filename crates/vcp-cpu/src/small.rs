@@ -136,36 +136,61 @@ pub(crate) fn plain(
     b: Matrices<'_>,
 ) -> Buffer {
     const COLUMNS: usize = 64;
+    // Above both, columns are copied beside each other.
+    const FEW_ROWS: usize = 8;
+    const LONG_ROW: usize = 512;
     let batch = a.batch.max(b.batch);
     debug_assert!(
         [a.batch, b.batch]
             .iter()
             .all(|own| *own == 1 || *own == batch)
     );
-    let (m, n) = (a.rows, b.columns);
+    let (m, n, depth) = (a.rows, b.columns, a.columns);
     let mut out = pool.take(elements([batch, m, n]));
     let shared = SharedMut::new(&mut out);
     let blocks = n.div_ceil(COLUMNS);
-    (0..batch * blocks).into_par_iter().for_each(|task| {
-        let (index, first) = (task / blocks, task % blocks * COLUMNS);
-        let count = COLUMNS.min(n - first);
-        // SAFETY: the tasks write disjoint columns of the output, which outlives them; the
-        // columns read are `count` from `first` in every row of `b`.
-        unsafe {
-            let b = b.at(index).as_ptr().add(first);
-            let out = shared.get().add(index * m * n + first);
-            columns(instruction_set, a.at(index), a.columns, b, n, count, out);
-        }
-    });
+    // Parts of long rows share few places in the caches, above all if the rows' length is a multiple of a
+    // page, and they are read again for every few rows of the result.
+    let is_copied = m > FEW_ROWS && n > LONG_ROW;
+    (0..batch * blocks).into_par_iter().for_each_init(
+        || pool.take(if is_copied { depth * COLUMNS } else { 0 }),
+        |copy, task| {
+            let (index, first) = (task / blocks, task % blocks * COLUMNS);
+            let count = COLUMNS.min(n - first);
+            let mut from = (&b.at(index)[first..], n);
+            if is_copied {
+                let rows = copy.chunks_exact_mut(count).zip(from.0.chunks(n));
+                for (copy, row) in rows {
+                    copy.copy_from_slice(&row[..count]);
+                }
+                from = (copy, count);
+            }
+            // SAFETY: the tasks write disjoint columns of the output, which outlives them; the
+            // columns read are `count` from the first in every row of `b`, or the whole copy.
+            unsafe {
+                let (b, step) = (from.0.as_ptr(), from.1);
+                let out = shared.get().add(index * m * n + first);
+                columns(
+                    instruction_set,
+                    a.at(index),
+                    depth,
+                    [step, n],
+                    b,
+                    count,
+                    out,
+                );
+            }
+        },
+    );
     out
 }
 
 kernel! {
     /// # Safety
-    /// `b` and `out` point to `count` columns of rows that are `step` long; `a` has rows of
+    /// `b` and `out` point to `count` columns of rows that are as long as `steps` says; `a` has rows of
     /// `depth`.
     unsafe fn columns(
-        a: &[f32], depth: usize, b: *const f32, step: usize, count: usize, out: *mut f32,
+        a: &[f32], depth: usize, steps: [usize; 2], b: *const f32, count: usize, out: *mut f32,
     ) = for<Set> generic_columns::<Set, { Set::COLUMNS.rows }, { Set::COLUMNS.registers }>;
 }
 
@@ -174,8 +199,8 @@ unsafe fn generic_columns<S: Blocked, const MR: usize, const NV: usize>(
     simd: S,
     a: &[f32],
     depth: usize,
+    [step, out_step]: [usize; 2],
     b: *const f32,
-    step: usize,
     count: usize,
     out: *mut f32,
 ) {
@@ -219,7 +244,7 @@ unsafe fn generic_columns<S: Blocked, const MR: usize, const NV: usize>(
                 }
                 for (i, sums) in sums.iter().enumerate().take(present) {
                     for (j, sum) in sums.iter().enumerate() {
-                        sum.store(out.add((first_row + i) * step + column + j * S::LANES));
+                        sum.store(out.add((first_row + i) * out_step + column + j * S::LANES));
                     }
                 }
                 column += width;
@@ -230,7 +255,7 @@ unsafe fn generic_columns<S: Blocked, const MR: usize, const NV: usize>(
                     for k in 0..depth {
                         sum += *row.add(k) * *b.add(k * step + column);
                     }
-                    *out.add((first_row + i) * step + column) = sum;
+                    *out.add((first_row + i) * out_step + column) = sum;
                 }
                 column += 1;
             }

@@ -1,8 +1,8 @@
 //! [`depthwise::convolve`] against plain loops.
 
 use super::{
-    Expected, Numbers, ROUNDING, Random, any_numbers, assert_within, cases, each_set, functions,
-    on_threads, pool, sum_of_products,
+    Expected, Numbers, ROUNDING, Random, any_numbers, assert_same_bits, assert_within, cases,
+    each_set, functions, on_threads, pool, sum_of_products,
 };
 use crate::depthwise::{self, Kernels};
 use crate::finish::Finish;
@@ -164,6 +164,34 @@ proptest! {
         each_set(|set| {
             let found = case.run(set, 2, &values, 0..case.batch);
             assert_within(&format!("{case:?} on {set:?}"), &found, &expected);
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    /// The bits of a channel do not depend on how many there are beside it, and so not on the tile or strip
+    /// that it falls in.
+    #[test]
+    fn channels_alone_give_the_same_bits(case in any_case(), most in 1_usize..=400) {
+        let few = Case { channels: most.min(case.channels), after: After::Nothing, ..case.clone() };
+        let case = Case { after: After::Nothing, ..case };
+        let values = case.values();
+        let cut = |all: &[f32]| -> Vec<f32> {
+            let pixels = all.chunks_exact(case.channels);
+            pixels.flat_map(|pixel| pixel[..few.channels].to_vec()).collect()
+        };
+        let cut_values = Values {
+            x: cut(&values.x),
+            weight: values.weight[..few.channels * case.windows.side.pow(2)].to_vec(),
+            bias: values.bias[..few.channels].to_vec(),
+            residual: Vec::new(),
+        };
+        each_set(|set| {
+            let all = case.run(set, 2, &values, 0..case.batch);
+            let found = few.run(set, 2, &cut_values, 0..case.batch);
+            assert_same_bits(&format!("{case:?} on {set:?}"), &found, &cut(&all));
         });
     }
 }

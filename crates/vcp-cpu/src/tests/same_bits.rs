@@ -62,7 +62,10 @@ proptest! {
 
     #[test]
     fn small_products_and_rows(
-        (m, n, depth) in (1_usize..=40, 1_usize..=100, 1_usize..=100),
+        (m, n, depth) in prop_oneof![
+            (1_usize..=40, 1_usize..=100, 1_usize..=100),
+            (5_usize..=20, 500_usize..=700, 1_usize..=20),
+        ],
         batch in 1_usize..=3,
         seed: u64,
     ) {

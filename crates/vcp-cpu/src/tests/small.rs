@@ -22,6 +22,8 @@ fn sizes() -> impl Strategy<Value = (usize, usize, usize)> {
         (1_usize..=12, 1_usize..=150, 1_usize..=150),
         (1_usize..=70, 1_usize..=20, 1_usize..=70),
         (1_usize..=3, 1_usize..=5, 1_usize..=2000),
+        // Columns that are far from each other.
+        (5_usize..=20, 500_usize..=1100, 1_usize..=30),
     ]
 }
 
