@@ -166,7 +166,7 @@ pub trait Operations {
         epsilon: f32,
     ) -> Result<Self::Norm, DeviceError>;
 
-    /// A depthwise convolution from stored parameters: weight [channels, 1, k, k], bias [channels]. `stride` is
+    /// A depthwise convolution from stored parameters: weight [channels, 1, k, k], a bias for each channel. `stride` is
     /// from 1 to k.
     ///
     /// # Errors
