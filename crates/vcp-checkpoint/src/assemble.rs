@@ -118,7 +118,7 @@ fn or_part(file: &TensorFile, error: Error) -> Error {
     }
 }
 
-fn none_of_it(file: &TensorFile, expected: &'static str) -> Error {
+pub(crate) fn none_of_it(file: &TensorFile, expected: &'static str) -> Error {
     if let Some(kind) = shard::error(file) {
         return Error::in_file(file.label(), kind);
     }
@@ -176,14 +176,14 @@ pub(crate) struct Collected {
     pub(crate) ignored: Vec<Problem>,
 }
 
-struct Collector {
+pub(crate) struct Collector {
     options: LoadOptions,
     problems: Vec<Problem>,
     ignored: Vec<Problem>,
 }
 
 impl Collector {
-    fn new(options: LoadOptions) -> Self {
+    pub(crate) fn new(options: LoadOptions) -> Self {
         Self {
             options,
             problems: Vec::new(),
@@ -191,7 +191,7 @@ impl Collector {
         }
     }
 
-    fn finish(self, tensors: Tensors) -> Result<Collected, Error> {
+    pub(crate) fn finish(self, tensors: Tensors) -> Result<Collected, Error> {
         if self.problems.is_empty() {
             Ok(Collected {
                 tensors,
@@ -206,7 +206,7 @@ impl Collector {
 
     /// Finds every tensor of `specs` in the file, and notes what is missing, wrong, or left over.
     /// `first_storage` is the number of the file's first storage among the model's.
-    fn collect<C: Copy>(
+    pub(crate) fn collect<C: Copy>(
         &mut self,
         file: &Unwrapped<'_, C>,
         first_storage: usize,
@@ -410,6 +410,7 @@ pub(crate) fn clip_geometry(file: &Clip<'_>, naming: &Naming) -> Geometry {
         embedding_width: length(&[("text_projection", 2, 1), ("visual.proj", 2, 1)]),
         vision: TowerGeometry::new(count(file, naming.block_prefix(true)), vision_width),
         patch_size: length(&[("visual.conv1.weight", 4, 3), ("visual.conv1.weight", 4, 2)]),
+        backbone: None,
         native_grid: rows.saturating_sub(1).isqrt(),
         text: TowerGeometry::new(count(file, naming.block_prefix(false)), text_width),
         context_length: length(&[("positional_embedding", 2, 0)]),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backbone::Backbone;
 use crate::error::ErrorKind;
 
 /// Width of one attention head in both towers.
@@ -43,12 +44,17 @@ impl TowerGeometry {
 pub struct Geometry {
     /// Channels of an image or text feature (E).
     pub embedding_width: usize,
-    /// The vision tower; its width is D.
+    /// The vision tower; its width is D. Of a convolutional one these are the blocks of the neck, whose
+    /// outputs are tapped.
     pub vision: TowerGeometry,
-    /// Side of a patch in pixels (p).
+    /// The backbone, if the vision tower is a convolutional one. Files name it only where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<Backbone>,
+    /// Side of a patch in pixels (p); for a convolutional tower, the stride of its grid, which is
+    /// [`CONVOLUTIONAL_STRIDE`].
     pub patch_size: usize,
-    /// Patches on a side of the image CLIP was trained with: the square root of the rows of the
-    /// position table after the first.
+    /// Patches on a side of the image the tower was trained with. For CLIP, the square root of the rows of
+    /// the position table after the first.
     pub native_grid: usize,
     /// The text tower. Its width equals the embedding width, because image features become rows of
     /// the text.
@@ -69,6 +75,9 @@ pub struct Geometry {
     /// Tapped vision blocks, each with its own linear layer.
     pub tap_count: usize,
 }
+
+/// Pixels of the image to one cell of a convolutional tower's grid.
+pub const CONVOLUTIONAL_STRIDE: usize = 8;
 
 /// For settings that are on unless a file says otherwise.
 pub(crate) fn yes() -> bool {
@@ -122,6 +131,7 @@ impl Geometry {
         Self {
             embedding_width: 768,
             vision: TowerGeometry::new(24, 1024),
+            backbone: None,
             patch_size: 14,
             native_grid: 16,
             text: TowerGeometry::new(12, 768),
@@ -152,6 +162,14 @@ impl Geometry {
     #[must_use]
     pub fn grid(&self, image_size: usize) -> usize {
         image_size / self.patch_size.max(1)
+    }
+
+    /// The smallest image that every part of the vision tower sees something of, in pixels a side.
+    #[must_use]
+    pub fn smallest_image(&self) -> usize {
+        let levels = self.backbone.iter().flat_map(Backbone::levels);
+        let coarsest = levels.map(|level| level.stride).max();
+        coarsest.unwrap_or(self.patch_size).max(self.patch_size)
     }
 
     pub(crate) fn validate(&self) -> Result<(), ErrorKind> {
@@ -189,6 +207,23 @@ impl Geometry {
                  image features into the text and needs them equal",
                 self.text.width, self.embedding_width
             ));
+        }
+        if let Some(backbone) = &self.backbone {
+            let most = backbone.architecture.blocks().len();
+            let levels = backbone.levels().len();
+            if backbone.blocks > most || levels == 0 {
+                return refuse(format!(
+                    "the backbone has {} blocks, expected those down to a quarter of the image's resolution, to {most}",
+                    backbone.blocks
+                ));
+            }
+            if self.patch_size != CONVOLUTIONAL_STRIDE {
+                return refuse(format!(
+                    "the patch size is {}, expected {CONVOLUTIONAL_STRIDE}, the stride of a convolutional tower's \
+                     grid",
+                    self.patch_size
+                ));
+            }
         }
         if self.tap_count > self.vision.layers {
             return refuse(format!(

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::assemble::{self, VCP_TELLING};
+use crate::backbone::TELLING as BACKBONE_TELLING;
 use crate::error::{Error, ErrorKind};
 use crate::naming::Naming;
 use crate::wrapping::Unwrapped;
@@ -21,6 +22,8 @@ pub enum Kind {
     Clip,
     /// The learned part of VCP-CLIP, likewise.
     Checkpoint,
+    /// Pretrained weights of a convolutional backbone, which [`Backbone::read`](crate::Backbone::read) reads.
+    Backbone,
     /// Tensors of no model that is known.
     Tensors,
 }
@@ -31,6 +34,7 @@ impl fmt::Display for Kind {
             Self::Bundle => "a bundle",
             Self::Clip => "CLIP's weights",
             Self::Checkpoint => "a VCP-CLIP checkpoint",
+            Self::Backbone => "EfficientNet-Lite0's weights",
             Self::Tensors => "tensors of no model that is known",
         })
     }
@@ -56,7 +60,18 @@ impl TensorFile {
             Ok((_, clip)) => Naming::has_vision_tower(&clip),
             Err(error) => is_ambiguous(&error),
         };
-        if is_clip { Kind::Clip } else { Kind::Tensors }
+        if is_clip {
+            return Kind::Clip;
+        }
+        let is_backbone = match Unwrapped::of(self, &BACKBONE_TELLING) {
+            Ok(backbone) => backbone.found >= 2,
+            Err(error) => is_ambiguous(&error),
+        };
+        if is_backbone {
+            Kind::Backbone
+        } else {
+            Kind::Tensors
+        }
     }
 
     /// The lengths by name that the shapes of CLIP's weights or of a checkpoint tell, such as
@@ -104,7 +119,7 @@ impl TensorFile {
                 }
                 lengths
             }),
-            Kind::Bundle | Kind::Tensors => None,
+            Kind::Bundle | Kind::Backbone | Kind::Tensors => None,
         };
         lengths.unwrap_or_default()
     }

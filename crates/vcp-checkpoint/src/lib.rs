@@ -43,6 +43,7 @@
 
 mod archive;
 mod assemble;
+mod backbone;
 pub mod bounds;
 mod bundle;
 mod calibration;
@@ -74,6 +75,7 @@ mod torch_stream;
 mod weights;
 mod wrapping;
 
+pub use backbone::{Architecture, Backbone, InvertedResidual, Level, neck_block};
 pub use bundle::Precision;
 pub use calibration::{Calibration, CalibrationWindows};
 pub use digest::sha256_of_file;
@@ -81,7 +83,7 @@ pub use element::ElementType;
 pub use error::{Error, ErrorKind, Problem, ProblemKind};
 pub use file::TensorFile;
 pub use format::Format;
-pub use geometry::{Geometry, LearnedGeometry, TowerGeometry};
+pub use geometry::{CONVOLUTIONAL_STRIDE, Geometry, LearnedGeometry, TowerGeometry};
 pub use kind::Kind;
 pub use names::{TensorSpec, tensor_specs};
 pub use settings::{Activation, Settings};

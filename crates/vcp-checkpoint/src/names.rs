@@ -1,12 +1,15 @@
 //! The canonical names of a model's tensors and their shapes: the one table that loading, writing
 //! and generating weights follow.
 
-use crate::Geometry;
+use crate::backbone::{Backbone, InvertedResidual, neck_block};
+use crate::{Geometry, TowerGeometry};
 
 /// Prefix of CLIP's tensors; OpenAI's names follow.
 pub(crate) const CLIP: &str = "clip.";
 /// Prefix of the learned parts; the official checkpoint's names follow.
 pub(crate) const VCP: &str = "vcp.";
+/// Prefix of a convolutional tower's backbone; of the parts that pretraining leaves as they are.
+pub(crate) const BACKBONE: &str = "clip.visual.backbone";
 /// The one tensor that may be absent.
 pub(crate) const LOGIT_SCALE: &str = "clip.logit_scale";
 /// The one tensor that is extended when a file lacks its last row.
@@ -24,7 +27,8 @@ pub struct TensorSpec {
 }
 
 /// Every tensor of a model: first CLIP's (`clip.` + OpenAI's names, as in
-/// `openai/CLIP/clip/model.py`), then the learned ones (`vcp.` + the names of the official
+/// `openai/CLIP/clip/model.py`; a convolutional vision tower has `clip.visual.backbone…` and
+/// `clip.visual.neck…` in place of the transformer's), then the learned ones (`vcp.` + the names of the official
 /// checkpoint).
 #[must_use]
 pub fn tensor_specs(geometry: &Geometry) -> Vec<TensorSpec> {
@@ -51,6 +55,55 @@ impl Table {
     fn norm(&mut self, name: &str, width: usize) {
         self.add(&format!("{name}.weight"), &[width]);
         self.add(&format!("{name}.bias"), &[width]);
+    }
+
+    /// A layer with weight and bias.
+    fn layer(&mut self, name: &str, shape: &[usize]) {
+        self.add(&format!("{name}.weight"), shape);
+        self.add(&format!("{name}.bias"), &shape[..1]);
+    }
+
+    fn backbone(&mut self, backbone: &Backbone) {
+        let prefix = BACKBONE.strip_prefix(CLIP).unwrap_or(BACKBONE);
+        self.layer(
+            &format!("{prefix}.stem"),
+            &[backbone.architecture.stem(), 3, 3, 3],
+        );
+        for (number, block) in backbone.blocks().iter().enumerate() {
+            self.inverted_residual(&format!("{prefix}.blocks.{number}"), block);
+        }
+    }
+
+    fn inverted_residual(&mut self, prefix: &str, block: &InvertedResidual) {
+        let (expanded, kernel) = (block.expanded(), block.kernel);
+        if block.expansion > 1 {
+            self.layer(&format!("{prefix}.expand"), &[expanded, block.inputs, 1, 1]);
+        }
+        self.layer(
+            &format!("{prefix}.depthwise"),
+            &[expanded, 1, kernel, kernel],
+        );
+        self.layer(
+            &format!("{prefix}.project"),
+            &[block.outputs, expanded, 1, 1],
+        );
+    }
+
+    fn neck(&mut self, backbone: &Backbone, tower: TowerGeometry) {
+        let width = tower.width;
+        for (number, level) in backbone.levels().iter().enumerate() {
+            let prefix = format!("visual.neck.levels.{number}");
+            self.layer(&format!("{prefix}.feature"), &[width, level.channels]);
+            self.add(
+                &format!("{prefix}.standardised.weight"),
+                &[width, level.channels],
+            );
+        }
+        for number in 0..tower.layers {
+            let prefix = format!("visual.neck.blocks.{number}");
+            self.norm(&format!("{prefix}.norm"), width);
+            self.inverted_residual(&prefix, &neck_block(width));
+        }
     }
 
     fn blocks(&mut self, name: &str, layers: usize, width: usize) {
@@ -83,11 +136,16 @@ pub(crate) fn clip_specs(geometry: &Geometry) -> Vec<TensorSpec> {
         0 => 0,
         grid => grid * grid + 1,
     };
-    table.add("visual.class_embedding", &[vision.width]);
-    table.add("visual.positional_embedding", &[rows, vision.width]);
-    table.add("visual.conv1.weight", &[vision.width, 3, patch, patch]);
-    table.norm("visual.ln_pre", vision.width);
-    table.blocks("visual.transformer", vision.layers, vision.width);
+    if let Some(backbone) = &geometry.backbone {
+        table.backbone(backbone);
+        table.neck(backbone, vision);
+    } else {
+        table.add("visual.class_embedding", &[vision.width]);
+        table.add("visual.positional_embedding", &[rows, vision.width]);
+        table.add("visual.conv1.weight", &[vision.width, 3, patch, patch]);
+        table.norm("visual.ln_pre", vision.width);
+        table.blocks("visual.transformer", vision.layers, vision.width);
+    }
     table.norm("visual.ln_post", vision.width);
     table.add("visual.proj", &[vision.width, embedding]);
     table.add("token_embedding.weight", &[geometry.vocabulary, text.width]);

@@ -118,10 +118,14 @@ impl Settings {
                 self.blend
             ));
         }
-        let (size, patch) = (self.image_size, geometry.patch_size);
-        if size < patch || !bounds::IMAGE_SIZE.contains(&size) {
+        let (size, least) = (self.image_size, geometry.smallest_image());
+        if size < least || !bounds::IMAGE_SIZE.contains(&size) {
+            let least_is = match geometry.backbone {
+                None => "the size of a patch",
+                Some(_) => "the stride of the backbone",
+            };
             return refuse(format!(
-                "the image size is {size}, expected {patch}, the size of a patch, to {}",
+                "the image size is {size}, expected {least}, {least_is}, to {}",
                 bounds::IMAGE_SIZE.end()
             ));
         }

@@ -28,6 +28,20 @@ fn clip(name: &str, shape: &[usize], geometry: &Geometry) -> Distribution {
         "visual.class_embedding" | "visual.positional_embedding" => {
             Distribution::spread(1.0 / root(last))
         }
+        _ if name.starts_with("visual.neck.levels.") && name.ends_with(".weight") => {
+            // Four levels, each twice, are summed up.
+            Distribution::spread(1.0 / (root(inputs) * 8_f32.sqrt()))
+        }
+        _ if name.starts_with("visual.neck.") && name.ends_with(".norm.weight") => {
+            Distribution::Constant(1.0)
+        }
+        _ if name.starts_with("visual.neck.") && name.ends_with(".project.weight") => {
+            Distribution::spread(1.0 / (root(inputs) * root(layers)))
+        }
+        // Behind ReLU6, half of a signal's power is left.
+        _ if name.starts_with("visual.backbone.") && name.ends_with(".weight") => {
+            Distribution::spread((2.0 / inputs.max(1) as f32).sqrt())
+        }
         "visual.proj" | "text_projection" => Distribution::spread(1.0 / root(shape[0])),
         _ if name.contains("ln_") && name.ends_with(".weight") => Distribution::Uniform {
             centre: 1.0,

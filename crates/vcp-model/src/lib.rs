@@ -34,30 +34,38 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod backbone;
 mod block;
 mod branches;
 mod cleaning;
 mod context;
+mod convolutional;
 mod device_error;
 mod error;
 mod interpolation;
 mod model;
+mod neck;
 mod operations;
 mod text;
 mod text_inputs;
 mod tokenizer;
+mod transformer;
 mod vision;
 
+pub use backbone::{Backbone, InvertedResidual, Map, Stages};
 pub use block::{Block, KeyValue};
 pub use branches::{BaselineBranch, PostContextBranch};
 pub use context::VisualContext;
+pub use convolutional::{ConvolutionalHead, ConvolutionalTower, Renormalisation};
 pub use device_error::{DeviceError, DeviceErrorKind};
 pub use error::Error;
 pub use interpolation::Resampling;
 pub use model::{Decoder, GridLogits, MapMaker, Model};
+pub use neck::Neck;
 pub use operations::{After, Operations, Orientation, Windows};
 pub use text::{ChangePrompts, TextTower};
 pub use text_inputs::TextInputs;
 pub use tokenizer::{CLASS, END, START, Tokenizer};
+pub use transformer::VisionTransformer;
 pub use vcp_checkpoint::Activation;
 pub use vision::{VisionFeatures, VisionTower};

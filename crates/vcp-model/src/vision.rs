@@ -1,32 +1,29 @@
-//! CLIP's vision tower (`VisionTransformer` of `openai/CLIP/clip/model.py`).
+//! The vision tower, of either kind.
 
-use crate::block::{self, Block, CLIP_EPSILON};
+use crate::convolutional::ConvolutionalTower;
 use crate::error::Error;
-use crate::interpolation::Resampling;
-use crate::operations::{After, Operations, Orientation, Windows};
+use crate::operations::Operations;
+use crate::transformer::VisionTransformer;
 use vcp_checkpoint::Weights;
 
-/// The vision transformer with taps.
-pub struct VisionTower<O: Operations> {
-    image_size: usize,
-    patch_size: usize,
-    taps: Vec<usize>,
-    patch_embedding: O::Linear,
-    /// [1, 1, width]: the class embedding with its position already added.
-    class_row: O::Tensor,
-    /// [1, patches, width].
-    positions: O::Tensor,
-    norm_before: O::Norm,
-    blocks: Vec<Block<O>>,
-    norm_after: O::Norm,
-    projection: O::Linear,
+/// A vision tower: taps of one width on one grid, and an image feature.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a model has one, and never moves it"
+)]
+pub enum VisionTower<O: Operations> {
+    /// CLIP's.
+    Transformer(VisionTransformer<O>),
+    /// A pretrained convolutional backbone and a neck.
+    Convolutional(ConvolutionalTower<O>),
 }
 
 /// What the vision tower gives for a batch of images.
 pub struct VisionFeatures<T> {
     /// The projected class row, not normalised: [batch, 1, embedding width].
     pub image_feature: T,
-    /// The raw output of every tapped block, class row first: [batch, 1 + patches, width].
+    /// The raw output of every tapped block, class row first: [batch, 1 + patches, width]. A convolutional tower
+    /// has the mean of all patches in the class row's place.
     pub taps: Vec<T>,
 }
 
@@ -36,82 +33,17 @@ impl<O: Operations> VisionTower<O> {
     /// # Errors
     /// When a tensor cannot be read, or the device fails.
     pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
-        let (geometry, settings) = (weights.geometry(), weights.settings());
-        let width = geometry.vision.width;
-        let grid = geometry.grid(settings.image_size);
-        let (class_position, positions) = positions(ops, weights, grid)?;
-        let class_embedding = weights.tensor("clip.visual.class_embedding")?;
-        let class_embedding = ops.parameter(&class_embedding, [1, 1, width])?;
-        Ok(Self {
-            image_size: settings.image_size,
-            patch_size: geometry.patch_size,
-            taps: settings.taps.clone(),
-            patch_embedding: ops.linear_layer(
-                &weights.tensor("clip.visual.conv1.weight")?,
-                None,
-                Orientation::OutputsInputs,
-            )?,
-            class_row: ops.add(&class_embedding, &class_position),
-            positions,
-            norm_before: block::norm(ops, weights, "clip.visual.ln_pre", CLIP_EPSILON)?,
-            blocks: (0..geometry.vision.layers)
-                .map(|i| {
-                    let prefix = format!("clip.visual.transformer.resblocks.{i}");
-                    Block::load(ops, weights, &prefix, geometry.vision.heads)
-                })
-                .collect::<Result<_, _>>()?,
-            norm_after: block::norm(ops, weights, "clip.visual.ln_post", CLIP_EPSILON)?,
-            projection: block::projection(ops, weights, "clip.visual.proj")?,
+        Ok(match weights.geometry().backbone {
+            None => Self::Transformer(VisionTransformer::load(ops, weights)?),
+            Some(_) => Self::Convolutional(ConvolutionalTower::load(ops, weights)?),
         })
     }
 
-    /// Images [batch, 3, side·side], normalised.
+    /// Images [batch, 3, side·side], normalised as CLIP's are.
     pub fn forward(&self, ops: &O, images: &O::Tensor) -> VisionFeatures<O::Tensor> {
-        let squares = Windows::patches(self.patch_size);
-        let patches = ops.patches(images, self.image_size, squares);
-        let embedded = ops.linear(&patches, &self.patch_embedding, After::Nothing);
-        let embedded = ops.add(&embedded, &self.positions);
-        let rows = ops.concatenate_rows(&[&self.class_row, &embedded]);
-        let mut x = ops.layer_norm(&rows, &self.norm_before);
-        drop((patches, embedded, rows));
-        let mut taps = Vec::with_capacity(self.taps.len());
-        for (index, block) in self.blocks.iter().enumerate() {
-            x = block.forward(ops, &x);
-            if self.taps.contains(&(index + 1)) {
-                taps.push(x.clone());
-            }
-        }
-        let class_row = ops.layer_norm(&ops.slice_rows(&x, 0, 1), &self.norm_after);
-        let image_feature = ops.linear(&class_row, &self.projection, After::Nothing);
-        VisionFeatures {
-            image_feature,
-            taps,
+        match self {
+            Self::Transformer(tower) => tower.forward(ops, images),
+            Self::Convolutional(tower) => tower.forward(ops, images),
         }
     }
-}
-
-/// Position of the class row, [1, 1, width], and of the patches, [1, grid², width].
-fn positions<O: Operations>(
-    ops: &O,
-    weights: &Weights,
-    grid: usize,
-) -> Result<(O::Tensor, O::Tensor), Error> {
-    let width = weights.geometry().vision.width;
-    let native = weights.geometry().native_grid;
-    let table = weights.tensor("clip.visual.positional_embedding")?;
-    // Used as it is, the table is a parameter like any other, and learns with them.
-    if grid == native {
-        let table = ops.parameter(&table, [1, 1 + grid * grid, width])?;
-        return Ok((
-            ops.slice_rows(&table, 0, 1),
-            ops.slice_rows(&table, 1, grid * grid),
-        ));
-    }
-    let table = table.to_f32();
-    let (class_position, square) = table.split_at(width);
-    let resampled = Resampling::cubic_antialiased(native, grid).apply_to_square(square, width);
-    Ok((
-        ops.constant([1, 1, width], class_position)?,
-        ops.constant([1, grid * grid, width], &resampled)?,
-    ))
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use vcp_checkpoint::{Geometry, Weights};
-
-use crate::predictor::tower_operations;
+use vcp_checkpoint::{Backbone, Geometry, InvertedResidual, Weights, neck_block};
 
 /// What one look at a photo, or at a window of one, takes on the CPU: an estimate from the model's
 /// geometry, its image size and the number of its templates. Photos themselves, as they are decoded and
@@ -30,11 +28,11 @@ impl Cost {
         let rows = grid * grid + 1;
         let templates = settings.normal_templates.len() + settings.anomalous_templates.len();
         Self {
-            operations: tower_operations(geometry, rows)
+            operations: tower_operations(geometry, settings.image_size)
                 + branch_operations(geometry, rows)
                 + text_operations(geometry, templates as u64),
             memory: model_memory(weights)
-                + tower_memory(geometry, rows)
+                + tower_memory(geometry, settings.image_size)
                 + text_memory(geometry, templates as u64)
                 + side * side * BYTES_PER_PIXEL,
         }
@@ -68,9 +66,71 @@ fn text_operations(geometry: &Geometry, templates: u64) -> u64 {
     templates * text_rows(geometry) * geometry.text.layers as u64 * 24 * width * width
 }
 
-/// The residual stream and its panels, queries, keys and values, what attention gives, the hidden layer
-/// of the perceptron, and the taps.
-fn tower_memory(geometry: &Geometry, rows: u64) -> u64 {
+/// What a vision tower takes for an image of this side, in pixels.
+///
+/// Of a transformer: patch embedding, and for each block the products with weights (12·width² for each row) and the
+/// attention (queries by keys, weights by values). Of a convolutional one: its convolutions.
+pub(crate) fn tower_operations(geometry: &Geometry, side: usize) -> u64 {
+    let width = geometry.vision.width as u64;
+    let grid = geometry.grid(side) as u64;
+    let layers = geometry.vision.layers as u64;
+    if let Some(backbone) = &geometry.backbone {
+        let blocks: u64 = backbone_blocks(backbone, side)
+            .map(|(block, [before, after])| residual_operations(block, before, after))
+            .sum();
+        let pixels = square(side / 2);
+        let stem = 2 * 27 * backbone.architecture.stem() as u64 * pixels;
+        let levels = backbone.levels().into_iter();
+        let levels =
+            levels.map(|level| 4 * level.channels as u64 * width * square(side / level.stride));
+        let neck =
+            residual_operations(&neck_block(geometry.vision.width), grid * grid, grid * grid);
+        return stem + blocks + levels.sum::<u64>() + layers * neck;
+    }
+    let rows = grid * grid + 1;
+    let patch = 3 * (geometry.patch_size as u64).pow(2);
+    let block = 2 * rows * 12 * width * width + 4 * rows * rows * width;
+    2 * (rows - 1) * patch * width + layers * block
+}
+
+/// The blocks of a backbone, each with the pixels of its maps before and after.
+fn backbone_blocks(
+    backbone: &Backbone,
+    side: usize,
+) -> impl Iterator<Item = (&'static InvertedResidual, [u64; 2])> {
+    let mut side = side / 2;
+    backbone.blocks().iter().map(move |block| {
+        let before = side;
+        side /= block.stride;
+        (block, [square(before), square(side)])
+    })
+}
+
+fn square(side: usize) -> u64 {
+    (side as u64).pow(2)
+}
+
+/// Of an inverted residual block on maps of so many pixels before and after it.
+fn residual_operations(block: &InvertedResidual, before: u64, after: u64) -> u64 {
+    let (inputs, outputs) = (block.inputs as u64, block.outputs as u64);
+    let (expanded, kernel) = (block.expanded() as u64, (block.kernel as u64).pow(2));
+    let expansion = u64::from(block.expansion > 1) * before * inputs;
+    2 * expanded * (expansion + after * (kernel + outputs))
+}
+
+/// Of a transformer: the residual stream and its panels, queries, keys and values, what attention gives, the hidden
+/// layer of the perceptron, and the taps. Of a convolutional one: the largest maps around a depthwise convolution,
+/// and what stays of the others.
+fn tower_memory(geometry: &Geometry, side: usize) -> u64 {
+    if let Some(backbone) = &geometry.backbone {
+        let largest = backbone_blocks(backbone, side)
+            .map(|(block, [before, after])| block.expanded() as u64 * (before + after))
+            .max();
+        let grid = square(geometry.grid(side));
+        let neck = grid * (geometry.vision.width * (5 + geometry.tap_count)) as u64;
+        return FLOAT * (2 * largest.unwrap_or(0) + neck);
+    }
+    let rows = square(geometry.grid(side)) + 1;
     let kept = 2 + 3 + 1 + 4 + geometry.tap_count as u64;
     rows * geometry.vision.width as u64 * kept * FLOAT
 }
@@ -124,6 +184,23 @@ mod tests {
         let times = large.operations / small.operations;
         assert!(times > 500, "{times}");
         assert!(large.memory > 4 << 30, "{}", large.memory);
+    }
+
+    /// EfficientNet-Lite0 takes 407 million multiply-adds at 224 pixels, its head and last block included.
+    #[test]
+    fn a_convolutional_tower_costs_what_is_known_of_it() {
+        let geometry = Geometry {
+            backbone: Some(Backbone::efficientnet_lite0()),
+            vision: vcp_checkpoint::TowerGeometry::new(1, 64),
+            patch_size: vcp_checkpoint::CONVOLUTIONAL_STRIDE,
+            tap_count: 1,
+            ..Geometry::vit_b_16()
+        };
+        let million = tower_operations(&geometry, 224) as f64 / 2e6;
+        assert!((330.0..407.0).contains(&million), "{million}");
+        let ratio = tower_operations(&geometry, 448) as f64 / 1e6 / million;
+        assert!((7.9..8.1).contains(&ratio), "{ratio}");
+        assert!(cost(geometry, 288).memory < 200 << 20);
     }
 
     #[test]

@@ -11,13 +11,20 @@ use crate::logits::{Logits, LogitsShape};
 
 /// A device that a [`Predictor`](crate::Predictor) can put its model on: one that many threads may use.
 pub trait Device:
-    Operations<Tensor: Send + Sync, Linear: Send + Sync, Norm: Send + Sync> + Send + Sync + 'static
+    Operations<Tensor: Send + Sync, Linear: Send + Sync, Norm: Send + Sync, Depthwise: Send + Sync>
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<O> Device for O where
-    O: Operations<Tensor: Send + Sync, Linear: Send + Sync, Norm: Send + Sync>
-        + Send
+    O: Operations<
+            Tensor: Send + Sync,
+            Linear: Send + Sync,
+            Norm: Send + Sync,
+            Depthwise: Send + Sync,
+        > + Send
         + Sync
         + 'static
 {

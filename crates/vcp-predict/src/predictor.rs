@@ -1,5 +1,6 @@
 //! The predictor.
 
+use crate::cost::tower_operations;
 use crate::error::Error;
 use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
@@ -7,7 +8,7 @@ use crate::network::{Device, Loaded, Network, joined};
 use crate::score::{mean_of_largest, pixels_for_score};
 use std::num::NonZero;
 use std::sync::Arc;
-use vcp_checkpoint::{Geometry, Weights};
+use vcp_checkpoint::Weights;
 use vcp_cpu::{Cpu, Tensor};
 use vcp_image::Photo;
 use vcp_model::{MapMaker, VisionFeatures};
@@ -136,7 +137,7 @@ impl Predictor {
             blend: options.blend.unwrap_or(weights.settings().blend),
             side: weights.settings().image_size,
             rows,
-            tower_operations: tower_operations(weights.geometry(), rows as u64),
+            tower_operations: tower_operations(weights.geometry(), weights.settings().image_size),
         }
     }
 
@@ -159,7 +160,7 @@ impl Predictor {
         &self.cpu
     }
 
-    /// Multiplications and additions in the matrix products of the vision tower for one
+    /// Multiplications and additions in the products and convolutions of the vision tower for one
     /// image; nearly all of the work there is.
     #[must_use]
     pub fn tower_operations(&self) -> u64 {
@@ -362,13 +363,4 @@ impl Predictor {
             .map(|logits| self.finish(logits))
             .collect()
     }
-}
-
-/// Patch embedding, and for each block the products with weights (12·width² for each row) and
-/// the attention (queries by keys, weights by values).
-pub(crate) fn tower_operations(geometry: &Geometry, rows: u64) -> u64 {
-    let width = geometry.vision.width as u64;
-    let patch = 3 * (geometry.patch_size as u64).pow(2);
-    let block = 2 * rows * 12 * width * width + 4 * rows * rows * width;
-    2 * (rows - 1) * patch * width + geometry.vision.layers as u64 * block
 }

@@ -90,6 +90,9 @@ pub fn describe(kind: Kind) -> &'static str {
         Kind::Bundle => "a bundle, a complete model; --model takes it",
         Kind::Clip => "CLIP's weights; --clip takes it",
         Kind::Checkpoint => "a VCP-CLIP checkpoint; --checkpoint takes it",
+        Kind::Backbone => {
+            "pretrained weights of EfficientNet-Lite0; the option --tower of pretrain takes them"
+        }
         _ => "tensors of no model that vcp-clip knows",
     }
 }

@@ -1,0 +1,109 @@
+//! The neck of a convolutional tower: from several resolutions to taps of one width on one grid.
+//!
+//! What is unusual in a photo stands out against the rest of the same photo, so the neck is given every feature twice: as
+//! it is, and brought to mean 0 and variance 1 over its photo, channel by channel.
+
+use crate::backbone::{InvertedResidual, Map};
+use crate::block::{self, CLIP_EPSILON};
+use crate::error::Error;
+use crate::interpolation::Resampling;
+use crate::operations::{After, Operations, Orientation};
+use vcp_checkpoint::{CONVOLUTIONAL_STRIDE, Weights, neck_block};
+
+/// Levels on one grid, then inverted residual blocks with a layer norm before each.
+pub struct Neck<O: Operations> {
+    grid: usize,
+    taps: Vec<usize>,
+    levels: Vec<Level<O>>,
+    blocks: Vec<InvertedResidual<O>>,
+}
+
+/// How one resolution comes in.
+struct Level<O: Operations> {
+    /// Pixels on a side of its maps.
+    side: usize,
+    feature: O::Linear,
+    standardised: O::Linear,
+    /// [1, grid, side].
+    to_grid: O::Tensor,
+}
+
+impl<O: Operations> Neck<O> {
+    /// Prepares the weights for the device.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read, or the device fails.
+    pub(crate) fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
+        let (geometry, settings) = (weights.geometry(), weights.settings());
+        let (width, size) = (geometry.vision.width, settings.image_size);
+        let grid = geometry.grid(size);
+        let backbone = geometry.backbone.iter();
+        let levels = backbone
+            .flat_map(vcp_checkpoint::Backbone::levels)
+            .enumerate();
+        let levels = levels.map(|(number, level)| {
+            let prefix = format!("clip.visual.neck.levels.{number}");
+            let standardised = weights.tensor(&format!("{prefix}.standardised.weight"))?;
+            let side = size / level.stride;
+            let to_grid =
+                Resampling::features_to_cells(side, level.stride, grid, CONVOLUTIONAL_STRIDE);
+            Ok(Level {
+                side,
+                feature: block::linear(ops, weights, &format!("{prefix}.feature"))?,
+                standardised: ops.linear_layer(&standardised, None, Orientation::OutputsInputs)?,
+                to_grid: ops.constant([1, grid, side], to_grid.matrix())?,
+            })
+        });
+        let levels = levels.collect::<Result<_, Error>>()?;
+        let blocks = (0..geometry.vision.layers).map(|number| {
+            let prefix = format!("clip.visual.neck.blocks.{number}");
+            let norm = block::norm(ops, weights, &format!("{prefix}.norm"), CLIP_EPSILON)?;
+            InvertedResidual::load(ops, weights, &prefix, &neck_block(width), Some(norm))
+        });
+        Ok(Self {
+            grid,
+            taps: settings.taps.clone(),
+            levels,
+            blocks: blocks.collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// The last features of each resolution → the taps, and the last block's output, all [batch, grid², width].
+    pub fn forward(&self, ops: &O, levels: &[Map<O::Tensor>]) -> (Vec<O::Tensor>, O::Tensor) {
+        let mut on_grid: Option<O::Tensor> = None;
+        for (level, map) in self.levels.iter().zip(levels) {
+            let own = level.forward(ops, &map.values, self.grid);
+            on_grid = Some(match on_grid {
+                Some(sum) => ops.add(&sum, &own),
+                None => own,
+            });
+        }
+        let mut map = Map {
+            values: on_grid.unwrap_or_else(|| levels[0].values.clone()),
+            width: self.grid,
+        };
+        let mut taps = Vec::with_capacity(self.taps.len());
+        for (index, block) in self.blocks.iter().enumerate() {
+            map = block.forward(ops, &map);
+            if self.taps.contains(&(index + 1)) {
+                taps.push(map.values.clone());
+            }
+        }
+        (taps, map.values)
+    }
+}
+
+impl<O: Operations> Level<O> {
+    /// [batch, side², channels] → [batch, grid², width].
+    fn forward(&self, ops: &O, features: &O::Tensor, grid: usize) -> O::Tensor {
+        let plain = ops.linear(features, &self.feature, After::Nothing);
+        let standardised = ops.standardise(features, CLIP_EPSILON);
+        let both = ops.linear(&standardised, &self.standardised, After::Add(&plain));
+        // Down, then across: R·x·Rᵀ for every channel.
+        let width = ops.channels(&both);
+        let columns = ops.reshape(&both, self.side, self.side * width);
+        let lines = ops.matmul(&self.to_grid, &columns);
+        let lines = ops.reshape(&lines, self.side, width);
+        ops.reshape(&ops.matmul(&self.to_grid, &lines), grid * grid, width)
+    }
+}
