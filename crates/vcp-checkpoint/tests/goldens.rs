@@ -15,6 +15,7 @@ fn tiny_and_mini_open() {
             width: 192,
             heads: 3,
         },
+        backbone: None,
         patch_size: 14,
         native_grid: 4,
         text: TowerGeometry {

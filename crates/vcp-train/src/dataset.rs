@@ -26,7 +26,7 @@ pub struct DatasetExamples {
 
 /// The orders of epochs, each made once while examples of it are asked for.
 #[derive(Default)]
-struct Orders {
+pub(crate) struct Orders {
     /// Of an even epoch and of an odd one: at the end of an epoch, examples of both are prepared.
     kept: [Mutex<Option<Order>>; 2],
 }
@@ -38,7 +38,7 @@ struct Order {
 
 impl Orders {
     /// All numbers below `count` in the order of an epoch.
-    fn of(&self, seed: u64, epoch: usize, count: usize) -> Arc<[usize]> {
+    pub(crate) fn of(&self, seed: u64, epoch: usize, count: usize) -> Arc<[usize]> {
         let kept = self.kept[epoch % 2].lock();
         let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
         if let Some(order) = kept.as_ref().filter(|order| order.epoch == epoch) {

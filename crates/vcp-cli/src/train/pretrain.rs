@@ -1,9 +1,12 @@
-//! `vcp-clip pretrain`: a small model from random weights.
+//! `vcp-clip pretrain`: a small model from random weights, or on a pretrained backbone.
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use vcp_checkpoint::{Geometry, Settings, TowerGeometry, Weights};
+use vcp_checkpoint::{
+    Backbone, CONVOLUTIONAL_STRIDE, Geometry, LoadOptions, Settings, TensorFile, TowerGeometry,
+    Weights,
+};
 use vcp_dataset::{Sample, Split, digest_of_listing};
 use vcp_image::DecodeOptions;
 use vcp_train::session::{Configuration, DataSource, Outputs, RunFolder, Session};
@@ -17,10 +20,10 @@ use crate::data::{collection, read_usable, settled};
 use crate::exit::{Exit, OrUsage, usage};
 
 pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
-    let recipe = recipe(arguments);
-    recipe.check().or_usage()?;
     let device = super::find_device(&arguments.device, arguments.quiet)?;
     let weights = start(arguments)?;
+    let recipe = recipe(arguments, &weights)?;
+    recipe.check().or_usage()?;
     let side = weights.settings().image_size;
     let photos = photos(arguments)?;
     let configuration = configuration(arguments, &weights, &recipe, photos.as_ref())?;
@@ -28,13 +31,17 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     let folder =
         RunFolder::prepare(arguments.out.clone(), arguments.restart).map_err(super::refused)?;
     // The state holds what is trained, so both may be those of the start.
-    let trainer = Trainer::new(
+    let mut trainer = Trainer::new(
         start(arguments)?,
         recipe,
         examples.count(),
         device.burn(),
         None,
     )?;
+    if arguments.same_pictures {
+        const GIGABYTE: f64 = 1e9;
+        trainer.keep_features((arguments.feature_cache * GIGABYTE) as u64);
+    }
     let session = Session {
         folder,
         trainer,
@@ -52,9 +59,20 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
     super::run(session, arguments.quiet)
 }
 
-fn recipe(arguments: &PretrainArgs) -> Recipe {
-    Recipe {
-        scope: Scope::Everything,
+fn recipe(arguments: &PretrainArgs, weights: &Weights) -> anyhow::Result<Recipe> {
+    let tuned = arguments.tune_blocks;
+    let scope = match weights.geometry().backbone {
+        Some(backbone) => Scope::FromBlock(backbone.blocks.saturating_sub(tuned)),
+        None if tuned > 0 => {
+            return Err(usage(
+                "--tune-blocks trains blocks of a convolutional tower's backbone, and this model has none. \
+                 --tower FILE makes one.",
+            ));
+        }
+        None => Scope::Everything,
+    };
+    Ok(Recipe {
+        scope,
         epochs: arguments.epochs,
         batch_size: arguments.batch_size,
         learning_rate: arguments.learning_rate,
@@ -77,7 +95,7 @@ fn recipe(arguments: &PretrainArgs) -> Recipe {
         pixels_from: arguments.pixels_from,
         dropout: 0.0,
         seed: arguments.seed,
-    }
+    })
 }
 
 /// The weights at the start.
@@ -86,11 +104,18 @@ fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
         let weights = Weights::open_bundle(bundle).or_usage()?;
         return with_image_size(weights, arguments.image_size).or_usage();
     }
+    let backbone = arguments.tower.as_deref().map(TensorFile::open);
+    let backbone = backbone.transpose().or_usage()?;
+    let patch_size = match backbone {
+        Some(_) => CONVOLUTIONAL_STRIDE,
+        None => arguments.patch,
+    };
     let geometry = Geometry {
         embedding_width: arguments.text_width,
         vision: TowerGeometry::new(arguments.layers, arguments.width),
-        patch_size: arguments.patch,
-        native_grid: arguments.image_size / arguments.patch.max(1),
+        backbone: backbone.as_ref().map(|_| Backbone::efficientnet_lite0()),
+        patch_size,
+        native_grid: arguments.image_size / patch_size.max(1),
         text: TowerGeometry::new(arguments.text_layers, arguments.text_width),
         tap_count: arguments.taps.len(),
         context_length: 32,
@@ -103,6 +128,12 @@ fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
     };
     let mut weights = Weights::random(geometry, settings, arguments.seed).or_usage()?;
     forget_unused_tokens(&mut weights)?;
+    if let (Some(file), Some(backbone)) = (&backbone, geometry.backbone) {
+        let pretrained = backbone.read(file, LoadOptions::default()).or_usage()?;
+        for (name, values) in pretrained {
+            weights.replace(&name, values)?;
+        }
+    }
     Ok(weights)
 }
 
@@ -134,7 +165,14 @@ fn examples(
     photos: Option<Photos>,
 ) -> anyhow::Result<Arc<dyn Examples>> {
     let count = arguments.epoch_images.get();
-    let made = Arc::new(SyntheticExamples::new(count, side, arguments.seed));
+    let mut made = SyntheticExamples::new(count, side, arguments.seed);
+    if arguments.disturb {
+        made = made.disturbed(arguments.grey);
+    }
+    if arguments.same_pictures {
+        made = made.repeated();
+    }
+    let made = Arc::new(made);
     let Some(Photos { samples, decode }) = photos else {
         return Ok(made);
     };
@@ -159,6 +197,11 @@ fn examples(
 #[derive(Serialize)]
 struct Data {
     epoch_images: usize,
+    /// The fraction without colour of pictures that are disturbed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disturbed: Option<f32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    same_pictures: bool,
     #[serde(flatten)]
     mixed: Option<Mixed>,
 }
@@ -181,6 +224,8 @@ fn configuration(
 ) -> Result<Configuration, vcp_train::Error> {
     let data = Data {
         epoch_images: arguments.epoch_images.get(),
+        disturbed: arguments.disturb.then_some(arguments.grey),
+        same_pictures: arguments.same_pictures,
         mixed: photos.map(|photos| Mixed {
             photos: photos.samples.len(),
             share_of_photos: arguments.photos,

@@ -13,6 +13,7 @@ pub fn small_weights() -> Weights {
     let geometry = Geometry {
         embedding_width: 64,
         vision: TowerGeometry::new(1, 128),
+        backbone: None,
         patch_size: 3,
         native_grid: 2,
         text: TowerGeometry::new(1, 64),

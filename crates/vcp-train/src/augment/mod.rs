@@ -6,6 +6,7 @@
 //! its own: to make one of them impossible leaves the others as they were.
 
 mod blur;
+mod camera;
 mod colour;
 mod mosaic;
 mod turn;
@@ -255,6 +256,7 @@ impl Augmentation {
     }
 }
 
+pub use self::camera::disturbed;
 pub use self::mosaic::mosaic;
 
 /// Mixed into seeds, so that a mosaic's choice and its changes have nothing in common.
