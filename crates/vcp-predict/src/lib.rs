@@ -13,7 +13,7 @@
 //! #     embedding_width: 64,
 //! #     vision: TowerGeometry::new(3, 128),
 //! #     backbone: None,
-patch_size: 4,
+//! #     patch_size: 4,
 //! #     native_grid: 3,
 //! #     text: TowerGeometry::new(2, 64),
 //! #     context_length: 77,

@@ -31,7 +31,6 @@ pub(crate) fn small_geometry() -> Geometry {
         embedding_width: 64,
         vision: TowerGeometry::new(3, 128),
         backbone: None,
-        backbone: None,
         patch_size: 4,
         native_grid: 3,
         text: TowerGeometry::new(2, 64),
