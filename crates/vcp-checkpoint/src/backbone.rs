@@ -149,14 +149,14 @@ impl Backbone {
 
     /// The blocks it has.
     #[must_use]
-    pub fn blocks(&self) -> &'static [InvertedResidual] {
+    pub fn blocks(self) -> &'static [InvertedResidual] {
         let all = self.architecture.blocks();
         &all[..self.blocks.min(all.len())]
     }
 
     /// The last block of every resolution from a quarter of the image's downwards.
     #[must_use]
-    pub fn levels(&self) -> Vec<Level> {
+    pub fn levels(self) -> Vec<Level> {
         let mut levels: Vec<Level> = Vec::new();
         let mut stride = 2;
         for (number, block) in self.blocks().iter().enumerate() {
@@ -185,7 +185,7 @@ impl Backbone {
     /// If the file holds other weights, if tensors are missing, unknown or wrongly shaped (all of them are listed),
     /// or if a variance is negative.
     pub fn read(
-        &self,
+        self,
         file: &TensorFile,
         options: LoadOptions,
     ) -> Result<BTreeMap<String, Vec<f32>>, Error> {
@@ -239,7 +239,7 @@ impl Backbone {
     }
 
     /// Whether a tensor of the file belongs to what is not used: the classifier, later blocks, counters.
-    fn is_beyond(&self, name: &str) -> bool {
+    fn is_beyond(self, name: &str) -> bool {
         let block = name
             .strip_prefix("_blocks.")
             .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
@@ -252,7 +252,7 @@ impl Backbone {
     }
 
     /// All convolutions and the batch norms behind them, in order.
-    fn convolutions(&self) -> Vec<Convolution> {
+    fn convolutions(self) -> Vec<Convolution> {
         let stem = self.architecture.stem();
         let mut all = vec![Convolution {
             from: "_conv_stem".to_owned(),

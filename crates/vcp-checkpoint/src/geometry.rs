@@ -167,7 +167,7 @@ impl Geometry {
     /// The smallest image that every part of the vision tower sees something of, in pixels a side.
     #[must_use]
     pub fn smallest_image(&self) -> usize {
-        let levels = self.backbone.iter().flat_map(Backbone::levels);
+        let levels = self.backbone.into_iter().flat_map(Backbone::levels);
         let coarsest = levels.map(|level| level.stride).max();
         coarsest.unwrap_or(self.patch_size).max(self.patch_size)
     }
@@ -208,7 +208,7 @@ impl Geometry {
                 self.text.width, self.embedding_width
             ));
         }
-        if let Some(backbone) = &self.backbone {
+        if let Some(backbone) = self.backbone {
             let most = backbone.architecture.blocks().len();
             let levels = backbone.levels().len();
             if backbone.blocks > most || levels == 0 {

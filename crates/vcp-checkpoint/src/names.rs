@@ -63,7 +63,7 @@ impl Table {
         self.add(&format!("{name}.bias"), &shape[..1]);
     }
 
-    fn backbone(&mut self, backbone: &Backbone) {
+    fn backbone(&mut self, backbone: Backbone) {
         let prefix = BACKBONE.strip_prefix(CLIP).unwrap_or(BACKBONE);
         self.layer(
             &format!("{prefix}.stem"),
@@ -89,7 +89,7 @@ impl Table {
         );
     }
 
-    fn neck(&mut self, backbone: &Backbone, tower: TowerGeometry) {
+    fn neck(&mut self, backbone: Backbone, tower: TowerGeometry) {
         let width = tower.width;
         for (number, level) in backbone.levels().iter().enumerate() {
             let prefix = format!("visual.neck.levels.{number}");
@@ -136,7 +136,7 @@ pub(crate) fn clip_specs(geometry: &Geometry) -> Vec<TensorSpec> {
         0 => 0,
         grid => grid * grid + 1,
     };
-    if let Some(backbone) = &geometry.backbone {
+    if let Some(backbone) = geometry.backbone {
         table.backbone(backbone);
         table.neck(backbone, vision);
     } else {

@@ -37,7 +37,7 @@ impl<O: Operations> Neck<O> {
         let (geometry, settings) = (weights.geometry(), weights.settings());
         let (width, size) = (geometry.vision.width, settings.image_size);
         let grid = geometry.grid(size);
-        let backbone = geometry.backbone.iter();
+        let backbone = geometry.backbone.into_iter();
         let levels = backbone
             .flat_map(vcp_checkpoint::Backbone::levels)
             .enumerate();

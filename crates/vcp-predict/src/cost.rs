@@ -74,7 +74,7 @@ pub(crate) fn tower_operations(geometry: &Geometry, side: usize) -> u64 {
     let width = geometry.vision.width as u64;
     let grid = geometry.grid(side) as u64;
     let layers = geometry.vision.layers as u64;
-    if let Some(backbone) = &geometry.backbone {
+    if let Some(backbone) = geometry.backbone {
         let blocks: u64 = backbone_blocks(backbone, side)
             .map(|(block, [before, after])| residual_operations(block, before, after))
             .sum();
@@ -95,7 +95,7 @@ pub(crate) fn tower_operations(geometry: &Geometry, side: usize) -> u64 {
 
 /// The blocks of a backbone, each with the pixels of its maps before and after.
 fn backbone_blocks(
-    backbone: &Backbone,
+    backbone: Backbone,
     side: usize,
 ) -> impl Iterator<Item = (&'static InvertedResidual, [u64; 2])> {
     let mut side = side / 2;
@@ -122,7 +122,7 @@ fn residual_operations(block: &InvertedResidual, before: u64, after: u64) -> u64
 /// layer of the perceptron, and the taps. Of a convolutional one: the largest maps around a depthwise convolution,
 /// and what stays of the others.
 fn tower_memory(geometry: &Geometry, side: usize) -> u64 {
-    if let Some(backbone) = &geometry.backbone {
+    if let Some(backbone) = geometry.backbone {
         let largest = backbone_blocks(backbone, side)
             .map(|(block, [before, after])| block.expanded() as u64 * (before + after))
             .max();
