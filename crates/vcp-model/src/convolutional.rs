@@ -11,7 +11,7 @@ use vcp_checkpoint::Weights;
 /// Mean and standard deviation of CLIP's images, of RGB from 0 to 1: images come normalised by them.
 const CLIP_NORMALISATION: [[f32; 3]; 2] = [
     [0.481_454_66, 0.457_827_5, 0.408_210_73],
-    [0.268_629_54, 0.261_302_58, 0.275_777_1],
+    [0.268_629_54, 0.261_302_6, 0.275_777_1],
 ];
 
 /// The convolutional vision tower.
@@ -107,7 +107,8 @@ impl<O: Operations> Renormalisation<O> {
     /// When the device fails.
     pub fn load(ops: &O, weights: &Weights) -> Result<Self, Error> {
         let architecture = weights.geometry().backbone.map(|it| it.architecture);
-        let [mean, deviation] = architecture.map_or([0.0, 1.0], |it| it.normalisation());
+        let [mean, deviation] =
+            architecture.map_or([0.0, 1.0], vcp_checkpoint::Architecture::normalisation);
         let [means, deviations] = CLIP_NORMALISATION;
         let factors = deviations.map(|own| own / deviation);
         let shifts = means.map(|own| (own - mean) / deviation);

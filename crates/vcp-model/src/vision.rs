@@ -7,10 +7,6 @@ use crate::transformer::VisionTransformer;
 use vcp_checkpoint::Weights;
 
 /// A vision tower: taps of one width on one grid, and an image feature.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a model has one, and never moves it"
-)]
 pub enum VisionTower<O: Operations> {
     /// CLIP's.
     Transformer(VisionTransformer<O>),
