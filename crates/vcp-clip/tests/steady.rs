@@ -116,7 +116,7 @@ fn figures(inspector: &Inspector, pictures: &[Synthetic], grey: bool) -> [f64; 5
             picture.image.clone()
         };
         let inspection = inspected(inspector, &photo);
-        let (mut rows, mut map) = (inspection.map(), Vec::new());
+        let (rows, mut map) = (inspection.map(), Vec::new());
         for y in 0..SIDE {
             let mut row = vec![0.0; SIDE];
             rows.row(y, &mut row);

@@ -49,7 +49,7 @@ impl SyntheticExamples {
         }
     }
 
-    /// Pictures [as other cameras take them](augment::disturbed), this fraction of them without colour.
+    /// Pictures as other cameras take them (cut, mirrored, of other brightness and sharpness), this fraction of them without colour.
     #[must_use]
     pub fn disturbed(mut self, grey: f32) -> Self {
         self.disturbed = Some(grey);

@@ -12,7 +12,7 @@ const STREAM: u64 = 0x6361_6d65_7261_0000;
 /// some are cut by up to a thirtieth of their sides, mirrored, made brighter or darker, of more or less contrast, or
 /// resized to half their size or more and back. The same seed makes the same change.
 #[must_use]
-pub fn disturbed(mut image: Photo, mut mask: Photo, grey: f32, seed: u64) -> (Photo, Photo) {
+pub(crate) fn disturbed(mut image: Photo, mut mask: Photo, grey: f32, seed: u64) -> (Photo, Photo) {
     let mut streams = Random::new(seed ^ STREAM);
     // Every stream is made, whether it is used or not: none depends on another's use.
     let [mut greyness, mut frame, mut mirror, mut light, mut size] =

@@ -256,7 +256,7 @@ impl Augmentation {
     }
 }
 
-pub use self::camera::disturbed;
+pub(crate) use self::camera::disturbed;
 pub use self::mosaic::mosaic;
 
 /// Mixed into seeds, so that a mosaic's choice and its changes have nothing in common.
