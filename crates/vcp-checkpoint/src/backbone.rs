@@ -55,7 +55,7 @@ impl InvertedResidual {
 /// A block of a convolutional tower's neck, `width` channels wide.
 #[must_use]
 pub fn neck_block(width: usize) -> InvertedResidual {
-    block(5, 1, 2, width, width)
+    block(3, 1, 3, width, width)
 }
 
 const fn block(

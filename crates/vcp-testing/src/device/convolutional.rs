@@ -42,7 +42,13 @@ pub fn convolutional_weights(blocks: usize, image_size: usize) -> Weights {
 pub fn convolutional<O: Operations>(name: &str, device: impl Fn() -> O) {
     let folder = fixtures().join("efficientnet-lite0");
     let stages = read_safetensors(&folder.join("stages.safetensors"));
-    let compared = pretrained(name, &device, 5, &folder.join("weights.safetensors"), &stages);
+    let compared = pretrained(
+        name,
+        &device,
+        5,
+        &folder.join("weights.safetensors"),
+        &stages,
+    );
     assert_eq!(compared, 3, "stem and two blocks");
     let whole = shared("weights/efficientnet-lite0.safetensors")
         .zip(shared("goldens/efficientnet-lite0/stages.safetensors"));
@@ -97,11 +103,7 @@ fn pretrained<O: Operations>(
         for block in 0..blocks {
             let one = Loaded::load(&device, &weights, block..block + 1).unwrap();
             now = one.forward(&device, now);
-            check(
-                &format!("block.{block}"),
-                &now.last.values,
-                now.last.width,
-            );
+            check(&format!("block.{block}"), &now.last.values, now.last.width);
         }
     }
     compared
@@ -288,8 +290,7 @@ fn plain_tower(weights: &Weights, image: &[f32], side: usize) -> Vec<Vec<f32>> {
             let plain = map.convolved(weights, &name("feature"), 1, false);
             let own = map.standardised();
             let own = own.convolved(weights, &name("standardised"), 1, false);
-            let cells =
-                Resampling::features_to_cells(map.side, stride, grid, CONVOLUTIONAL_STRIDE);
+            let cells = Resampling::features_to_cells(map.side, stride, grid, CONVOLUTIONAL_STRIDE);
             let both = plain.plus(&own).resampled(&cells);
             sum = Some(sum.map_or_else(|| both.clone(), |sum| sum.plus(&both)));
         }

@@ -20,6 +20,7 @@
 //! each(|name, make| vcp_testing::device::refusals(name, make));
 //! ```
 
+mod convolutional;
 mod gradients;
 mod layers;
 mod maps;
@@ -29,6 +30,7 @@ mod probe;
 mod refusals;
 mod stages;
 
+pub use convolutional::{convolutional, convolutional_weights};
 pub use gradients::{Trained, WITHOUT_EFFECT, distance, features, gradients};
 pub use layers::{layers, small_weights};
 pub use maps::{StoredKernels, maps};
@@ -40,13 +42,13 @@ pub use stages::{batches, stages};
 
 /// A test for each part of the suite that holds for all devices: every operation against a plain statement of it
 /// on shapes drawn at random (`broadcasting`, `movements`, `functions`, `layers`, `maps`), what does not fit
-/// (`refusals`), the model against the numbers of the official code (`stages`), and batches against their
-/// images alone (`batches`). The function that is named runs a part on each kind of the device.
+/// (`refusals`), the model against the numbers of the official code (`stages`), the convolutional tower against
+/// PyTorch's and a plain statement (`convolutional`), and batches against their images alone (`batches`). The function that is named runs a part on each kind of the device.
 #[macro_export]
 macro_rules! device_suite {
     ($each:ident) => {
         $crate::device_suite!(
-            $each: broadcasting, movements, functions, layers, maps, refusals, stages, batches
+            $each: broadcasting, movements, functions, layers, maps, refusals, stages, convolutional, batches
         );
     };
     ($each:ident: $($part:ident),+) => {
