@@ -1,6 +1,7 @@
 //! Convolutional backbones: their architecture, and their pretrained weights as other programs store them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,14 @@ const EFFICIENTNET_LITE0: [InvertedResidual; 16] = [
     block(5, 1, 6, 192, 192),
     block(3, 1, 6, 192, 320),
 ];
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::EfficientnetLite0 => "EfficientNet-Lite0",
+        })
+    }
+}
 
 impl Architecture {
     /// All blocks, in order.

@@ -10,6 +10,7 @@ mod outputs;
 mod resuming;
 mod settings;
 mod start;
+mod tower;
 
 use std::fs;
 use std::path::Path;

@@ -61,9 +61,18 @@ fn model(run: &Evaluation) -> Vec<(String, String)> {
     let tower = |tower: &vcp_checkpoint::TowerGeometry| {
         format!("{} blocks of width {}", tower.layers, tower.width)
     };
+    let vision = match geometry.backbone {
+        None => tower(&geometry.vision),
+        Some(backbone) => format!(
+            "{} blocks of {}, then {}",
+            backbone.blocks,
+            backbone.architecture,
+            tower(&geometry.vision)
+        ),
+    };
     let taps: Vec<String> = settings.taps.iter().map(usize::to_string).collect();
     let further = [
-        ("vision tower", tower(&geometry.vision)),
+        ("vision tower", vision),
         ("text tower", tower(&geometry.text)),
         ("patch", format!("{} pixels", geometry.patch_size)),
         ("image size", format!("{} pixels", settings.image_size)),
