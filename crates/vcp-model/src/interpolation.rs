@@ -56,18 +56,16 @@ impl Resampling {
         Self { from, to, matrix }
     }
 
-    /// From the features of a convolutional tower with stride `stride` to cells of `cell` pixels: linear
-    /// interpolation, with antialiasing where features are finer than cells.
-    ///
-    /// Feature i has its centre on pixel `stride`·(i + 1) − 1 of the image, because of the margins of
-    /// [`Windows`](crate::Windows): half a stride to the right of the middle of the pixels that it stands for.
+    /// From features with a stride of `stride` pixels to cells of `cell` pixels: linear interpolation between
+    /// the middles of the pixels that each stands for, with antialiasing where features are finer than
+    /// cells.
     #[must_use]
     pub fn features_to_cells(from: usize, stride: usize, to: usize, cell: usize) -> Self {
         let mut matrix = vec![0.0; from * to];
         let stretch = (cell as f64 / stride as f64).max(1.0);
         for (j, row) in matrix.chunks_exact_mut(from.max(1)).enumerate() {
             let pixel = cell as f64 * (j as f64 + 0.5) - 0.5;
-            let centre = (pixel + 1.0) / stride as f64 - 1.0;
+            let centre = (pixel + 0.5) / stride as f64 - 0.5;
             let centre = centre.clamp(0.0, from.saturating_sub(1) as f64);
             let weight = |i: usize| (1.0 - (i as f64 - centre).abs() / stretch).max(0.0);
             let total: f64 = (0..from).map(weight).sum();

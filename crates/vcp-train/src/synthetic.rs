@@ -96,16 +96,15 @@ impl Examples for SyntheticExamples {
         let place = repeated.orders.of(self.seed, epoch, self.count)[index];
         let kept = || repeated.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept().get(&place).cloned();
-        let drawn = match found {
-            Some(drawn) => drawn,
-            None => {
-                let drawn = Arc::new(self.drawn(seed(0, place))?);
-                let mut kept = kept();
-                if kept.len() < ROOM / (4 * self.side * self.side).max(1) {
-                    kept.insert(place, Arc::clone(&drawn));
-                }
-                drawn
+        let drawn = if let Some(drawn) = found {
+            drawn
+        } else {
+            let drawn = Arc::new(self.drawn(seed(0, place))?);
+            let mut kept = kept();
+            if kept.len() < ROOM / (4 * self.side * self.side).max(1) {
+                kept.insert(place, Arc::clone(&drawn));
             }
+            drawn
         };
         let mut example = prepared(&drawn);
         example.key = Some(place as u64);

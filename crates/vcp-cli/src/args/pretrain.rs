@@ -132,37 +132,8 @@ pub(crate) struct PretrainArgs {
     )]
     pub(crate) photos: f64,
 
-    /// Change pictures in ways that no model should care about: cut by up to a thirtieth, mirrored, brighter or
-    /// darker, less sharp.
-    #[arg(long, help_heading = "Data")]
-    pub(crate) disturb: bool,
-
-    /// Fraction of the pictures of --disturb that lose their colour, from 0 to 1.
-    #[arg(
-        long,
-        value_name = "FRACTION",
-        default_value_t = 0.4,
-        requires = "disturb",
-        help_heading = "Data",
-        value_parser = numbers::share()
-    )]
-    pub(crate) grey: f32,
-
-    /// Train on the same pictures in every epoch instead of new ones. They are kept in memory, and so is what a
-    /// backbone that is not trained sees in them, in at most --feature-cache gigabytes.
-    #[arg(long, help_heading = "Data")]
-    pub(crate) same_pictures: bool,
-
-    /// Memory for features of --same-pictures in gigabytes, from 0 to 1024.
-    #[arg(
-        long,
-        value_name = "GIGABYTES",
-        default_value_t = 4.0,
-        requires = "same_pictures",
-        help_heading = "Data",
-        value_parser = within(0.0_f64..=1024.0)
-    )]
-    pub(crate) feature_cache: f64,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArgs,
 
     /// Epochs, from 1 to 100000.
     #[arg(
@@ -304,4 +275,40 @@ pub(crate) struct PretrainArgs {
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+}
+
+/// How drawn pictures are made and used.
+#[derive(Debug, Args)]
+pub(crate) struct PictureArgs {
+    /// Change pictures in ways that no model should care about: cut by up to a thirtieth, mirrored, brighter or
+    /// darker, less sharp.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) disturb: bool,
+
+    /// Fraction of the pictures of --disturb that lose their colour, from 0 to 1.
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value_t = 0.4,
+        requires = "disturb",
+        help_heading = "Data",
+        value_parser = numbers::share()
+    )]
+    pub(crate) grey: f32,
+
+    /// Train on the same pictures in every epoch instead of new ones. They are kept in memory, and so is what a
+    /// backbone that is not trained sees in them, in at most --feature-cache gigabytes.
+    #[arg(long, help_heading = "Data")]
+    pub(crate) same_pictures: bool,
+
+    /// Memory for features of --same-pictures in gigabytes, from 0 to 1024.
+    #[arg(
+        long,
+        value_name = "GIGABYTES",
+        default_value_t = 4.0,
+        requires = "same_pictures",
+        help_heading = "Data",
+        value_parser = within(0.0_f64..=1024.0)
+    )]
+    pub(crate) feature_cache: f64,
 }

@@ -38,9 +38,9 @@ pub(crate) fn run(arguments: &PretrainArgs) -> anyhow::Result<Exit> {
         device.burn(),
         None,
     )?;
-    if arguments.same_pictures {
+    if arguments.pictures.same_pictures {
         const GIGABYTE: f64 = 1e9;
-        trainer.keep_features((arguments.feature_cache * GIGABYTE) as u64);
+        trainer.keep_features((arguments.pictures.feature_cache * GIGABYTE) as u64);
     }
     let session = Session {
         folder,
@@ -166,10 +166,10 @@ fn examples(
 ) -> anyhow::Result<Arc<dyn Examples>> {
     let count = arguments.epoch_images.get();
     let mut made = SyntheticExamples::new(count, side, arguments.seed);
-    if arguments.disturb {
-        made = made.disturbed(arguments.grey);
+    if arguments.pictures.disturb {
+        made = made.disturbed(arguments.pictures.grey);
     }
-    if arguments.same_pictures {
+    if arguments.pictures.same_pictures {
         made = made.repeated();
     }
     let made = Arc::new(made);
@@ -224,8 +224,11 @@ fn configuration(
 ) -> Result<Configuration, vcp_train::Error> {
     let data = Data {
         epoch_images: arguments.epoch_images.get(),
-        disturbed: arguments.disturb.then_some(arguments.grey),
-        same_pictures: arguments.same_pictures,
+        disturbed: arguments
+            .pictures
+            .disturb
+            .then_some(arguments.pictures.grey),
+        same_pictures: arguments.pictures.same_pictures,
         mixed: photos.map(|photos| Mixed {
             photos: photos.samples.len(),
             share_of_photos: arguments.photos,
