@@ -2,6 +2,8 @@
 //!
 //! What it prints with `--nocapture` is in the model's card, docs/models/built-in.md.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 use vcp_clip::{DecodeOptions, Inspection, Inspector, ModelName, Photo};
