@@ -108,7 +108,12 @@ fn a_model_on_a_pretrained_backbone_is_trained_and_used() {
         ])
         .ends_with(0);
     let lines = workplace
-        .run(&["segment", "drawn", "--model", "kept/last.safetensors"])
+        .run(&[
+            "segment",
+            "drawn/synthetic/test",
+            "--model",
+            "kept/last.safetensors",
+        ])
         .ends_with(0)
         .lines();
     assert_eq!(lines.len(), 3);
