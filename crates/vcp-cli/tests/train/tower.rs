@@ -145,7 +145,7 @@ fn a_model_on_a_pretrained_backbone_is_trained_and_used() {
 #[test]
 fn what_cannot_be_is_refused() {
     let workplace = Workplace::new();
-    workplace.write("tower.safetensors", b"nothing".to_vec());
+    workplace.write("tower.safetensors", b"nothing");
     workplace
         .run(&["pretrain", "--out", "run", "--tower", "tower.safetensors"])
         .ends_with(2);
