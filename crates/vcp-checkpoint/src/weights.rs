@@ -311,6 +311,24 @@ impl Weights {
         Ok(())
     }
 
+    /// Puts pretrained weights in the place of the backbone's ([`Backbone::read`](crate::Backbone::read)), and
+    /// their file among the [sources](Weights::sources).
+    ///
+    /// # Errors
+    /// As [`Backbone::read`](crate::Backbone::read), and if the vision tower has no backbone.
+    pub fn set_backbone(&mut self, file: &TensorFile, options: LoadOptions) -> Result<(), Error> {
+        let Some(backbone) = self.geometry.backbone else {
+            return Err(Error::new(ErrorKind::Geometry {
+                problem: "the vision tower is a transformer, which has no backbone".to_owned(),
+            }));
+        };
+        for (name, values) in backbone.read(file, options)? {
+            self.replace(&name, values)?;
+        }
+        self.sources.extend(Source::of_file(file));
+        Ok(())
+    }
+
     /// The values of a checkpoint in the official layout, by canonical name, as [`Weights::replace`]
     /// takes them.
     ///

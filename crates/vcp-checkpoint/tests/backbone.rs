@@ -1,5 +1,7 @@
 //! Pretrained weights of a convolutional backbone.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -128,11 +128,10 @@ fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
     };
     let mut weights = Weights::random(geometry, settings, arguments.seed).or_usage()?;
     forget_unused_tokens(&mut weights)?;
-    if let (Some(file), Some(backbone)) = (&backbone, geometry.backbone) {
-        let pretrained = backbone.read(file, LoadOptions::default()).or_usage()?;
-        for (name, values) in pretrained {
-            weights.replace(&name, values)?;
-        }
+    if let Some(file) = &backbone {
+        weights
+            .set_backbone(file, LoadOptions::default())
+            .or_usage()?;
     }
     Ok(weights)
 }

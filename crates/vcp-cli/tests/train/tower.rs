@@ -102,6 +102,7 @@ fn a_model_on_a_pretrained_backbone_is_trained_and_used() {
     let backbone = &inspected["geometry"]["backbone"];
     assert_eq!(backbone["architecture"], "efficientnet-lite0");
     assert_eq!(backbone["blocks"], 15);
+    assert_eq!(inspected["sources"][0]["file_name"], "tower.safetensors");
     workplace
         .run(&[
             "data", "synth", "--out", "drawn", "--count", "3", "--size", "80",

@@ -70,12 +70,8 @@ fn pretrained<O: Operations>(
 ) -> usize {
     let device = device();
     let mut weights = convolutional_weights(blocks, 96);
-    let backbone = weights.geometry().backbone.unwrap();
     let file = TensorFile::open(file).unwrap();
-    let values = backbone.read(&file, LoadOptions::default()).unwrap();
-    for (name, values) in values {
-        weights.replace(&name, values).unwrap();
-    }
+    weights.set_backbone(&file, LoadOptions::default()).unwrap();
     let mut compared = 0;
     for prefix in ["", "odd."] {
         let Some(input) = stages.get(&format!("{prefix}input")) else {
