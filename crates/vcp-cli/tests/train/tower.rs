@@ -11,9 +11,9 @@ use vcp_random::Random;
 use crate::support::cli::Workplace;
 
 /// A file as the Python package's, with random weights of a sensible size.
-fn pretrained() -> Vec<u8> {
+fn pretrained(seed: u64) -> Vec<u8> {
     let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    let random = &mut Random::of(&[5]);
+    let random = &mut Random::of(&[seed]);
     let mut convolution = |name: &str, norm: &str, shape: [usize; 4]| {
         let inputs = shape[1] * shape[2] * shape[3];
         let bound = (2.0 / inputs as f32).sqrt();
@@ -58,7 +58,7 @@ fn pretrained() -> Vec<u8> {
 #[test]
 fn a_model_on_a_pretrained_backbone_is_trained_and_used() {
     let workplace = Workplace::new();
-    workplace.write("tower.safetensors", pretrained());
+    workplace.write("tower.safetensors", pretrained(5));
     let described = workplace.run(&["model", "inspect", "tower.safetensors", "--json"]);
     let described: Value = serde_json::from_str(&described.ends_with(0).stdout).unwrap();
     assert_eq!(described["kind"], "backbone");
@@ -144,6 +144,40 @@ fn a_model_on_a_pretrained_backbone_is_trained_and_used() {
 }
 
 #[test]
+fn a_run_resumes_on_its_own_backbone_only() {
+    let workplace = Workplace::new();
+    workplace.write("one.safetensors", pretrained(5));
+    workplace.write("other.safetensors", pretrained(6));
+    let run = |out: &str, start: &[&str], epochs: &str| {
+        let all = [
+            &[
+                "pretrain",
+                "--image-size",
+                "32",
+                "--width",
+                "64",
+                "--layers",
+                "1",
+            ][..],
+            &["--taps", "1", "--epoch-images", "2", "--batch-size", "2"],
+            &["--out", out, "--epochs", epochs],
+            start,
+        ];
+        workplace.run(&all.concat())
+    };
+    run("one", &["--tower", "one.safetensors"], "1").ends_with(0);
+    run("other", &["--tower", "other.safetensors"], "1").ends_with(0);
+    run("one", &["--tower", "other.safetensors"], "1")
+        .ends_with(2)
+        .says("frozen_sha256");
+    run("more", &["--from", "one/last.safetensors"], "1").ends_with(0);
+    run("more", &["--from", "other/last.safetensors"], "1")
+        .ends_with(2)
+        .says("frozen_sha256");
+    run("more", &["--from", "one/last.safetensors"], "1").ends_with(0);
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let workplace = Workplace::new();
     workplace.write("tower.safetensors", b"nothing");
@@ -160,6 +194,12 @@ fn what_cannot_be_is_refused() {
         .run(&["pretrain", "--out", "run", "--tower", weights])
         .ends_with(2)
         .says("_blocks.5._expand_conv.weight");
+    workplace
+        .run(&[
+            "pretrain", "--out", "run", "--tower", weights, "--patch", "16",
+        ])
+        .ends_with(2)
+        .says("--patch");
     workplace
         .run(&["pretrain", "--out", "run", "--grey", "0.5"])
         .ends_with(2)

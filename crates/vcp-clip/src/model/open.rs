@@ -91,7 +91,7 @@ pub fn describe(kind: Kind) -> &'static str {
         Kind::Clip => "CLIP's weights; --clip takes it",
         Kind::Checkpoint => "a VCP-CLIP checkpoint; --checkpoint takes it",
         Kind::Backbone => {
-            "pretrained weights of EfficientNet-Lite0; the option --tower of pretrain takes them"
+            "pretrained weights of an EfficientNet; the option --tower of pretrain takes those of Lite0"
         }
         _ => "tensors of no model that vcp-clip knows",
     }

@@ -1,4 +1,4 @@
-//! Pictures as other cameras take them: without colour, framed otherwise, brighter, compressed, less sharp.
+//! Pictures as other cameras take them: without colour, framed otherwise, brighter or darker, less sharp.
 
 use vcp_image::{Photo, resize_mask};
 use vcp_random::Random;
@@ -9,7 +9,7 @@ use super::{colour, photo};
 const STREAM: u64 = 0x6361_6d65_7261_0000;
 
 /// Changes an image and its mask in ways that a good model does not care about: a fraction `grey` loses its colour;
-/// some are cut by up to a thirtieth of their sides, mirrored, made brighter or darker, of more or less contrast, or
+/// some are cut by up to a thirtieth of their sides at each edge, mirrored, made brighter or darker, of more or less contrast, or
 /// resized to half their size or more and back. The same seed makes the same change.
 #[must_use]
 pub(crate) fn disturbed(mut image: Photo, mut mask: Photo, grey: f32, seed: u64) -> (Photo, Photo) {

@@ -8,7 +8,9 @@ use vcp_checkpoint::{Source, Weights};
 use vcp_dataset::{Sample, digest_of_listing};
 use vcp_image::{Bits, DecodeOptions};
 
-use crate::{Augmentation, Error, Recipe};
+use vcp_files::Sha256;
+
+use crate::{Augmentation, Error, Recipe, Scope};
 
 /// All that a run depends on. It is written into the run's folder when the run begins, and one that resumes
 /// it has to depend on the same.
@@ -28,6 +30,14 @@ impl Configuration {
         let sources = weights.sources().iter();
         let digests: Vec<&str> = sources.map(Source::sha256).collect();
         model.insert("sources_sha256".to_owned(), value(&digests)?);
+        // What is trained is in the state, and CLIP's files are among the sources. A backbone may come from a
+        // bundle, and be tuned.
+        if let Scope::FromBlock(_) = recipe.scope {
+            model.insert(
+                "frozen_sha256".to_owned(),
+                digest_of_frozen(weights, recipe.scope).into(),
+            );
+        }
         let mut program = Table::new();
         program.insert("version".to_owned(), version.into());
         let mut table = Table::new();
@@ -141,6 +151,17 @@ fn differences(prefix: &str, one: &Table, other: &Table) -> Vec<String> {
             _ => vec![format!("{prefix}{key}")],
         })
         .collect()
+}
+
+/// The digest of all values that are not trained, in the order of their names.
+fn digest_of_frozen(weights: &Weights, scope: Scope) -> String {
+    let mut hasher = Sha256::new();
+    for tensor in weights.tensors().filter(|it| !scope.trains(it.name())) {
+        for value in tensor.to_f32() {
+            hasher.update(value.to_le_bytes());
+        }
+    }
+    hasher.hexadecimal()
 }
 
 #[cfg(test)]
