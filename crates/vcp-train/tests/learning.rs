@@ -16,7 +16,7 @@ use vcp_train::{
 };
 
 const SIDE: usize = 64;
-const STEPS: usize = 96;
+const STEPS: usize = 144;
 const BATCH: usize = 32;
 /// Each is seen several times, turned and mirrored.
 const PICTURES: usize = 480;
@@ -181,6 +181,5 @@ fn some_dozen_steps_find_defects_on_pictures_never_seen() {
     let after = pixel_auroc(&trained, &judged);
     eprintln!("pixel AUROC before {before:.3}, after {after:.3}");
     assert!(before < 0.75, "{before}");
-    // 0.853 where it was measured; other systems draw and add with other last bits.
-    assert!(after > 0.8, "{after}");
+    assert!(after > 0.85, "{after}");
 }
