@@ -95,6 +95,23 @@ pub enum Error {
         /// Most windows.
         limit: usize,
     },
+    /// A region of interest of another size than was said.
+    #[error(
+        "{found} values cannot say of {width} × {height} pixels which of them count; there has to be one for each."
+    )]
+    RegionLength {
+        /// Number of values.
+        found: usize,
+        /// Pixels per row.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+    /// A region of interest without pixels.
+    #[error(
+        "No pixel counts, so there is nothing to inspect; mark the part of photos that counts."
+    )]
+    NothingCounts,
     /// The caller did not want to go on.
     #[error("The work was stopped before the photo was done.")]
     Stopped,

@@ -43,6 +43,7 @@ mod map_kind;
 mod network;
 mod photo;
 mod predictor;
+mod region_of_interest;
 mod score;
 pub mod tiling;
 
@@ -52,4 +53,5 @@ pub use logits::Logits;
 pub use network::Device;
 pub use photo::{PhotoPrediction, PreparedPhoto};
 pub use predictor::{Prediction, Predictor, PredictorOptions, Prepared};
-pub use score::{mean_of_largest, pixels_for_score};
+pub use region_of_interest::{RegionOfInterest, RegionRows};
+pub use score::{mean_of_largest, mean_of_largest_counting, pixels_for_score};

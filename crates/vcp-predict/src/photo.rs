@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use vcp_image::{MapRows, PhotoRows, ScaledMap};
 
@@ -9,6 +10,7 @@ use crate::error::Error;
 use crate::logits::Logits;
 use crate::map_kind::MapKind;
 use crate::predictor::{Prediction, Predictor, Prepared};
+use crate::region_of_interest::RegionOfInterest;
 use crate::tiling::{Squeezed, TiledPrediction, Tiling, resampled};
 
 /// A photo for which it is settled how it goes through the model: whole, resized and normalised already,
@@ -17,6 +19,18 @@ use crate::tiling::{Squeezed, TiledPrediction, Tiling, resampled};
 pub struct PreparedPhoto<P> {
     photo: P,
     input: Input,
+    /// All of the photo counts if `None`.
+    region: Option<Arc<RegionOfInterest>>,
+}
+
+impl<P> PreparedPhoto<P> {
+    /// The same photo, of which only this part counts: score and largest value are those of its pixels. The model
+    /// still processes what surrounds them, but for windows in which nothing counts.
+    #[must_use]
+    pub fn within(mut self, region: Option<Arc<RegionOfInterest>>) -> Self {
+        self.region = region;
+        self
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +72,11 @@ impl Predictor {
             Some(tiling) => Input::Whole(self.prepare_bands(&mut photo, tiling.tile())?),
             None => Input::Whole(self.prepare(&*photo.rows(0..height)?)),
         };
-        Ok(PreparedPhoto { photo, input })
+        Ok(PreparedPhoto {
+            photo,
+            input,
+            region: None,
+        })
     }
 
     /// As [`Predictor::prepare`], of so many rows at a time.
@@ -100,14 +118,22 @@ impl Predictor {
         photo: PreparedPhoto<P>,
         watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<(P, PhotoPrediction), Error> {
-        let PreparedPhoto { mut photo, input } = photo;
+        let PreparedPhoto {
+            mut photo,
+            input,
+            region,
+        } = photo;
         let prediction = match input {
             Input::Whole(prepared) => {
-                let (logits, prediction) = self.predict_whole(&prepared)?;
+                let size = (photo.width(), photo.height());
+                let counts = region.map(|region| region.squeezed(size, self.image_size()));
+                let logits = self.logits_of_one(&prepared)?;
+                let prediction = self.finish_counting(&logits, counts.as_deref())?;
                 PhotoPrediction::Whole { logits, prediction }
             }
             Input::Windows(tiling) => {
-                let prediction = self.predict_tiled(&mut photo, &tiling, watch)?;
+                let region = region.as_deref();
+                let prediction = self.predict_within(&mut photo, &tiling, region, watch)?;
                 PhotoPrediction::Tiled(Box::new(prediction))
             }
         };

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
-use crate::score::{mean_of_largest, pixels_for_score};
+use crate::score::{mean_of_largest, mean_of_largest_counting, pixels_for_score};
 use std::num::NonZero;
 use std::sync::Arc;
 use vcp_checkpoint::Weights;
@@ -274,16 +274,37 @@ impl Predictor {
     /// # Errors
     /// When the logits are not all numbers, or do not fit the model's grid.
     pub fn finish(&self, logits: &Logits) -> Result<Prediction, Error> {
+        self.finish_counting(logits, None)
+    }
+
+    /// As [`Predictor::finish`], with score and largest value of the pixels alone that count, [side, side]; all if
+    /// `None`.
+    pub(crate) fn finish_counting(
+        &self,
+        logits: &Logits,
+        counts: Option<&[bool]>,
+    ) -> Result<Prediction, Error> {
         self.check(logits)?;
         let [branch1, branch2] = [0, 1].map(|branch| self.branch_map(logits.view(), branch));
         let count = self.score_pixels();
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(
                 || self.blend(&branch1, &branch2),
-                || [&branch1, &branch2].map(|map| mean_of_largest(map, count)),
+                || {
+                    [&branch1, &branch2].map(|map| match counts {
+                        None => mean_of_largest(map, count),
+                        Some(counts) => mean_of_largest_counting(map, count, counts),
+                    })
+                },
             )
         });
-        let max = blended.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = match counts {
+            None => blended.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            Some(counts) => {
+                let counting = blended.iter().zip(counts).filter(|(_, counts)| **counts);
+                counting.fold(f32::NEG_INFINITY, |max, (value, _)| max.max(*value))
+            }
+        };
         let score = 0.5 * (scores[0] + scores[1]);
         // A NaN anywhere in the logits reaches the sum.
         if !blended.iter().sum::<f32>().is_finite() || !score.is_finite() {

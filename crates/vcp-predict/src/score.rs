@@ -25,6 +25,24 @@ pub fn mean_of_largest(values: &[f32], count: usize) -> f32 {
     (total / count as f64) as f32
 }
 
+/// As [`mean_of_largest`], of the values that count only, and of the same fraction of them as `count` is of all:
+/// as much of what counts is averaged as of a whole image. At least one value is; 0 if none counts.
+///
+/// # Panics
+/// If there are not as many `counts` as values.
+#[must_use]
+pub fn mean_of_largest_counting(values: &[f32], count: usize, counts: &[bool]) -> f32 {
+    assert_eq!(values.len(), counts.len(), "what counts of the values");
+    let counting: Vec<f32> = values
+        .iter()
+        .zip(counts)
+        .filter_map(|(&value, &counts)| counts.then_some(value))
+        .collect();
+    let fraction = counting.len() as f64 / values.len().max(1) as f64;
+    let count = (count as f64 * fraction).round().max(1.0) as usize;
+    mean_of_largest(&counting, count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +71,26 @@ mod tests {
             );
         }
         assert!(mean_of_largest(&[], 3).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn only_what_counts_is_averaged_and_as_much_of_it() {
+        let values = [0.5, 0.25, 1.0, 0.75, 0.0, 0.125];
+        for (count, counts, mean) in [
+            (2, [true; 6], 0.875),
+            // A third of three values is one.
+            (2, [true, true, false, false, true, false], 0.5),
+            (4, [true, true, false, false, true, false], 0.375),
+            (6, [true, true, false, false, true, false], 0.25),
+            // Less than half a value: the largest.
+            (1, [false, true, false, false, false, true], 0.25),
+            (3, [false; 6], 0.0),
+        ] {
+            let found = mean_of_largest_counting(&values, count, &counts);
+            assert!(
+                (found - mean).abs() < 1e-7,
+                "{count} of {counts:?}: {found}"
+            );
+        }
     }
 }

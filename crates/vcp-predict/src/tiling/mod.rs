@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::logits::LogitsShape;
 pub use crate::map_kind::MapKind;
 use crate::predictor::{Predictor, Prepared};
+use crate::region_of_interest::RegionOfInterest;
 use line::Line;
 pub use map::TiledMap;
 pub use prediction::TiledPrediction;
@@ -136,10 +137,25 @@ impl Predictor {
         tiling: &Tiling,
         watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<TiledPrediction, Error> {
+        self.predict_within(photo, tiling, None, watch)
+    }
+
+    /// As [`Predictor::predict_tiled`], with score and largest value of what counts alone; all if `region` is
+    /// `None`. A window in which nothing counts does not go through the model, and has logits of 0.
+    pub(crate) fn predict_within(
+        &self,
+        photo: &mut dyn PhotoRows,
+        tiling: &Tiling,
+        region: Option<&RegionOfInterest>,
+        watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<TiledPrediction, Error> {
         let (width, height) = (photo.width(), photo.height());
         let windows = tiling.windows(width, height)?;
         let is_global_wanted = tiling.global_weight > 0.0 && windows.count() > 1;
         let total = windows.count() + usize::from(is_global_wanted);
+        let counts_in = |columns: &Range<usize>, rows: &Range<usize>| {
+            region.map(|it| it.of_window((width, height), columns, rows, self.image_size()))
+        };
         let mut whole = is_global_wanted.then(|| Squeezed::new((width, height), self.image_size()));
         let mut shape = LogitsShape::default();
         let (mut logits, mut done) = (Vec::new(), 0);
@@ -151,19 +167,33 @@ impl Predictor {
             }
             let columns: Vec<_> = windows.columns.windows().map(|(_, range)| range).collect();
             for columns in columns.chunks(self.batch()) {
+                let counts: Vec<_> = columns
+                    .iter()
+                    .map(|columns| counts_in(columns, &rows))
+                    .collect();
                 let prepared: Vec<_> = columns
                     .iter()
-                    .map(|columns| self.prepare(&cut(&band, columns.clone())))
+                    .zip(&counts)
+                    .filter(|(_, counts)| does_any_count(counts.as_deref()))
+                    .map(|(columns, _)| self.prepare(&cut(&band, columns.clone())))
                     .collect();
-                for found in self.logits(&prepared)? {
-                    let prediction = self.finish(&found)?;
-                    score = score.max(prediction.score);
-                    max = max.max(prediction.max);
-                    if done == 0 {
-                        shape = found.shape();
-                        logits.reserve_exact(windows.count() * shape.len());
+                let mut found = self.logits(&prepared)?.into_iter();
+                for counts in counts {
+                    if does_any_count(counts.as_deref())
+                        && let Some(found) = found.next()
+                    {
+                        let prediction = self.finish_counting(&found, counts.as_deref())?;
+                        score = score.max(prediction.score);
+                        max = max.max(prediction.max);
+                        if shape == LogitsShape::default() {
+                            shape = found.shape();
+                            logits.reserve_exact(windows.count() * shape.len());
+                            logits.resize(done * shape.len(), 0.0);
+                        }
+                        logits.extend_from_slice(found.values());
+                    } else {
+                        logits.resize(logits.len() + shape.len(), 0.0);
                     }
-                    logits.extend_from_slice(found.values());
                     done += 1;
                 }
                 if watch(done, total).is_break() {
@@ -175,7 +205,8 @@ impl Predictor {
         if let Some(prepared) = whole.and_then(|whole| whole.prepare(self)) {
             let weight = tiling.global_weight;
             let found = self.logits_of_one(&prepared)?;
-            let prediction = self.finish(&found)?;
+            let counts = counts_in(&(0..width), &(0..height));
+            let prediction = self.finish_counting(&found, counts.as_deref())?;
             score = mix(weight, prediction.score, score);
             max = mix(weight, prediction.max, max);
             global = Some((weight, found));
@@ -192,6 +223,11 @@ impl Predictor {
             global,
         })
     }
+}
+
+/// Whether a window has a pixel that counts; all count if `None`.
+fn does_any_count(counts: Option<&[bool]>) -> bool {
+    counts.is_none_or(|counts| counts.contains(&true))
 }
 
 /// Some columns of a band of rows.
