@@ -28,16 +28,37 @@ pub fn overlay(
     range: (f32, f32),
     threshold: f32,
 ) -> Picture {
+    overlay_around(photo, map, range, map, threshold)
+}
+
+/// As [`overlay`], with the lines around the regions of another map than the one that colours the photo, such as
+/// one [without small regions](crate::SmallRegions::cleared).
+///
+/// # Panics
+/// If the photo and the maps differ in size.
+#[must_use]
+pub fn overlay_around(
+    photo: &Photo,
+    map: &(impl MapRows + ?Sized),
+    range: (f32, f32),
+    marked: &(impl MapRows + ?Sized),
+    threshold: f32,
+) -> Picture {
     let (width, height) = (photo.width(), photo.height());
-    assert!(
-        (map.width(), map.height()) == (width, height),
-        "a photo of {width} × {height} pixels cannot be overlaid with a map of {} × {}",
-        map.width(),
-        map.height()
-    );
+    for size in [
+        (map.width(), map.height()),
+        (marked.width(), marked.height()),
+    ] {
+        assert!(
+            size == (width, height),
+            "a photo of {width} × {height} pixels cannot be overlaid with a map of {} × {}",
+            size.0,
+            size.1
+        );
+    }
     let mut pixels = photo.to_rgb().into_pixels();
     tint(&mut pixels, map, range);
-    draw_contour(&mut pixels, map, threshold);
+    draw_contour(&mut pixels, marked, threshold);
     Picture::new(Photo::from_parts(width, height, 3, pixels))
 }
 

@@ -1,6 +1,7 @@
 //! Connected regions of a map above a threshold, found in one pass over its rows.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use vcp_regions::{Event, Labels, runs};
 
@@ -44,6 +45,18 @@ pub struct Region {
 /// grows with the width and the number of runs of such pixels, not with the number of pixels.
 #[must_use]
 pub fn regions(map: &(impl MapRows + ?Sized), threshold: f32) -> Vec<Region> {
+    regions_of_area(map, threshold, 0).0
+}
+
+/// As [`regions`], of at least `min_area` pixels each; and those that are smaller, for which memory grows with the
+/// number of all runs if `min_area` is above 1.
+#[must_use]
+pub fn regions_of_area(
+    map: &(impl MapRows + ?Sized),
+    threshold: f32,
+    min_area: u64,
+) -> (Vec<Region>, SmallRegions) {
+    let mut all_runs: Vec<(usize, Range<usize>, usize)> = Vec::new();
     let mut labels = Labels::default();
     let mut summaries: Vec<Summary> = Vec::new();
     for_each_row(map, |y, values| {
@@ -55,7 +68,10 @@ pub fn regions(map: &(impl MapRows + ?Sized), threshold: f32) -> Vec<Region> {
                     if region == summaries.len() {
                         summaries.push(Summary::default());
                     }
-                    summaries[region].extend(y, columns.start, &values[columns]);
+                    summaries[region].extend(y, columns.start, &values[columns.clone()]);
+                    if min_area > 1 {
+                        all_runs.push((y, columns, region));
+                    }
                 }
                 Event::Joined { older, younger } => {
                     let joined = std::mem::take(&mut summaries[younger]);
@@ -67,8 +83,59 @@ pub fn regions(map: &(impl MapRows + ?Sized), threshold: f32) -> Vec<Region> {
     // Regions are numbered in reading order of the first pixel, and sorting keeps that order.
     let grown = summaries.iter().filter(|summary| summary.area > 0);
     let mut regions: Vec<Region> = grown.map(Summary::to_region).collect();
+    let numbers = labels.into_final();
+    let is_small = |region: usize| regions[numbers[region]].area < min_area;
+    let small = all_runs.into_iter().filter(|run| is_small(run.2));
+    let small = SmallRegions {
+        runs: small.map(|(y, columns, _)| (y, columns)).collect(),
+        below: threshold.next_down(),
+    };
+    regions.retain(|region| region.area >= min_area);
     regions.sort_by_key(|region| Reverse(region.area));
-    regions
+    (regions, small)
+}
+
+/// The pixels of regions that are too small to be reported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SmallRegions {
+    /// Row and columns, in reading order.
+    runs: Vec<(usize, Range<usize>)>,
+    /// The largest value that does not reach the threshold.
+    below: f32,
+}
+
+impl SmallRegions {
+    /// The map that they were found in, without them: their pixels have the largest value that does not reach the
+    /// threshold.
+    #[must_use]
+    pub fn cleared<'a>(&'a self, map: &'a dyn MapRows) -> ClearedMap<'a> {
+        ClearedMap { map, small: self }
+    }
+}
+
+/// A map without its small regions ([`SmallRegions::cleared`]).
+pub struct ClearedMap<'a> {
+    map: &'a dyn MapRows,
+    small: &'a SmallRegions,
+}
+
+impl MapRows for ClearedMap<'_> {
+    fn width(&self) -> usize {
+        self.map.width()
+    }
+
+    fn height(&self) -> usize {
+        self.map.height()
+    }
+
+    fn row(&self, y: usize, out: &mut [f32]) {
+        self.map.row(y, out);
+        let runs = &self.small.runs;
+        let first = runs.partition_point(|run| run.0 < y);
+        for (_, columns) in runs[first..].iter().take_while(|run| run.0 == y) {
+            out[columns.clone()].fill(self.small.below);
+        }
+    }
 }
 
 /// What is remembered of a region while it grows.

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use vcp_image::{
     BandResizer, Photo, Region, ScaledMap, gaussian_blur, heatmap, mask_picture, normalise,
-    overlay, regions,
+    overlay, regions, regions_of_area,
 };
 
 /// A photo of random size, channels and bytes.
@@ -146,7 +146,7 @@ fn scaled_plainly(map: &[f32], side: usize, width: usize, height: usize) -> Vec<
     result
 }
 
-fn all_rows(map: &ScaledMap<'_>) -> Vec<f32> {
+fn all_rows(map: &dyn vcp_image::MapRows) -> Vec<f32> {
     let mut values = vec![0.0; map.width() * map.height()];
     for (y, row) in values.chunks_exact_mut(map.width()).enumerate() {
         map.row(y, row);
@@ -311,6 +311,28 @@ proptest! {
         let white: u64 = mask.as_photo().pixels().iter().map(|&value| u64::from(value) / 255).sum();
         let area: u64 = found.iter().map(|region| region.area).sum();
         prop_assert_eq!(area, white);
+    }
+
+    #[test]
+    fn small_regions_are_as_if_they_were_not_there(
+        (side, map) in maps(14),
+        width in 1_usize..40,
+        height in 1_usize..40,
+        threshold in 0.05_f32..1.0,
+        min_area in 0_u64..40,
+    ) {
+        let scaled = ScaledMap::new(&map, side, width, height);
+        let all = regions(&scaled, threshold);
+        let (found, small) = regions_of_area(&scaled, threshold, min_area);
+        let large: Vec<Region> =
+            all.into_iter().filter(|region| region.area >= min_area).collect();
+        prop_assert_eq!(&found, &large);
+        let cleared = small.cleared(&scaled);
+        prop_assert_eq!(regions(&cleared, threshold), found);
+        let (before, after) = (all_rows(&scaled), all_rows(&cleared));
+        for (before, after) in before.iter().zip(&after) {
+            prop_assert!(before == after || (*before >= threshold && *after < threshold));
+        }
     }
 
     #[test]
