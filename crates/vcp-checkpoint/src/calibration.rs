@@ -18,6 +18,10 @@ pub struct Calibration {
     pub pixel_threshold: f32,
     /// Images with a score of at least this are anomalous.
     pub score_threshold: f32,
+    /// Images with a score of at least this, and below the score threshold, are to be looked at by a person. At
+    /// most the score threshold. Not stored where there is none: images are anomalous or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_threshold: Option<f32>,
     /// Lowest and highest value of the colour scale.
     pub range: (f32, f32),
     /// The data it was found on, in words.
@@ -38,6 +42,10 @@ pub struct Calibration {
     /// samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u32>,
+    /// What of these counted, as the SHA-256 of a mask in hexadecimal. Not stored where all of them did; a program
+    /// that does not know of masks refuses a calibration that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_sha256: Option<String>,
 }
 
 /// How images were cut into windows.
@@ -83,7 +91,8 @@ impl Calibration {
             ));
         }
         let (low, high) = self.range;
-        for value in [self.pixel_threshold, self.score_threshold, low, high] {
+        let thresholds = [self.pixel_threshold, self.score_threshold, low, high];
+        for value in thresholds.into_iter().chain(self.review_threshold) {
             // Not a number is in no range.
             if !bounds::VALUE.contains(&value) {
                 return refuse(format!(
@@ -98,6 +107,22 @@ impl Calibration {
             return refuse(format!(
                 "its range runs from {low} to {high}, which is empty"
             ));
+        }
+        if let Some(review) = self.review_threshold
+            && review > self.score_threshold
+        {
+            return refuse(format!(
+                "its review threshold {review} is above its score threshold {}",
+                self.score_threshold
+            ));
+        }
+        if let Some(digest) = &self.mask_sha256 {
+            let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            if digest.len() != 64 || !digest.bytes().all(is_digit) {
+                return refuse(
+                    "the digest of its mask is not 64 lower-case hexadecimal digits".to_owned(),
+                );
+            }
         }
         if let Some(bits) = self.bits
             && !bounds::BITS.contains(&bits)

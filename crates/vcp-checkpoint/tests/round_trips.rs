@@ -32,6 +32,8 @@ fn calibration() -> Calibration {
         date: "2026-01-31".to_owned(),
         images: 200,
         apply_orientation: false,
+        review_threshold: Some(0.5),
+        mask_sha256: Some("0a".repeat(32)),
         bits: None,
         windows: Some(windows(518, 0.25, 0.1)),
     }
@@ -177,6 +179,27 @@ fn unusable_calibrations_are_refused() {
         ),
         (
             Calibration {
+                review_threshold: Some(0.551),
+                ..calibration()
+            },
+            "its review threshold 0.551 is above its score threshold 0.55",
+        ),
+        (
+            Calibration {
+                review_threshold: Some(f32::NAN),
+                ..calibration()
+            },
+            "NaN",
+        ),
+        (
+            Calibration {
+                mask_sha256: Some("0A".repeat(32)),
+                ..calibration()
+            },
+            "64 lower-case hexadecimal digits",
+        ),
+        (
+            Calibration {
                 range: (0.5, 0.5),
                 ..calibration()
             },
@@ -211,6 +234,21 @@ fn unusable_calibrations_are_refused() {
         assert!(message.contains(says), "{message}");
     }
     weights.set_calibration(None).unwrap();
+}
+
+/// What earlier versions have written is read, and what they do not know is written only where it is needed.
+#[test]
+fn calibrations_of_earlier_versions_are_read() {
+    let text = r#"{"version":1,"pixel_threshold":0.5,"score_threshold":0.5,"range":[0.0,1.0],"data":"cups","date":"2026-01-31","images":20}"#;
+    let read: Calibration = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        (read.review_threshold, read.mask_sha256.as_ref()),
+        (None, None)
+    );
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    read.check().unwrap();
+    let unknown = text.replace("\"images\"", "\"pictures\":1,\"images\"");
+    assert!(serde_json::from_str::<Calibration>(&unknown).is_err());
 }
 
 #[test]

@@ -209,6 +209,8 @@ mod tests {
             date: String::new(),
             images: 10,
             apply_orientation: true,
+            review_threshold: None,
+            mask_sha256: None,
             bits: None,
             windows: None,
         }

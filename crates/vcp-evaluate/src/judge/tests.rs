@@ -295,6 +295,8 @@ fn a_calibration_changes_no_official_figure() {
         date: "2026-01-01".to_owned(),
         images: 10,
         apply_orientation: true,
+        review_threshold: None,
+        mask_sha256: None,
         bits: None,
         windows: None,
     };
