@@ -11,7 +11,8 @@ pub enum Exit {
     Failed,
     /// Wrong usage, or no model to work with: nothing was begun.
     Usage,
-    /// All done, and with `--fail-on-anomaly` at least one photo is anomalous.
+    /// All done, and with `--fail-on-anomaly` at least one photo has a defect; with `--fail-on-review`, or is to be
+    /// reviewed.
     Anomalous,
     /// Stopped by Ctrl-C or a request to terminate; what was printed until then is complete.
     Interrupted,

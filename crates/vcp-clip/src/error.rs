@@ -9,6 +9,7 @@ use vcp_predict::Error as PredictError;
 use crate::calibration::{CalibrationFileError, FitError, MeasureError};
 use crate::cost::TooMuch;
 use crate::device::DeviceError;
+use crate::inspection_mask::MaskError;
 use crate::model::ModelError;
 use crate::photos::InputsError;
 use crate::sentence::sentence;
@@ -33,6 +34,9 @@ pub enum Error {
     /// A model cannot be opened.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A photo cannot be inspected by a mask, or none can.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
     /// A calibration file cannot be used.
     #[error(transparent)]
     Calibration(#[from] CalibrationFileError),
@@ -116,12 +120,13 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Photo(error) => of_photo(error),
+            Self::Photo(error) | Self::Mask(MaskError::Picture(error)) => of_photo(error),
             Self::Unreadable(_)
             | Self::Decoder
             | Self::Inputs(_)
             | Self::Measure(_)
             | Self::Fit(_)
+            | Self::Mask(_)
             | Self::Thresholds(_) => Fault::Input,
             Self::Model(_) | Self::Calibration(_) => Fault::Model,
             #[cfg(feature = "pull")]
@@ -134,6 +139,8 @@ impl Error {
                 PredictError::TooManyWindows { .. } => Fault::Limits,
                 PredictError::Stopped => Fault::Stopped,
                 PredictError::TileEmpty
+                | PredictError::RegionLength { .. }
+                | PredictError::NothingCounts
                 | PredictError::Overlap { .. }
                 | PredictError::GlobalWeight { .. } => Fault::Input,
                 PredictError::Threads(_) => Fault::Internal,

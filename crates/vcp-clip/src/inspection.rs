@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use vcp_image::{Error, MapRows, Photo, PhotoFile, PhotoRows as _, Picture, Region, Warning};
+use vcp_image::{
+    Error, MapRows, Photo, PhotoFile, PhotoRows as _, Picture, Region, SmallRegions, Warning,
+};
 use vcp_predict::tiling::MapKind;
 use vcp_predict::{PhotoPrediction, Predictor};
 
+use crate::inspection_mask::InspectionMask;
 use crate::record::{Files, Record, RegionRecord};
-use crate::thresholds::DecisionThresholds;
+use crate::thresholds::{Decision, DecisionThresholds};
 
 /// A photo, what the model says of it, and what that means at the thresholds.
 ///
@@ -20,7 +23,17 @@ pub struct Inspection {
     predictor: Arc<Predictor>,
     thresholds: DecisionThresholds,
     is_tiling: bool,
-    regions: OnceLock<Vec<Region>>,
+    part: Part,
+    regions: OnceLock<(Vec<Region>, SmallRegions)>,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Part {
+    /// What of photos counts; everything if `None`.
+    pub(crate) mask: Option<InspectionMask>,
+    /// Pixels of the smallest region that is reported.
+    pub(crate) min_area: u64,
 }
 
 impl std::fmt::Debug for Inspection {
@@ -42,6 +55,7 @@ impl Inspection {
         predictor: Arc<Predictor>,
         thresholds: DecisionThresholds,
         is_tiling: bool,
+        part: Part,
     ) -> Self {
         Self {
             photo,
@@ -49,6 +63,7 @@ impl Inspection {
             predictor,
             thresholds,
             is_tiling,
+            part,
             regions: OnceLock::new(),
         }
     }
@@ -65,13 +80,13 @@ impl Inspection {
         self.photo.height()
     }
 
-    /// The image score, 0 to 1: how likely the photo shows a defect.
+    /// The image score, 0 to 1: how likely the part of the photo that counts shows a defect.
     #[must_use]
     pub fn score(&self) -> f32 {
         self.prediction.score()
     }
 
-    /// The largest value of the map, 0 to 1.
+    /// The largest value that counts of the map at the model's image size, 0 to 1.
     #[must_use]
     pub fn max(&self) -> f32 {
         self.prediction.max()
@@ -91,10 +106,16 @@ impl Inspection {
         self
     }
 
-    /// Whether the score reaches its threshold.
+    /// Whether the score reaches its threshold: whether the decision is [`Decision::Defect`].
     #[must_use]
     pub fn is_anomalous(&self) -> bool {
-        self.score() >= self.thresholds.score
+        self.decision() == Decision::Defect
+    }
+
+    /// What follows from score and thresholds.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        self.thresholds.decide(self.score())
     }
 
     /// What should be known of how the photo was read, such as that its file is damaged.
@@ -104,7 +125,7 @@ impl Inspection {
     }
 
     /// The map at the photo's resolution, row by row: for each pixel, how likely it belongs to a defect, 0 to
-    /// 1. Quick when rows are asked for from the top down.
+    /// 1, and NaN where the photo does not count. Quick when rows are asked for from the top down.
     #[must_use]
     pub fn map(&self) -> Box<dyn MapRows + '_> {
         self.map_of(MapKind::Blended)
@@ -114,7 +135,11 @@ impl Inspection {
     #[must_use]
     pub fn map_of(&self, kind: MapKind) -> Box<dyn MapRows + '_> {
         let size = (self.width(), self.height());
-        self.prediction.map(&self.predictor, kind, size)
+        let map = self.prediction.map(&self.predictor, kind, size);
+        match &self.part.mask {
+            Some(mask) => mask.over(map),
+            None => map,
+        }
     }
 
     /// Side of the square that photos are resized to for the model, in pixels.
@@ -124,10 +149,42 @@ impl Inspection {
     }
 
     /// The map at the model's image size, [side, side] in row-major order
-    /// ([`Inspection::image_size`] is the side).
+    /// ([`Inspection::image_size`] is the side). NaN where the photo does not count.
     #[must_use]
     pub fn model_map(&self) -> Cow<'_, [f32]> {
-        self.prediction.model_map(&self.predictor)
+        if let (PhotoPrediction::Tiled(prediction), Some(mask)) =
+            (&self.prediction, &self.part.mask)
+        {
+            let map = prediction.map(&self.predictor, MapKind::Blended);
+            return Cow::Owned(mask.resampled(&map, self.image_size()));
+        }
+        self.counting(self.prediction.model_map(&self.predictor))
+    }
+
+    /// A map at the model's image size, of a photo that is not processed in windows.
+    pub(crate) fn whole_map(&self, kind: MapKind) -> Option<Cow<'_, [f32]>> {
+        match &self.prediction {
+            PhotoPrediction::Whole { prediction, .. } if !self.is_tiling => {
+                Some(self.counting(Cow::Borrowed(prediction.map(kind))))
+            }
+            _ => None,
+        }
+    }
+
+    /// Which pixels of [`Inspection::model_map`] count; all if `None`.
+    pub(crate) fn model_counts(&self) -> Option<Vec<bool>> {
+        let mask = self.part.mask.as_ref()?;
+        Some(mask.squeezed((self.width(), self.height()), self.image_size()))
+    }
+
+    /// A map at the model's image size without what does not count.
+    fn counting<'a>(&self, map: Cow<'a, [f32]>) -> Cow<'a, [f32]> {
+        let Some(counts) = self.model_counts() else {
+            return map;
+        };
+        let both = map.iter().zip(counts);
+        both.map(|(&value, counts)| if counts { value } else { f32::NAN })
+            .collect()
     }
 
     /// Whether photos were to be processed in windows, also if this one was too small to be cut: arrays are at
@@ -143,10 +200,21 @@ impl Inspection {
         &self.prediction
     }
 
-    /// The connected regions of pixels that reach the pixel threshold, the largest first.
+    /// The connected regions of pixels that reach the pixel threshold, the largest first; none of fewer pixels
+    /// than are asked for.
     pub fn regions(&self) -> &[Region] {
-        let find = || vcp_image::regions(&*self.map(), self.thresholds.pixel);
+        &self.found().0
+    }
+
+    fn found(&self) -> &(Vec<Region>, SmallRegions) {
+        let (threshold, min_area) = (self.thresholds.pixel, self.part.min_area);
+        let find = || vcp_image::regions_of_area(&*self.map(), threshold, min_area);
         self.regions.get_or_init(find)
+    }
+
+    /// The regions that are not shown; none where all are.
+    fn small_regions(&self) -> Option<&SmallRegions> {
+        (self.part.min_area > 1).then(|| &self.found().1)
     }
 
     /// The photo, decoded now if it is not in memory.
@@ -162,14 +230,15 @@ impl Inspection {
     /// # Errors
     /// As [`Inspection::photo`].
     pub fn overlay(&self) -> Result<Picture, Error> {
-        let photo = self.photo()?;
-        let thresholds = &self.thresholds;
-        Ok(vcp_image::overlay(
-            &photo,
-            &*self.map(),
-            thresholds.range,
-            thresholds.pixel,
-        ))
+        let (photo, map) = (self.photo()?, self.map());
+        let (range, threshold) = (self.thresholds.range, self.thresholds.pixel);
+        Ok(match self.small_regions() {
+            None => vcp_image::overlay(&photo, &*map, range, threshold),
+            Some(small) => {
+                let marked = small.cleared(&*map);
+                vcp_image::overlay_around(&photo, &*map, range, &marked, threshold)
+            }
+        })
     }
 
     /// The map in colours.
@@ -178,10 +247,14 @@ impl Inspection {
         vcp_image::heatmap(&*self.map(), self.thresholds.range)
     }
 
-    /// White where the map reaches the pixel threshold, black elsewhere.
+    /// White in the regions, black elsewhere.
     #[must_use]
     pub fn mask(&self) -> Picture {
-        vcp_image::mask_picture(&*self.map(), self.thresholds.pixel)
+        let (map, threshold) = (self.map(), self.thresholds.pixel);
+        match self.small_regions() {
+            None => vcp_image::mask_picture(&*map, threshold),
+            Some(small) => vcp_image::mask_picture(&small.cleared(&*map), threshold),
+        }
     }
 
     /// What is said of the photo: see [`Record`]. `path` is what it is called there; the files and the time
@@ -202,6 +275,10 @@ impl Inspection {
             milliseconds: 0.0,
             warnings: self.warnings().iter().map(ToString::to_string).collect(),
             page: None,
+            decision: self.decision(),
+            review_threshold: self.thresholds.review,
+            min_area: Some(self.part.min_area).filter(|&area| area > 1),
+            mask_sha256: self.part.mask.as_ref().map(|mask| mask.sha256().to_owned()),
         }
     }
 }

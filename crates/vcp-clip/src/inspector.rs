@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vcp_checkpoint::Calibration;
-use vcp_image::{Bits, DecodeOptions, Photo, PhotoFile, SampleDepth, decode_bytes, decode_file};
+use vcp_image::{
+    Bits, DecodeOptions, Photo, PhotoFile, PhotoRows as _, SampleDepth, decode_bytes, decode_file,
+};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{Predictor, PredictorOptions, PreparedPhoto};
 
@@ -13,7 +15,8 @@ use crate::calibration::{CalibrationSource, Mismatch, Viewing};
 use crate::cost::Estimate;
 use crate::device::{Device, DeviceName};
 use crate::error::Error;
-use crate::inspection::Inspection;
+use crate::inspection::{Inspection, Part};
+use crate::inspection_mask::InspectionMask;
 use crate::model::{Applicable, Model, ModelName, ModelOptions};
 use crate::photos::{Decoding, Found, SettledBits};
 use crate::pipeline::{Item, Pipeline, Stop, guarded};
@@ -28,6 +31,11 @@ pub struct InspectorOptions {
     pub decode: DecodeOptions,
     /// How photos are cut into windows; processed whole if `None`.
     pub tiling: Option<Tiling>,
+    /// The part of photos that counts; everything if `None`.
+    pub mask: Option<InspectionMask>,
+    /// Pixels of the smallest region that is reported and drawn: all regions with 0 or 1. The score does not depend
+    /// on it.
+    pub min_area: u64,
     /// Thresholds in place of the calibration's.
     pub thresholds: ThresholdOptions,
     /// A calibration in place of the model's own.
@@ -43,7 +51,7 @@ impl InspectorOptions {
     pub fn viewing(&self) -> Viewing {
         Viewing {
             constants: self.predictor,
-            ..Viewing::of(&self.decode, self.tiling)
+            ..Viewing::of(&self.decode, self.tiling).with_mask(self.mask.as_ref())
         }
     }
 }
@@ -54,6 +62,7 @@ pub struct Inspector {
     predictor: Arc<Predictor>,
     decode: DecodeOptions,
     tiling: Option<Tiling>,
+    part: Part,
     thresholds: DecisionThresholds,
     calibration: Option<Calibration>,
     set_aside: Option<Mismatch>,
@@ -94,7 +103,7 @@ impl Inspector {
     /// options do not.
     ///
     /// # Errors
-    /// When thresholds are no numbers, a calibration that is given cannot be used, the model would take too much,
+    /// When thresholds are no numbers, or that of review is above that of defects, a calibration that is given cannot be used, the model would take too much,
     /// or it cannot be put on the device.
     pub fn new(model: &Model, device: &Device, options: &InspectorOptions) -> Result<Self, Error> {
         options.thresholds.check().map_err(Error::Thresholds)?;
@@ -111,12 +120,18 @@ impl Inspector {
         if device.is_cpu() && !options.no_cost_limit {
             Estimate::of(model.weights(), options.predictor.threads).check()?;
         }
+        let thresholds = DecisionThresholds::settle(&options.thresholds, calibration.as_ref());
+        thresholds.check().map_err(Error::Thresholds)?;
         let predictor = device.predictor(model.weights(), &options.predictor)?;
         Ok(Self {
             predictor: Arc::new(predictor),
             decode,
             tiling: options.tiling,
-            thresholds: DecisionThresholds::settle(&options.thresholds, calibration.as_ref()),
+            part: Part {
+                mask: options.mask.clone(),
+                min_area: options.min_area,
+            },
+            thresholds,
             calibration,
             set_aside,
         })
@@ -162,7 +177,7 @@ impl Inspector {
     /// Inspects the photo in a file.
     ///
     /// # Errors
-    /// When it cannot be read, or cannot go through the model.
+    /// When it cannot be read, cannot go through the model, or has another shape than the mask.
     pub fn inspect_file(&self, path: &Path) -> Result<Inspection, Error> {
         self.inspect_decoded(self.decode_file(path, &self.decode)?, &mut unwatched)
     }
@@ -192,7 +207,7 @@ impl Inspector {
     /// the page: a calibration was found with photos that were decoded like those.
     ///
     /// # Errors
-    /// When the photo cannot be read.
+    /// When the photo cannot be read, or has another shape than the mask.
     pub fn decode_file(&self, path: &Path, options: &DecodeOptions) -> Result<DecodedPhoto, Error> {
         // Windows may come from a file that is never in memory whole.
         let photo = guarded(|| -> Result<PhotoFile, Error> {
@@ -208,7 +223,7 @@ impl Inspector {
     /// As [`Inspector::decode_file`], of a file in memory, which errors call `label`.
     ///
     /// # Errors
-    /// When the photo cannot be read.
+    /// When the photo cannot be read, or has another shape than the mask.
     pub fn decode_bytes(
         &self,
         bytes: &[u8],
@@ -220,7 +235,11 @@ impl Inspector {
     }
 
     fn prepared(&self, photo: PhotoFile) -> Result<DecodedPhoto, Error> {
-        Ok(self.predictor.prepare_photo(photo, self.tiling.as_ref())?)
+        let size = (photo.width(), photo.height());
+        let region = self.part.mask.as_ref().map(|mask| mask.fitted(size));
+        let region = region.transpose()?;
+        let photo = self.predictor.prepare_photo(photo, self.tiling.as_ref())?;
+        Ok(photo.within(region))
     }
 
     /// The second part of [`Inspector::inspect_file`]: the model.
@@ -239,6 +258,7 @@ impl Inspector {
             Arc::clone(&self.predictor),
             self.thresholds,
             self.tiling.is_some(),
+            self.part.clone(),
         ))
     }
 

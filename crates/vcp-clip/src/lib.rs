@@ -24,6 +24,7 @@
 //! - An [`Inspector`] is a model with thresholds. It takes photos from files, from bytes in memory, or decoded;
 //!   many threads may share one. [`Inspector::inspect_all`] works on many photos with decoding, the model and
 //!   whoever takes the results at a time.
+//! - An [`InspectionMask`] says which part of photos counts.
 //! - An [`Inspection`] has the score, the map, the regions, the decision, pictures, and the [`record`] that
 //!   `vcp-clip segment` prints.
 //! - [`calibration`] finds thresholds from photos, and tells whether some that were found apply.
@@ -43,6 +44,7 @@ pub mod device;
 mod error;
 mod files;
 mod inspection;
+mod inspection_mask;
 mod inspector;
 pub mod model;
 pub mod photos;
@@ -56,11 +58,12 @@ mod thresholds;
 pub use device::{Device, DeviceName};
 pub use error::{Error, Fault};
 pub use inspection::Inspection;
+pub use inspection_mask::{InspectionMask, MaskError};
 pub use inspector::{DecodedPhoto, Inspections, Inspector, InspectorOptions, Watch};
 pub use model::{Model, ModelName, ModelOptions};
 pub use pipeline::{Item, Stop};
 pub use sentence::sentence;
-pub use thresholds::{DecisionThresholds, ThresholdOptions};
+pub use thresholds::{Decision, DecisionThresholds, ThresholdOptions};
 pub use vcp_checkpoint as checkpoint;
 pub use vcp_files::ResultNames;
 pub use vcp_image as image;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use vcp_image::Region;
 
 use crate::sentence::sentence;
+use crate::thresholds::Decision;
 
 /// The result of one photo. The order of the fields is the order of the keys, which is stable; later
 /// versions may add keys.
@@ -17,7 +18,7 @@ pub struct Record {
     pub score: f32,
     /// A photo with at least this score is anomalous.
     pub score_threshold: f32,
-    /// Whether the score reaches its threshold.
+    /// Whether the score reaches its threshold: whether `decision` is `defect`.
     pub anomalous: bool,
     /// The largest value of the map, 0 to 1.
     pub max: f32,
@@ -39,6 +40,19 @@ pub struct Record {
     /// The page of the file, counted from 1, where each page is a photo of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// What follows from the score: `defect` where it reaches its threshold, else `review` where it reaches the
+    /// review threshold, else `ok`.
+    pub decision: Decision,
+    /// A photo with at least this score, and less than `score_threshold`, is to be reviewed. Absent with two
+    /// outcomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_threshold: Option<f32>,
+    /// Regions of fewer pixels are not reported. Absent where all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_area: Option<u64>,
+    /// The part of the photo that counted, as the SHA-256 of a mask. Absent where all of it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_sha256: Option<String>,
 }
 
 /// A photo, or a place where photos were to be found, that gave no result.

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use vcp_files::{ResultNames, with_suffix, write_result};
 use vcp_image::{Picture, Warning};
-use vcp_predict::PhotoPrediction;
 use vcp_predict::tiling::MapKind;
 
 use crate::error::Error;
@@ -210,11 +209,9 @@ fn save_arrays(base: &Path, inspection: &Inspection) -> Result<[String; 3], Erro
     // One after the other: each map of windows holds a row of them while it is read.
     for (place, (suffix, kind)) in written.iter_mut().zip(kinds) {
         let path = with_suffix(base, suffix);
-        let outcome = match inspection.prediction() {
-            PhotoPrediction::Whole { prediction, .. } if !inspection.is_tiling() => {
-                write_npy(&path, prediction.map(kind), prediction.side)
-            }
-            _ => write_npy_rows(&path, &*inspection.map_of(kind)),
+        let outcome = match inspection.whole_map(kind) {
+            Some(map) => write_npy(&path, &map, inspection.image_size()),
+            None => write_npy_rows(&path, &*inspection.map_of(kind)),
         };
         outcome.map_err(cannot_write(&path))?;
         *place = path.display().to_string();

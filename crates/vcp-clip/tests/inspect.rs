@@ -12,9 +12,9 @@ use vcp_clip::model::{ModelError, SettingChanges};
 use vcp_clip::photos::{Decoding, Found, Inputs, PhotoPath, ScanOptions};
 use vcp_clip::results::{ResultFolder, ResultKind};
 use vcp_clip::{
-    Bits, DecisionThresholds, DecodeOptions, Device, DeviceName, Error, Fault, Inspection,
-    Inspector, InspectorOptions, Model, ModelName, ModelOptions, Photo, PredictorOptions,
-    ResultNames, SampleDepth, Stop, ThresholdOptions, Tiling,
+    Bits, Decision, DecisionThresholds, DecodeOptions, Device, DeviceName, Error, Fault,
+    Inspection, Inspector, InspectorOptions, Model, ModelName, ModelOptions, Photo,
+    PredictorOptions, ResultNames, SampleDepth, Stop, ThresholdOptions, Tiling,
 };
 use vcp_testing::mini;
 
@@ -64,6 +64,8 @@ fn some_calibration() -> vcp_clip::calibration::Calibration {
         date: "2026-01-02".to_owned(),
         images: 12,
         apply_orientation: true,
+        review_threshold: None,
+        mask_sha256: None,
         windows: None,
         bits: None,
     }
@@ -143,6 +145,7 @@ fn decisions_follow_the_thresholds() {
     let score = inspection.score();
     let thresholds = |score: f32, pixel: f32| DecisionThresholds {
         score,
+        review: None,
         pixel,
         range: (0.0, 1.0),
     };
@@ -156,6 +159,17 @@ fn decisions_follow_the_thresholds() {
     assert!(!nothing.is_anomalous() && nothing.regions().is_empty());
     let record = nothing.record("a.png");
     assert!(!record.anomalous && record.regions.is_empty());
+    assert_eq!(record.decision, Decision::Ok);
+    let review = DecisionThresholds {
+        review: Some(score),
+        ..thresholds(score.next_up(), 0.5)
+    };
+    let record = nothing.with_thresholds(review).record("a.png");
+    assert_eq!(
+        (record.decision, record.anomalous),
+        (Decision::Review, false)
+    );
+    assert_eq!(record.review_threshold, Some(score));
     assert_eq!((record.width, record.height), (90, 61));
 }
 
@@ -318,6 +332,10 @@ fn thresholds_have_to_be_numbers() {
     for thresholds in [
         ThresholdOptions {
             score: Some(f32::NAN),
+            ..ThresholdOptions::default()
+        },
+        ThresholdOptions {
+            review: Some(0.6),
             ..ThresholdOptions::default()
         },
         ThresholdOptions {

@@ -1,6 +1,7 @@
 //! Arguments of `vcp-clip calibrate`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -132,6 +133,17 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) false_alarms_per_pixel: Option<f64>,
 
+    /// Largest fraction of good photos that you are willing to review, above 0 and below 1, or `off` for
+    /// two outcomes only. Photos between the review threshold, which at most this fraction of good
+    /// photos reaches, and the score threshold are to be reviewed.
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value = "0.2",
+        help_heading = "Thresholds"
+    )]
+    pub(crate) review: ReviewShare,
+
     /// Confidence with which these bounds hold, above 0 and below 1.
     #[arg(
         long,
@@ -177,4 +189,21 @@ pub(crate) struct CalibrateArgs {
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+}
+
+/// The largest fraction of good photos that is to be reviewed; none for two outcomes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ReviewShare(pub(crate) Option<f64>);
+
+impl FromStr for ReviewShare {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let fraction = within(numbers::BETWEEN_0_AND_1)(text);
+        let fraction = fraction.map_err(|expected| format!("{expected}, or `off`"))?;
+        Ok(Self(Some(fraction)))
+    }
 }

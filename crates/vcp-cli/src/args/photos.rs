@@ -1,13 +1,16 @@
 //! How photos are read, for the commands that read them.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use vcp_clip::InspectionMask;
 use vcp_clip::photos::ScanOptions;
 use vcp_image::{Bits, DecodeOptions, PageChoice, SampleDepth};
 
 use super::numbers::{self, within};
+use crate::exit::OrUsage;
 
 /// Which photos are found, and how they are read.
 #[derive(Debug, Args)]
@@ -47,6 +50,16 @@ pub(crate) struct PhotoArgs {
     /// the first that is no thumbnail].
     #[arg(long, value_name = "PAGE", help_heading = "Photos")]
     pub(crate) page: Option<PageName>,
+
+    /// Inspect only the part of photos that is not black in this picture, which is brought to each
+    /// photo's size.
+    #[arg(long, value_name = "PNG", help_heading = "Photos")]
+    pub(crate) inspect_mask: Option<PathBuf>,
+
+    /// Ignore the part of photos that is not black in this picture, which is brought to each photo's
+    /// size.
+    #[arg(long, value_name = "PNG", help_heading = "Photos")]
+    pub(crate) ignore_mask: Option<PathBuf>,
 }
 
 impl PhotoArgs {
@@ -68,6 +81,15 @@ impl PhotoArgs {
                 Some(PageName::All) | None => PageChoice::Photo,
             },
         }
+    }
+
+    /// The part of photos that counts.
+    ///
+    /// # Errors
+    /// Wrong usage, when a mask cannot be used.
+    pub(crate) fn mask(&self) -> anyhow::Result<Option<InspectionMask>> {
+        let (inspect, ignore) = (self.inspect_mask.as_deref(), self.ignore_mask.as_deref());
+        InspectionMask::open(inspect, ignore, &self.decode_options()).or_usage()
     }
 
     /// Whether each page of a file is a photo of its own.

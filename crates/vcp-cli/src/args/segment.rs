@@ -69,8 +69,8 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) pixel_threshold: Option<f32>,
 
-    /// Photos with a score at or above this value, from -1000 to 1000, are anomalous [default: the
-    /// model's calibration, else 0.5].
+    /// Photos with a score at or above this value, from -1000 to 1000, have a defect [default: the
+    /// model's calibration, else 0.5]. If given, the calibration's review threshold is not used.
     #[arg(
         long,
         value_name = "VALUE",
@@ -80,14 +80,40 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) score_threshold: Option<f32>,
 
+    /// Photos with a score at or above this value, from -1000 to 1000, and below the score threshold are
+    /// to be reviewed [default: the model's calibration, else none].
+    #[arg(
+        long,
+        value_name = "VALUE",
+        allow_negative_numbers = true,
+        value_parser = within(numbers::VALUES),
+        help_heading = "Results"
+    )]
+    pub(crate) review_threshold: Option<f32>,
+
+    /// Report and draw no region of fewer pixels of the photo than this, from 1 to 100000000000. The
+    /// score does not depend on it.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 1,
+        value_parser = within(numbers::PIXELS),
+        help_heading = "Results"
+    )]
+    pub(crate) min_area: u64,
+
     /// Take thresholds and colour scale from this file, which `vcp-clip calibrate` wrote, instead of
     /// from the model.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) calibration: Option<PathBuf>,
 
-    /// End with exit status 3 when a photo is anomalous.
+    /// End with exit status 3 when a photo has a defect.
     #[arg(long, help_heading = "Results")]
     pub(crate) fail_on_anomaly: bool,
+
+    /// End with exit status 3 when a photo has a defect or is to be reviewed.
+    #[arg(long, help_heading = "Results")]
+    pub(crate) fail_on_review: bool,
 
     #[command(flatten)]
     pub(crate) photos: PhotoArgs,

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     let thresholds = found
         .fit()
         .with_context(|| format!("{} photos of {} can be used", found.used(), found.seen()))?;
-    let viewing = Viewing::of(&options.decode, options.tiling);
+    let viewing = Viewing::of(&options.decode, options.tiling).with_mask(options.mask.as_ref());
     let bits = options.decoding.bits();
     let calibration = found.calibration(&thresholds, &data, &viewing, bits, today());
     let weights = model.weights_mut();
@@ -88,6 +88,7 @@ fn measure(
         },
         decode: options.decode.clone(),
         tiling: options.tiling,
+        mask: options.mask.clone(),
         // It has been refused already, or is wanted.
         no_cost_limit: true,
         ..InspectorOptions::default()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use vcp_clip::calibration::statistics::FalseAlarmTarget;
 use vcp_clip::calibration::{Aim, FitOptions};
 use vcp_clip::photos::Decoding;
-use vcp_clip::{DeviceName, Tiling};
+use vcp_clip::{DeviceName, InspectionMask, Tiling};
 use vcp_image::DecodeOptions;
 
 use super::photos::Photos;
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) decoding: Decoding,
     /// How photos are cut into windows, if they are.
     pub(crate) tiling: Option<Tiling>,
+    /// The part of photos that counts.
+    pub(crate) mask: Option<InspectionMask>,
     /// Where the model runs.
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
@@ -75,6 +77,7 @@ impl Options {
             None => None,
         };
         let tiling = arguments.tiling.tiling()?;
+        let mask = arguments.photos.mask()?;
         let photos = Photos::find(&arguments, &decode)?;
         inputs::settle_bits(&mut decode, None, &photos.listed(), arguments.run.quiet);
         let aim = match arguments.target_recall {
@@ -96,11 +99,13 @@ impl Options {
                     confidence: arguments.confidence,
                 },
                 allowed_pixels: arguments.false_alarms_per_pixel.unwrap_or(0.001),
+                review: arguments.review.0,
             },
             out,
             decoding: inputs::decoding(decode.clone(), arguments.run.quiet),
             decode,
             tiling,
+            mask,
             device: arguments.run.device.device,
             threads: arguments.run.threads,
             quiet: arguments.run.quiet,

@@ -17,6 +17,7 @@ pub(super) fn settle(options: &mut Options, model: &Model) -> anyhow::Result<()>
         tiling: protocol.tiling,
         apply_orientation: None,
         bits: protocol.bits,
+        mask_sha256: None,
         constants: protocol.predictor_options(None),
     };
     let file = options.calibration.as_ref();

@@ -9,7 +9,7 @@ use vcp_clip::model::Applicable;
 use vcp_clip::photos::{Found, every_page};
 use vcp_clip::record::Line;
 use vcp_clip::results::{Finished, finish};
-use vcp_clip::{Inspector, InspectorOptions, PredictorOptions, ResultNames};
+use vcp_clip::{Decision, Inspector, InspectorOptions, PredictorOptions, ResultNames};
 
 use crate::args::{Format, SegmentArgs};
 use crate::console;
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let (device, model) = options
         .choice
         .open_on(options.device, options.threads, options.quiet)?;
-    let viewing = Viewing::of(&options.decode, options.tiling);
+    let viewing = Viewing::of(&options.decode, options.tiling).with_mask(options.mask.as_ref());
     let calibration = options.calibration.as_ref();
     let applicable = model.applicable(calibration, &viewing).or_usage()?;
     options.create_folder()?;
@@ -40,6 +40,8 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
         },
         decode: options.decode.clone(),
         tiling: options.tiling,
+        mask: options.mask.clone(),
+        min_area: options.min_area,
         thresholds: options.thresholds,
         calibration: options.calibration.clone(),
         // It has been refused already, or is wanted.
@@ -142,15 +144,19 @@ impl Printer {
 struct Tally {
     all: usize,
     failed: usize,
-    anomalous: usize,
+    defects: usize,
+    to_review: usize,
 }
 
 impl Tally {
     fn count(&mut self, finished: &Finished) {
         self.all += 1;
         match &finished.line {
-            Line::Done(record) if record.anomalous => self.anomalous += 1,
-            Line::Done(_) => {}
+            Line::Done(record) => match record.decision {
+                Decision::Defect => self.defects += 1,
+                Decision::Review => self.to_review += 1,
+                Decision::Ok => {}
+            },
             Line::Failed(_) => self.failed += 1,
         }
     }
@@ -173,7 +179,8 @@ impl Tally {
             }
             return Ok(Exit::Failed);
         }
-        if options.fail_on_anomaly && self.anomalous > 0 {
+        let fails_on = options.fail_on_anomaly || options.fail_on_review;
+        if fails_on && self.defects > 0 || options.fail_on_review && self.to_review > 0 {
             return Ok(Exit::Anomalous);
         }
         Ok(Exit::Done)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vcp_clip::calibration::CalibrationSource;
 use vcp_clip::photos::ScanOptions;
 use vcp_clip::results::{ResultFolder, ResultKind};
-use vcp_clip::{DeviceName, ThresholdOptions, Tiling};
+use vcp_clip::{DeviceName, InspectionMask, ThresholdOptions, Tiling};
 use vcp_image::DecodeOptions;
 
 use crate::args::{Format, Save, SegmentArgs};
@@ -29,11 +29,16 @@ pub(crate) struct Options {
     pub(crate) every_page: bool,
     /// How photos are cut into windows, if they are.
     pub(crate) tiling: Option<Tiling>,
+    /// The part of photos that counts.
+    pub(crate) mask: Option<InspectionMask>,
+    /// Pixels of the smallest region that is reported.
+    pub(crate) min_area: u64,
     /// Where the model runs.
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
     pub(crate) fail_on_anomaly: bool,
+    pub(crate) fail_on_review: bool,
     pub(crate) quiet: bool,
 }
 
@@ -58,6 +63,7 @@ impl Options {
             }),
         };
         let tiling = arguments.tiling.tiling()?;
+        let mask = arguments.photos.mask()?;
         Ok(Self {
             inputs: arguments.inputs,
             scan: arguments.photos.scan_options(),
@@ -65,6 +71,7 @@ impl Options {
             results,
             thresholds: ThresholdOptions {
                 score: arguments.score_threshold,
+                review: arguments.review_threshold,
                 pixel: arguments.pixel_threshold,
                 range,
             },
@@ -72,10 +79,13 @@ impl Options {
             decode: arguments.photos.decode_options(),
             every_page: arguments.photos.every_page(),
             tiling,
+            mask,
+            min_area: arguments.min_area,
             device: arguments.run.device.device,
             threads: arguments.run.threads,
             format: arguments.format,
             fail_on_anomaly: arguments.fail_on_anomaly,
+            fail_on_review: arguments.fail_on_review,
             quiet: arguments.run.quiet,
         })
     }

@@ -6,7 +6,7 @@ use crate::console::{self, Column};
 
 const TABLE: [Column<'_>; 6] = [
     Column::right("score").at_least(6),
-    Column::left("anomalous").at_least(9),
+    Column::left("decision").at_least(8),
     Column::right("max").at_least(5),
     Column::right("regions").at_least(7),
     Column::right("time").at_least(9),
@@ -22,7 +22,7 @@ pub(super) fn heading() -> String {
 pub(super) fn row(record: &Record) -> String {
     let cells: [&str; 6] = [
         &format!("{:.4}", record.score),
-        if record.anomalous { "yes" } else { "no" },
+        record.decision.word(),
         &format!("{:.3}", record.max),
         &record.regions.len().to_string(),
         &format!("{:.0} ms", record.milliseconds),
@@ -48,6 +48,7 @@ fn titled(path: &str, page: Option<u32>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vcp_clip::Decision;
     use vcp_clip::record::Files;
 
     #[test]
@@ -66,14 +67,18 @@ mod tests {
             milliseconds: 12.3,
             warnings: Vec::new(),
             page: None,
+            decision: Decision::Defect,
+            review_threshold: None,
+            min_area: None,
+            mask_sha256: None,
         };
         assert_eq!(
             heading(),
-            " score  anomalous    max  regions       time  photo"
+            " score  decision    max  regions       time  photo"
         );
         assert_eq!(
             row(&record),
-            r"0.5000  yes        0.750        0      12 ms  a\u{1b}[2J\n.png"
+            r"0.5000  defect    0.750        0      12 ms  a\u{1b}[2J\n.png"
         );
     }
 }

@@ -36,7 +36,8 @@ fn a_photo_gives_a_line() {
             "width",
             "height",
             "files",
-            "milliseconds"
+            "milliseconds",
+            "decision"
         ]
     );
     assert_eq!(line["path"], "a.png");
@@ -48,6 +49,7 @@ fn a_photo_gives_a_line() {
     let number = |key: &str| line[key].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&number("score")) && (0.0..=1.0).contains(&number("max")));
     assert_eq!(line["anomalous"], number("score") >= 0.5);
+    assert_eq!(line["decision"] == "defect", number("score") >= 0.5);
     assert!(number("milliseconds") > 0.0);
     assert_eq!(line["files"], Value::Object(serde_json::Map::new()));
     // Above 0 is everything.
@@ -220,9 +222,9 @@ fn the_table_is_for_people() {
         .ends_with(1);
     let rows: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(rows.len(), 3, "{rows:?}");
-    assert!(rows[0].starts_with(" score  anomalous"));
+    assert!(rows[0].starts_with(" score  decision"));
     assert!(
-        rows[1].contains("  yes  ") && rows[1].ends_with("  a.png"),
+        rows[1].contains("  defect  ") && rows[1].ends_with("  a.png"),
         "{rows:?}"
     );
     assert!(rows[2].starts_with("failed: bad.png: "), "{rows:?}");

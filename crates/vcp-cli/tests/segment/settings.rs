@@ -20,6 +20,8 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
         date: "2026-01-01".to_owned(),
         images: 1,
         apply_orientation: true,
+        review_threshold: None,
+        mask_sha256: None,
         bits: None,
         windows: None,
     };

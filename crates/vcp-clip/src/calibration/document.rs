@@ -32,6 +32,9 @@ pub struct CalibrationDocument {
     pub photos: PhotoCounts,
     /// The model it was found with.
     pub model: ModelRecord,
+    /// Why the review threshold is what it is, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Reason>,
 }
 
 /// Why a pixel threshold is what it is.
@@ -61,6 +64,12 @@ pub struct PhotoCounts {
     pub failed: usize,
     /// [`Listing::digest`](super::Listing::digest).
     pub listing_sha256: String,
+    /// Normal photos that reach the review threshold, but not the score threshold; if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normal_review: Option<usize>,
+    /// Anomalous photos that do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomalous_review: Option<usize>,
 }
 
 /// The model that a calibration was found with: with any other, or the same with other settings,
@@ -180,6 +189,7 @@ impl Measurements {
             version: Calibration::VERSION,
             pixel_threshold: thresholds.pixel.value,
             score_threshold: thresholds.score.value,
+            review_threshold: thresholds.review.map(|review| review.value),
             range: thresholds.range,
             data: self.description(data),
             date,
@@ -187,6 +197,7 @@ impl Measurements {
             apply_orientation: viewing.apply_orientation.unwrap_or(true),
             windows: viewing.tiling.as_ref().map(windows_of),
             bits,
+            mask_sha256: viewing.mask_sha256.clone(),
         }
     }
 
@@ -215,6 +226,7 @@ impl CalibrationDocument {
         weights: &Weights,
     ) -> Self {
         let (normal_reported, anomalous_reported) = found.reached(thresholds.score.value);
+        let review = thresholds.review.map(|review| found.reached(review.value));
         Self {
             vcp_clip_calibration: VERSION,
             photos: PhotoCounts {
@@ -225,6 +237,8 @@ impl CalibrationDocument {
                 copies: found.copies(),
                 failed: found.failed(),
                 listing_sha256: found.listing().digest(),
+                normal_review: review.map(|(normal, _)| normal - normal_reported),
+                anomalous_review: review.map(|(_, anomalous)| anomalous - anomalous_reported),
             },
             calibration,
             score: thresholds.score.reason,
@@ -233,6 +247,7 @@ impl CalibrationDocument {
                 masks: found.masked(),
             },
             model: ModelRecord::of(weights),
+            review: thresholds.review.map(|review| review.reason),
         }
     }
 }

@@ -6,15 +6,18 @@ use vcp_metrics::{ImageReport, Outcome, Undefined};
 use super::measure::Measurements;
 use super::options::Aim;
 use super::statistics::{
-    CalibrationError, FalseAlarmTarget, NormalThreshold, PixelSummary, colour_range,
-    threshold_for_recall,
+    CalibrationError, FEWEST_IMAGES, FalseAlarmTarget, NormalThreshold, PixelSummary, colour_range,
+    images_between, threshold_for_recall,
 };
 
-/// Both thresholds and the colours between them.
+/// The thresholds and the colours between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {
     /// Of the score, by which a photo is anomalous.
     pub score: Threshold,
+    /// Of the score too and below that, by which a photo is to be reviewed. None if that is not wanted, or the good
+    /// photos allow none below `score`.
+    pub review: Option<Threshold>,
     /// Of the map, by which a pixel belongs to a defect.
     pub pixel: Threshold,
     /// Values at the two ends of the colour scale.
@@ -68,6 +71,9 @@ pub enum FitError {
     /// Not that of the score.
     #[error("The score threshold cannot be found")]
     Score(#[source] ThresholdError),
+    /// Not that of photos to be reviewed.
+    #[error("The review threshold cannot be found")]
+    Review(#[source] ThresholdError),
     /// Not that of the pixels.
     #[error("The pixel threshold cannot be found")]
     Pixel(#[source] ThresholdError),
@@ -136,6 +142,7 @@ impl Measurements {
             Aim::Recall(recall) => Threshold::of_recall(&self.anomalous, recall),
         };
         let score = score.map_err(FitError::Score)?;
+        let review = self.review(score.value).map_err(FitError::Review)?;
         let peaks: Vec<f32> = self.pixels.iter().map(|pixels| pixels.peak).collect();
         let pixel = match options.aim {
             Aim::F1 if self.masked > 0 => match &self.collector {
@@ -152,8 +159,31 @@ impl Measurements {
         let range = colour_range(typical(&self.pixels), pixel.value);
         Ok(Thresholds {
             score,
+            review,
             pixel,
             range,
+        })
+    }
+
+    /// What is to be reviewed, given from where on photos are reported. The good photos decide, whatever the aim is:
+    /// the threshold lies as low as the work allows that people are willing to do, since each step down finds
+    /// defects that would be missed, and how many is not known from few anomalous photos.
+    fn review(&self, score: f32) -> Result<Option<Threshold>, ThresholdError> {
+        let Some(target) = self.review_target() else {
+            return Ok(None);
+        };
+        if self.normal.len() < FEWEST_IMAGES {
+            return Ok(None);
+        }
+        let found = Threshold::of_normal(&self.normal, target)?;
+        Ok((found.value < score).then_some(found))
+    }
+
+    fn review_target(&self) -> Option<FalseAlarmTarget> {
+        let rate = self.options.review?;
+        Some(FalseAlarmTarget {
+            rate,
+            ..self.options.false_alarms
         })
     }
 
@@ -191,6 +221,7 @@ impl Thresholds {
                 meaning(&self.pixel.reason, &have, "pixels in the masks")
             ),
         ];
+        words.splice(1..1, self.about_review(found));
         let pixel_by_normal = matches!(self.pixel.reason, Reason::FalseAlarms { .. });
         if options.aim != Aim::FalseAlarms && pixel_by_normal {
             words.push(missing_masks.to_owned());
@@ -210,6 +241,55 @@ impl Thresholds {
             )
         });
         words
+    }
+}
+
+impl Thresholds {
+    /// What the review threshold means, or why there is none though one is wanted.
+    fn about_review(&self, found: &Measurements) -> Vec<String> {
+        let Some(target) = found.review_target() else {
+            return Vec::new();
+        };
+        if let Some(review) = &self.review {
+            let (normal, anomalous) = found.reached(review.value);
+            let (reported, detected) = found.reached(self.score.value);
+            let mut counts = format!(
+                "{} of these {} good photos lie between it and the score threshold, to be reviewed",
+                normal - reported,
+                found.normal.len()
+            );
+            if !found.anomalous.is_empty() {
+                let all = found.anomalous.len();
+                counts += &format!(
+                    "; of these {all} bad ones {} do, and {} lie below it",
+                    anomalous - detected,
+                    all - anomalous
+                );
+            }
+            let meaning = meaning(&review.reason, "reach it", "anomalous photos");
+            return vec![
+                format!("Review threshold {}: {meaning}", review.value),
+                format!("{counts}."),
+            ];
+        }
+        let (photos, rate) = (found.normal.len(), percent(target.rate));
+        let why = if photos < FEWEST_IMAGES {
+            format!("it takes {FEWEST_IMAGES} good photos to say which would be reviewed.")
+        } else {
+            format!(
+                "one that is to be reached by at most {rate} of new good photos does not lie below the score threshold."
+            )
+        };
+        let needed = match self.score.reason {
+            Reason::FalseAlarms { .. } => images_between(found.options.false_alarms, target),
+            _ => None,
+        };
+        let advice = needed.filter(|&needed| needed > photos);
+        let advice = advice.map(|needed| format!(" With {needed} good photos there is one."));
+        vec![format!(
+            "There is no review threshold: {why}{}",
+            advice.unwrap_or_default()
+        )]
     }
 }
 

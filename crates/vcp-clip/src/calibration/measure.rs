@@ -1,6 +1,8 @@
 //! What is kept of every photo: a few numbers, and the pixels only where masks are to be compared
 //! with them.
 
+use std::borrow::Cow;
+
 use vcp_image::{Photo, resize_mask};
 use vcp_metrics::{Collector, ImageMap, PixelOptions};
 
@@ -123,7 +125,13 @@ impl Measurements {
             }
             _ => None,
         };
-        let map = inspection.model_map();
+        // Only what counts; where it stands in the photo does not matter to any threshold.
+        let (mut map, mut mask, mut size) = (inspection.model_map(), mask, (side, side));
+        if let Some(counts) = inspection.model_counts() {
+            map = Cow::Owned(those(&map, &counts));
+            mask = mask.map(|mask| those(&mask, &counts));
+            size = (map.len(), 1);
+        }
         let is_normal = *label == Label::Normal;
         let summary = if is_normal {
             Some(PixelSummary::new(&map, self.options.allowed_pixels)?)
@@ -136,8 +144,8 @@ impl Measurements {
             collector.add(&ImageMap {
                 map: &map,
                 mask: mask.as_deref(),
-                width: side,
-                height: side,
+                width: size.0,
+                height: size.1,
             })?;
         }
         // Nothing fails from here on.
@@ -220,4 +228,10 @@ impl Measurements {
         };
         (reach(&self.normal), reach(&self.anomalous))
     }
+}
+
+/// The values that count.
+fn those<T: Copy>(values: &[T], counts: &[bool]) -> Vec<T> {
+    let both = values.iter().zip(counts).filter(|(_, counts)| **counts);
+    both.map(|(value, _)| *value).collect()
 }

@@ -23,10 +23,14 @@ pub struct FitOptions {
     pub false_alarms: FalseAlarmTarget,
     /// Fraction of a good photo's pixels that may be marked.
     pub allowed_pixels: f64,
+    /// The largest fraction of good photos that people are willing to review, those reported among them, with the
+    /// confidence of `false_alarms`; `None` for two outcomes only.
+    pub review: Option<f64>,
 }
 
 impl Default for FitOptions {
-    /// Few false alarms: with 95 % confidence, at most 5 % of good photos, a thousandth of their pixels.
+    /// Few false alarms: with 95 % confidence, at most 5 % of good photos, a thousandth of their pixels; and 20 % of
+    /// good photos to be reviewed or reported.
     fn default() -> Self {
         Self {
             aim: Aim::FalseAlarms,
@@ -35,6 +39,7 @@ impl Default for FitOptions {
                 confidence: 0.95,
             },
             allowed_pixels: 0.001,
+            review: Some(0.2),
         }
     }
 }

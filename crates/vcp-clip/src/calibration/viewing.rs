@@ -8,6 +8,8 @@ use vcp_image::{Bits, DecodeOptions};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{PredictorOptions, pixels_for_score};
 
+use crate::inspection_mask::InspectionMask;
+
 /// How photos are processed: everything beside the model and its settings that values of maps and scores
 /// depend on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Viewing {
     pub apply_orientation: Option<bool>,
     /// How many bits of 16-bit samples hold the brightness.
     pub bits: Bits,
+    /// The part of them that counts, as [`InspectionMask::sha256`]; everything if `None`.
+    pub mask_sha256: Option<String>,
     /// How maps are blended and smoothed and scores are made.
     pub constants: PredictorOptions,
 }
@@ -30,7 +34,17 @@ impl Viewing {
             tiling,
             apply_orientation: Some(decode.apply_orientation),
             bits: decode.bits,
+            mask_sha256: None,
             constants: PredictorOptions::default(),
+        }
+    }
+
+    /// The same, of which only a part counts; everything if `None`.
+    #[must_use]
+    pub fn with_mask(self, mask: Option<&InspectionMask>) -> Self {
+        Self {
+            mask_sha256: mask.map(|mask| mask.sha256().to_owned()),
+            ..self
         }
     }
 }
@@ -56,6 +70,12 @@ pub enum Mismatch {
     Windows(Option<CalibrationWindows>),
     /// So many bits of 16-bit samples were taken for brightness.
     Bits(u32),
+    /// Only a part of photos counted, and now all of them does.
+    WithMask,
+    /// All of photos counted, and now only a part of them does.
+    WithoutMask,
+    /// Another part of photos counted.
+    OtherMask,
     /// Photos were turned as their metadata say (true), or left as they are stored.
     Orientation(bool),
     /// Without the option `--blend`.
@@ -77,6 +97,13 @@ impl Mismatch {
     ) -> Option<Self> {
         if calibration.windows != viewing.tiling.as_ref().map(windows_of) {
             return Some(Self::Windows(calibration.windows));
+        }
+        match (&calibration.mask_sha256, &viewing.mask_sha256) {
+            (None, None) => {}
+            (Some(_), None) => return Some(Self::WithMask),
+            (None, Some(_)) => return Some(Self::WithoutMask),
+            (Some(found_with), Some(now)) if found_with == now => {}
+            (Some(_), Some(_)) => return Some(Self::OtherMask),
         }
         if let (Bits::Fixed(depth), Some(found_with)) = (viewing.bits, calibration.bits)
             && found_with != depth.bits()
@@ -135,6 +162,9 @@ impl fmt::Display for Mismatch {
             Self::Templates => "with other templates",
             Self::Blend => "with other fractions of the branches",
             Self::Windows(None) => "without --tile",
+            Self::WithMask => "with --inspect-mask or --ignore-mask",
+            Self::WithoutMask => "without a mask",
+            Self::OtherMask => "with another mask",
             Self::Orientation(true) => "without --no-orientation",
             Self::Orientation(false) => "with --no-orientation",
             Self::BlendOption => "without --blend",
@@ -160,6 +190,8 @@ mod tests {
             date: "2026-01-01".to_owned(),
             images: 10,
             apply_orientation: true,
+            review_threshold: None,
+            mask_sha256: None,
             windows: None,
             bits: None,
         }
@@ -190,6 +222,30 @@ mod tests {
             between(&found_tiled, &usual).as_deref(),
             Some("with --tile 64 --overlap 0.25 --global-weight 0")
         );
+
+        let digest = |digit: &str| Some(digit.repeat(64));
+        let masked = |mask_sha256| Viewing {
+            mask_sha256,
+            ..usual.clone()
+        };
+        let mut found_masked = calibration();
+        found_masked.mask_sha256 = digest("a");
+        for (found, now, expected) in [
+            (&found_masked, masked(digest("a")), None),
+            (
+                &found_masked,
+                masked(digest("b")),
+                Some("with another mask"),
+            ),
+            (
+                &found_masked,
+                masked(None),
+                Some("with --inspect-mask or --ignore-mask"),
+            ),
+            (&calibration(), masked(digest("a")), Some("without a mask")),
+        ] {
+            assert_eq!(between(found, &now).as_deref(), expected);
+        }
 
         let bits = Bits::Fixed(SampleDepth::Ten);
         let ten = Viewing {

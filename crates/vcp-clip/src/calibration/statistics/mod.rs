@@ -8,7 +8,7 @@ mod normal;
 mod pixels;
 mod recall;
 
-pub use normal::{FEWEST_IMAGES, FalseAlarmTarget, NormalThreshold};
+pub use normal::{FEWEST_IMAGES, FalseAlarmTarget, NormalThreshold, images_between};
 pub use pixels::{PixelSummary, colour_range};
 pub use recall::threshold_for_recall;
 

@@ -110,6 +110,18 @@ fn largest_rank(images: usize, target: FalseAlarmTarget) -> usize {
     rank
 }
 
+/// Fewest images with which the threshold of the looser target lies below that of the stricter one, if no two
+/// values are equal; `None` where that takes more than ten thousand, or never happens.
+#[must_use]
+pub fn images_between(strict: FalseAlarmTarget, loose: FalseAlarmTarget) -> Option<usize> {
+    const MOST: usize = 10_000;
+    if loose.rate <= strict.rate && loose.confidence >= strict.confidence {
+        return None;
+    }
+    let rank = |images, target| largest_rank(images, target).max(1);
+    (FEWEST_IMAGES..=MOST).find(|&images| rank(images, loose) > rank(images, strict))
+}
+
 /// The rate r with P(Binomial(n, r) ≥ rank) = confidence, from above.
 fn guaranteed_rate(images: usize, rank: usize, confidence: f64) -> f64 {
     let doubt = 1.0 - confidence;
@@ -225,6 +237,33 @@ mod tests {
         let twenty = NormalThreshold::new(&rising(20), FalseAlarmTarget::default()).unwrap();
         assert!((twenty.guaranteed_rate - 0.1391).abs() < 1e-4);
         assert!((twenty.expected_rate - 1.0 / 21.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_looser_target_takes_some_images_to_lie_below() {
+        let usual = FalseAlarmTarget::default();
+        // P(Binomial(21, 0.2) ≥ 2) = 0.942 and P(Binomial(22, 0.2) ≥ 2) = 0.952.
+        for (strict, loose, images) in [
+            (usual, target(0.2, 0.95), Some(22)),
+            (usual, target(0.5, 0.95), Some(10)),
+            (target(0.0001, 0.95), target(0.0002, 0.95), None),
+            (usual, usual, None),
+            (target(0.2, 0.95), usual, None),
+        ] {
+            assert_eq!(images_between(strict, loose), images, "{loose:?}");
+        }
+        for (images, is_below) in [(21, false), (22, true)] {
+            let threshold = |target| {
+                NormalThreshold::new(&rising(images), target)
+                    .unwrap()
+                    .threshold
+            };
+            assert_eq!(
+                threshold(target(0.2, 0.95)) < threshold(usual),
+                is_below,
+                "{images}"
+            );
+        }
     }
 
     #[test]
