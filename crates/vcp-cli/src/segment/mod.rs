@@ -144,19 +144,15 @@ impl Printer {
 struct Tally {
     all: usize,
     failed: usize,
-    defects: usize,
-    to_review: usize,
+    /// The most serious decision.
+    worst: Option<Decision>,
 }
 
 impl Tally {
     fn count(&mut self, finished: &Finished) {
         self.all += 1;
         match &finished.line {
-            Line::Done(record) => match record.decision {
-                Decision::Defect => self.defects += 1,
-                Decision::Review => self.to_review += 1,
-                Decision::Ok => {}
-            },
+            Line::Done(record) => self.worst = self.worst.max(Some(record.decision)),
             Line::Failed(_) => self.failed += 1,
         }
     }
@@ -179,8 +175,7 @@ impl Tally {
             }
             return Ok(Exit::Failed);
         }
-        let fails_on = options.fail_on_anomaly || options.fail_on_review;
-        if fails_on && self.defects > 0 || options.fail_on_review && self.to_review > 0 {
+        if options.fail_on.is_some() && self.worst >= options.fail_on {
             return Ok(Exit::Anomalous);
         }
         Ok(Exit::Done)

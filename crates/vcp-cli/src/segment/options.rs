@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vcp_clip::calibration::CalibrationSource;
 use vcp_clip::photos::ScanOptions;
 use vcp_clip::results::{ResultFolder, ResultKind};
-use vcp_clip::{DeviceName, InspectionMask, ThresholdOptions, Tiling};
+use vcp_clip::{Decision, DeviceName, InspectionMask, ThresholdOptions, Tiling};
 use vcp_image::DecodeOptions;
 
 use crate::args::{Format, Save, SegmentArgs};
@@ -37,8 +37,8 @@ pub(crate) struct Options {
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) format: Format,
-    pub(crate) fail_on_anomaly: bool,
-    pub(crate) fail_on_review: bool,
+    /// The least decision about a photo that the exit status tells of.
+    pub(crate) fail_on: Option<Decision>,
     pub(crate) quiet: bool,
 }
 
@@ -84,8 +84,11 @@ impl Options {
             device: arguments.run.device.device,
             threads: arguments.run.threads,
             format: arguments.format,
-            fail_on_anomaly: arguments.fail_on_anomaly,
-            fail_on_review: arguments.fail_on_review,
+            fail_on: match (arguments.fail_on_review, arguments.fail_on_anomaly) {
+                (true, _) => Some(Decision::Review),
+                (false, true) => Some(Decision::Defect),
+                (false, false) => None,
+            },
             quiet: arguments.run.quiet,
         })
     }

@@ -253,23 +253,23 @@ impl Thresholds {
         if let Some(review) = &self.review {
             let (normal, anomalous) = found.reached(review.value);
             let (reported, detected) = found.reached(self.score.value);
-            let mut counts = format!(
+            let of_normal = format!(
                 "{} of these {} good photos lie between it and the score threshold, to be reviewed",
                 normal - reported,
                 found.normal.len()
             );
-            if !found.anomalous.is_empty() {
-                let all = found.anomalous.len();
-                counts += &format!(
+            let of_anomalous = match found.anomalous.len() {
+                0 => String::new(),
+                all => format!(
                     "; of these {all} bad ones {} do, and {} lie below it",
                     anomalous - detected,
                     all - anomalous
-                );
-            }
+                ),
+            };
             let meaning = meaning(&review.reason, "reach it", "anomalous photos");
             return vec![
                 format!("Review threshold {}: {meaning}", review.value),
-                format!("{counts}."),
+                format!("{of_normal}{of_anomalous}."),
             ];
         }
         let (photos, rate) = (found.normal.len(), percent(target.rate));

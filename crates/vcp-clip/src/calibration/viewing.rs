@@ -223,30 +223,6 @@ mod tests {
             Some("with --tile 64 --overlap 0.25 --global-weight 0")
         );
 
-        let digest = |digit: &str| Some(digit.repeat(64));
-        let masked = |mask_sha256| Viewing {
-            mask_sha256,
-            ..usual.clone()
-        };
-        let mut found_masked = calibration();
-        found_masked.mask_sha256 = digest("a");
-        for (found, now, expected) in [
-            (&found_masked, masked(digest("a")), None),
-            (
-                &found_masked,
-                masked(digest("b")),
-                Some("with another mask"),
-            ),
-            (
-                &found_masked,
-                masked(None),
-                Some("with --inspect-mask or --ignore-mask"),
-            ),
-            (&calibration(), masked(digest("a")), Some("without a mask")),
-        ] {
-            assert_eq!(between(found, &now).as_deref(), expected);
-        }
-
         let bits = Bits::Fixed(SampleDepth::Ten);
         let ten = Viewing {
             bits,
@@ -317,6 +293,38 @@ mod tests {
             ),
         ] {
             assert_eq!(between(&calibration(), &viewing).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn masks_are_compared() {
+        let settings = Settings::default();
+        let usual = Viewing::of(&DecodeOptions::default(), None);
+        let between = |calibration: &Calibration, viewing: &Viewing| {
+            Mismatch::between(calibration, &settings, viewing).map(|it| it.to_string())
+        };
+        let digest = |digit: &str| Some(digit.repeat(64));
+        let masked = |mask_sha256| Viewing {
+            mask_sha256,
+            ..usual.clone()
+        };
+        let mut found_masked = calibration();
+        found_masked.mask_sha256 = digest("a");
+        for (found, now, expected) in [
+            (&found_masked, masked(digest("a")), None),
+            (
+                &found_masked,
+                masked(digest("b")),
+                Some("with another mask"),
+            ),
+            (
+                &found_masked,
+                masked(None),
+                Some("with --inspect-mask or --ignore-mask"),
+            ),
+            (&calibration(), masked(digest("a")), Some("without a mask")),
+        ] {
+            assert_eq!(between(found, &now).as_deref(), expected);
         }
     }
 }
