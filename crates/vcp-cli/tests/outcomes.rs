@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use serde_json::Value;
 use support::cli::{Outcome, Workplace, bundle};
 use support::photos;
@@ -382,6 +384,16 @@ fn masks_that_cannot_be_used_are_explained() {
         error.contains("The photo has 60 × 30 pixels, but the mask 8 × 6"),
         "{error}"
     );
+
+    // Of an animation the first picture is the mask.
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vcp-image/tests/fixtures");
+    let animated = std::fs::read(fixtures.join("decoded/animated.webp")).unwrap();
+    workplace.write("moving.webp", animated);
+    let lines = workplace
+        .segment(&["moving.webp", "--inspect-mask", "moving.webp"])
+        .ends_with(0)
+        .lines();
+    assert!(lines[0]["mask_sha256"].is_string(), "{lines:?}");
 
     // 16 bits, of which any value above 0 is white.
     let samples = (0..1200).map(|at| u16::from(at % 40 < 20)).collect();
