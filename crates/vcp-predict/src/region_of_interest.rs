@@ -111,16 +111,18 @@ impl RegionRows<'_> {
     /// If there is no such row, or `out` is not as long as a row.
     pub fn row(&self, y: usize, out: &mut [bool]) {
         assert_eq!(out.len(), self.columns.len(), "values of a row");
-        let width = self.region.width;
-        let mut line = vec![false; width];
+        // Of the region's rows, only what is overlapped: many windows may share them.
+        let first = self.columns.first().map_or(0, |columns| columns.start);
+        let end = self.columns.last().map_or(0, |columns| columns.end);
+        let mut line = vec![false; end - first];
         for row in self.rows[y].clone() {
-            let counts = &self.region.counts[row * width..][..width];
+            let counts = &self.region.counts[row * self.region.width..][first..end];
             for (any, counts) in line.iter_mut().zip(counts) {
                 *any |= counts;
             }
         }
         for (out, columns) in out.iter_mut().zip(&self.columns) {
-            *out = line[columns.clone()].contains(&true);
+            *out = line[columns.start - first..columns.end - first].contains(&true);
         }
     }
 }
