@@ -164,17 +164,19 @@ fn collect_clip(
     )
 }
 
-/// The tensors of a file that has them under canonical names and whose geometry is known.
+/// The tensors of a file that has them under canonical names and whose geometry is known, and those that it has
+/// `beside` the model's, at the end.
 pub(crate) fn from_bundle(
     file: &TensorFile,
     geometry: &Geometry,
+    beside: &[TensorSpec],
     options: LoadOptions,
 ) -> Result<Collected, Error> {
     geometry
         .validate()
         .map_err(|kind| Error::in_file(file.label(), kind))?;
     let mut collector = Collector::new(options);
-    let specs = crate::names::tensor_specs(geometry);
+    let specs = [&crate::names::tensor_specs(geometry)[..], beside].concat();
     let same = |spec: &TensorSpec| {
         vec![Piece {
             name: spec.name.clone(),

@@ -26,6 +26,19 @@ pub const GLOBAL_WEIGHT: RangeInclusive<f32> = 0.0..=1.0;
 pub const BITS: RangeInclusive<u32> = 8..=16;
 /// Images that a calibration was found on.
 pub const IMAGES: RangeInclusive<u64> = 0..=1_000_000_000;
+/// Levels of a memory of reference photos: taps of a transformer, resolutions of a convolutional tower.
+pub const REFERENCE_LEVELS: RangeInclusive<usize> = 1..=64;
+/// Groups of photos in such a memory.
+pub const REFERENCE_GROUPS: RangeInclusive<usize> = 1..=64;
+/// Rows of such a memory, in a group and in all groups together.
+pub const REFERENCE_ROWS: RangeInclusive<usize> = 1..=1_000_000;
+/// Channels of a row.
+pub const REFERENCE_CHANNELS: RangeInclusive<usize> = 1..=16_384;
+/// Photos that such a memory was made of.
+pub const REFERENCE_PHOTOS: RangeInclusive<usize> = 1..=100_000;
+/// The usual distance between patches of good photos. Distances are from 0 to 2; a scale of 0 would make every
+/// difference infinite.
+pub const REFERENCE_SCALE: RangeInclusive<f32> = 1e-6..=2.0;
 /// Bytes of the words that say where a calibration is from.
 pub const WORDS: RangeInclusive<usize> = 0..=10_000;
 

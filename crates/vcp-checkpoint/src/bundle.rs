@@ -15,7 +15,7 @@ use crate::error::ErrorKind;
 use crate::output::WriteError;
 use crate::seal::{self, Sealer};
 use crate::source::SourceRecord;
-use crate::{Calibration, ElementType, Geometry, Settings, Tensor, Weights};
+use crate::{Calibration, ElementType, Geometry, ReferenceDescription, Settings, Tensor, Weights};
 
 /// Key of the description in the safetensors metadata.
 pub(crate) const KEY: &str = "vcp_clip";
@@ -57,6 +57,8 @@ pub(crate) struct Description {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) calibration: Option<Calibration>,
     pub(crate) sources: Vec<SourceRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) references: Option<ReferenceDescription>,
 }
 
 impl Description {
@@ -92,6 +94,9 @@ impl Description {
         if let Some(calibration) = &description.calibration {
             calibration.validate()?;
         }
+        if let Some(references) = &description.references {
+            references.validate()?;
+        }
         Ok(description)
     }
 }
@@ -113,6 +118,7 @@ pub(crate) fn write(
             .iter()
             .map(crate::Source::record)
             .collect(),
+        references: weights.references().map(|it| it.description().clone()),
     };
     let json = serde_json::to_string(&description).map_err(|error| internal(error.to_string()))?;
 
@@ -123,23 +129,34 @@ pub(crate) fn write(
         .collect();
     tensors.sort_by_key(|(element_type, _)| std::cmp::Reverse(element_type.size()));
     let mut end = 0;
-    let infos = tensors
+    let mut place = |element_type: ElementType, shape: Vec<usize>| {
+        let start = end;
+        end += shape.iter().product::<usize>() * element_type.size();
+        TensorInfo {
+            dtype: match element_type {
+                ElementType::F16 => Dtype::F16,
+                ElementType::BF16 => Dtype::BF16,
+                _ => Dtype::F32,
+            },
+            shape,
+            data_offsets: (start, end),
+        }
+    };
+    let mut infos: Vec<_> = tensors
         .iter()
         .map(|(element_type, tensor)| {
-            let start = end;
-            end += tensor.len() * element_type.size();
-            let info = TensorInfo {
-                dtype: match element_type {
-                    ElementType::F16 => Dtype::F16,
-                    ElementType::BF16 => Dtype::BF16,
-                    _ => Dtype::F32,
-                },
-                shape: tensor.shape().to_vec(),
-                data_offsets: (start, end),
-            };
+            let info = place(*element_type, tensor.shape().to_vec());
             (tensor.name().to_owned(), info)
         })
         .collect();
+    // Features of reference photos, behind everything else.
+    let specs = weights.references().map(|it| it.description().specs());
+    for spec in specs.iter().flatten() {
+        infos.push((
+            spec.name.clone(),
+            place(ElementType::F16, spec.shape.clone()),
+        ));
+    }
     let metadata = HashMap::from([(KEY.to_owned(), json)]);
     let metadata =
         Metadata::new(Some(metadata), infos).map_err(|error| internal(error.to_string()))?;
@@ -156,6 +173,18 @@ pub(crate) fn write(
     sealing.write_all(&header)?;
     for (element_type, tensor) in tensors {
         write_elements(&tensor, element_type, &mut sealing)?;
+    }
+    if let Some(references) = weights.references() {
+        for level in 0..references.description().channels.len() {
+            // A few megabytes at a time.
+            for values in references.level(level).chunks(1 << 18) {
+                let bytes: Vec<u8> = values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect();
+                sealing.write_all(&bytes)?;
+            }
+        }
     }
     let digest = sealing.sealer.finish();
     out.seek(SeekFrom::Start(digest_at as u64))?;

@@ -46,6 +46,10 @@ pub struct Calibration {
     /// that does not know of masks refuses a calibration that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_sha256: Option<String>,
+    /// The memory of reference photos with which it was found, by its digest ([`References::digest`](crate::References::digest)). Not stored where
+    /// there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<String>,
 }
 
 /// How images were cut into windows.
@@ -58,6 +62,15 @@ pub struct CalibrationWindows {
     pub overlap: f64,
     /// The share that one look at the whole image has in the result, from 0 to 1.
     pub global_weight: f32,
+}
+
+impl CalibrationWindows {
+    /// Whether photos can be cut into such windows.
+    pub(crate) fn is_sound(self) -> bool {
+        bounds::TILE.contains(&self.tile)
+            && bounds::OVERLAP.contains(&self.overlap)
+            && bounds::GLOBAL_WEIGHT.contains(&self.global_weight)
+    }
 }
 
 fn applied() -> bool {
@@ -129,7 +142,9 @@ impl Calibration {
         {
             return refuse(format!("its samples have {bits} bits, which cannot be"));
         }
-        for (what, words) in [("data", &self.data), ("date", &self.date)] {
+        let references = self.references.as_ref().map(|it| ("memory", it));
+        let texts = [("data", &self.data), ("date", &self.date)];
+        for (what, words) in texts.into_iter().chain(references) {
             if !bounds::WORDS.contains(&words.len()) {
                 return refuse(format!(
                     "its {what} has {} bytes, more than the {} supported",
@@ -142,10 +157,7 @@ impl Calibration {
             return refuse(format!("it claims {} images", self.images));
         }
         if let Some(windows) = self.windows {
-            let is_sound = bounds::TILE.contains(&windows.tile)
-                && bounds::OVERLAP.contains(&windows.overlap)
-                && bounds::GLOBAL_WEIGHT.contains(&windows.global_weight);
-            if !is_sound {
+            if !windows.is_sound() {
                 return refuse(format!(
                     "its windows have {} pixels a side, an overlap of {} and a global weight of {}, \
                      which cannot be",

@@ -34,6 +34,14 @@ impl Error {
         Self::in_file(&path.display().to_string(), kind)
     }
 
+    /// The same about this file.
+    pub(crate) fn within(self, file: &str) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            ..self
+        }
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
@@ -195,6 +203,12 @@ pub enum ErrorKind {
     /// A calibration that cannot be right.
     #[error("The calibration is not usable: {problem}.")]
     Calibration {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
+    /// A memory of good photos that cannot be right, or is another model's.
+    #[error("The memory of reference photos is not usable: {problem}.")]
+    References {
         /// What is wrong, without the closing full stop.
         problem: String,
     },

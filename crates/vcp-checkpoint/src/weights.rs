@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use half::f16;
+
 use crate::assemble::{self, Tensors};
 use crate::error::{Error, ErrorKind, Problem, shorten};
 use crate::generated::Generator;
@@ -12,6 +14,7 @@ use crate::storage::Storage;
 use crate::tensor::{Block, Content, Layout, Tensor};
 use crate::{Calibration, ElementType, Geometry, Precision, Settings, Source, TensorFile};
 use crate::{LearnedGeometry, bundle, checkpoint_writer, output, start};
+use crate::{ReferenceDescription, References};
 
 /// CLIP and the learned parts of VCP-CLIP, complete and of consistent shapes.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct Weights {
     tensors: Tensors,
     index: HashMap<String, usize>,
     calibration: Option<Calibration>,
+    pub(crate) references: Option<Arc<References>>,
     sources: Vec<Source>,
     ignored: Vec<Problem>,
 }
@@ -160,7 +164,14 @@ impl Weights {
         file.check_seal()?;
         let description =
             bundle::Description::parse(json).map_err(|kind| Error::in_file(file.label(), kind))?;
-        let collected = assemble::from_bundle(file, &description.geometry, options)?;
+        let beside = description
+            .references
+            .as_ref()
+            .map(ReferenceDescription::specs);
+        let beside = beside.unwrap_or_default();
+        let mut collected = assemble::from_bundle(file, &description.geometry, &beside, options)?;
+        let memory = collected.tensors.len() - beside.len();
+        let memory = collected.tensors.split_off(memory);
         let mut weights = Self::new(
             description.geometry,
             description.settings,
@@ -170,6 +181,21 @@ impl Weights {
         weights.ignored = collected.ignored;
         weights.calibration = description.calibration;
         weights.sources = description.sources.into_iter().map(Source::from).collect();
+        if let Some(description) = description.references {
+            let in_file = |error: Error| error.within(file.label());
+            weights.check_references(&description).map_err(in_file)?;
+            let levels = memory.iter().map(|(name, layout)| {
+                let tensor = Tensor {
+                    name,
+                    layout,
+                    storages: &weights.storages,
+                };
+                tensor.to_f32().into_iter().map(f16::from_f32).collect()
+            });
+            let levels = levels.collect();
+            let references = References::new(description, levels).map_err(in_file)?;
+            weights.references = Some(Arc::new(references));
+        }
         Ok(weights)
     }
 
@@ -212,6 +238,7 @@ impl Weights {
             tensors,
             index,
             calibration: None,
+            references: None,
             sources: Vec::new(),
             ignored: Vec::new(),
         }
@@ -239,17 +266,23 @@ impl Weights {
             ..self.settings.clone()
         };
         settings.validate(&self.geometry).map_err(Error::new)?;
+        if settings != self.settings {
+            self.references = None;
+        }
         self.settings = settings;
         Ok(())
     }
 
     /// The same model with other settings. A calibration stays, although it was found with the old
-    /// ones.
+    /// ones; a memory of reference photos does not.
     ///
     /// # Errors
     /// If they do not fit the geometry.
     pub fn with_settings(mut self, settings: Settings) -> Result<Self, Error> {
         settings.validate(&self.geometry).map_err(Error::new)?;
+        if settings != self.settings {
+            self.references = None;
+        }
         self.settings = settings;
         Ok(self)
     }
@@ -287,7 +320,8 @@ impl Weights {
         })
     }
 
-    /// Replaces a tensor's values, such as learned ones after training. They are kept as `f32`.
+    /// Replaces a tensor's values, such as learned ones after training. They are kept as `f32`. A memory of
+    /// reference photos is removed, since its features are those of the model before.
     ///
     /// # Errors
     /// If the model has no such tensor or the number of values is not the tensor's.
@@ -300,6 +334,7 @@ impl Weights {
                 expected,
             }));
         }
+        self.references = None;
         if let Some(index) = self.index.get(name) {
             let layout = &mut self.tensors[*index].1;
             layout.element_type = ElementType::F32;

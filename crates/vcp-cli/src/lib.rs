@@ -19,6 +19,7 @@ mod interrupt;
 mod model;
 mod place;
 mod progress;
+mod references;
 mod segment;
 #[cfg(feature = "train")]
 mod train;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vcp_image::Error as ImageError;
 use vcp_predict::Error as PredictError;
 
-use crate::calibration::{CalibrationFileError, FitError, MeasureError};
+use crate::calibration::{CalibrationFileError, FitError, MeasureError, Mismatch};
 use crate::cost::TooMuch;
 use crate::device::DeviceError;
 use crate::inspection_mask::MaskError;
@@ -52,6 +52,15 @@ pub enum Error {
     /// The model takes more than anybody is likely to want.
     #[error(transparent)]
     Cost(#[from] TooMuch),
+    /// Photos are processed otherwise than those that they were to be compared with.
+    #[error(
+        "The model's reference photos were processed {mismatch}, so that others cannot be compared with them; process \
+         photos in the same way, or say --no-references."
+    )]
+    OtherReferences {
+        /// In which way.
+        mismatch: Mismatch,
+    },
     /// A photo cannot go through the model.
     #[error(transparent)]
     Predict(#[from] PredictError),
@@ -128,7 +137,7 @@ impl Error {
             | Self::Fit(_)
             | Self::Mask(_)
             | Self::Thresholds(_) => Fault::Input,
-            Self::Model(_) | Self::Calibration(_) => Fault::Model,
+            Self::Model(_) | Self::Calibration(_) | Self::OtherReferences { .. } => Fault::Model,
             #[cfg(feature = "pull")]
             Self::Pull(_) => Fault::Model,
             Self::Device(_) => Fault::Device,
@@ -142,7 +151,8 @@ impl Error {
                 | PredictError::RegionLength { .. }
                 | PredictError::NothingCounts
                 | PredictError::Overlap { .. }
-                | PredictError::GlobalWeight { .. } => Fault::Input,
+                | PredictError::GlobalWeight { .. }
+                | PredictError::NoReferences => Fault::Input,
                 PredictError::Threads(_) => Fault::Internal,
                 _ => Fault::Model,
             },

@@ -4,22 +4,25 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use vcp_checkpoint::Calibration;
+use vcp_checkpoint::{Calibration, ReferenceDescription, References};
 use vcp_image::{
-    Bits, DecodeOptions, Photo, PhotoFile, PhotoRows as _, SampleDepth, decode_bytes, decode_file,
+    Bits, DecodeOptions, PageChoice, Photo, PhotoFile, PhotoRows as _, SampleDepth, decode_bytes,
+    decode_file,
 };
+use vcp_predict::references::{Comparison, ReferenceMemory};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{Predictor, PredictorOptions, PreparedPhoto};
 
-use crate::calibration::{CalibrationSource, Mismatch, Viewing};
+use crate::calibration::{CalibrationSource, Mismatch, PhotoIdentity, Viewing};
 use crate::cost::Estimate;
 use crate::device::{Device, DeviceName};
 use crate::error::Error;
 use crate::inspection::{Inspection, Part};
 use crate::inspection_mask::InspectionMask;
-use crate::model::{Applicable, Model, ModelName, ModelOptions};
+use crate::model::{Applicable, Model, ModelError, ModelName, ModelOptions};
 use crate::photos::{Decoding, Found, SettledBits};
 use crate::pipeline::{Item, Pipeline, Stop, guarded};
+use crate::references::ReferenceChoice;
 use crate::thresholds::{DecisionThresholds, ThresholdOptions};
 
 /// How photos are inspected. The defaults are those of `vcp-clip segment`.
@@ -40,6 +43,8 @@ pub struct InspectorOptions {
     pub thresholds: ThresholdOptions,
     /// A calibration in place of the model's own.
     pub calibration: Option<CalibrationSource>,
+    /// The good photos that others are compared with.
+    pub references: ReferenceChoice,
     /// Whether a model may take whatever it will. If not, one that is estimated to take more than 10 minutes
     /// or 32 GiB for a photo on the CPU is refused.
     pub no_cost_limit: bool,
@@ -63,6 +68,8 @@ pub struct Inspector {
     decode: DecodeOptions,
     tiling: Option<Tiling>,
     part: Part,
+    memory: Option<Arc<ReferenceMemory>>,
+    leaves_out_own: bool,
     thresholds: DecisionThresholds,
     calibration: Option<Calibration>,
     set_aside: Option<Mismatch>,
@@ -107,34 +114,80 @@ impl Inspector {
     /// or it cannot be put on the device.
     pub fn new(model: &Model, device: &Device, options: &InspectorOptions) -> Result<Self, Error> {
         options.thresholds.check().map_err(Error::Thresholds)?;
-        let viewing = options.viewing();
-        let Applicable {
-            calibration,
-            set_aside,
-        } = model.applicable(options.calibration.as_ref(), &viewing)?;
-        let mut decode = options.decode.clone();
-        let bits = calibration.as_ref().and_then(|it| it.bits);
-        if let (Bits::Auto, Some(depth)) = (decode.bits, bits.and_then(SampleDepth::of)) {
-            decode.bits = Bits::Settled(depth);
-        }
         if device.is_cpu() && !options.no_cost_limit {
             Estimate::of(model.weights(), options.predictor.threads).check()?;
         }
-        let thresholds = DecisionThresholds::settle(&options.thresholds, calibration.as_ref());
-        thresholds.check().map_err(Error::Thresholds)?;
+        // What is wrong with a calibration is said before the model is loaded.
+        let references = options.references.of(model);
+        let settled = Settled::new(model, references.as_deref(), options)?;
         let predictor = device.predictor(model.weights(), &options.predictor)?;
+        let memory =
+            references.map(|it| ReferenceMemory::new(predictor.cpu(), &it, model.weights()));
         Ok(Self {
             predictor: Arc::new(predictor),
-            decode,
+            decode: settled.decode,
             tiling: options.tiling,
             part: Part {
                 mask: options.mask.clone(),
                 min_area: options.min_area,
             },
-            thresholds,
-            calibration,
-            set_aside,
+            memory: memory.transpose()?.map(Arc::new),
+            leaves_out_own: false,
+            thresholds: settled.thresholds,
+            calibration: settled.calibration,
+            set_aside: settled.set_aside,
         })
+    }
+
+    /// The same, comparing photos with these good ones, which were remembered with the same model
+    /// ([`Inspector::remember`]). The options are those that the inspector was made with.
+    ///
+    /// # Errors
+    /// When these photos were processed in another way or with another model, or a calibration that is given was found
+    /// without them.
+    pub fn with_references(
+        self,
+        model: &Model,
+        references: &References,
+        options: &InspectorOptions,
+    ) -> Result<Self, Error> {
+        let settled = Settled::new(model, Some(references), options)?;
+        let cpu = self.predictor.cpu();
+        let memory = ReferenceMemory::new(cpu, references, model.weights())?;
+        Ok(Self {
+            decode: settled.decode,
+            memory: Some(Arc::new(memory)),
+            thresholds: settled.thresholds,
+            calibration: settled.calibration,
+            set_aside: settled.set_aside,
+            ..self
+        })
+    }
+
+    /// The same, comparing photos that are reference photos themselves with the others alone, as new ones would be. Each
+    /// file is read once more, to find out which it is.
+    #[must_use]
+    pub fn leaving_out_own(mut self) -> Self {
+        self.leaves_out_own = true;
+        self
+    }
+
+    /// What is known about the good photos that others are compared with, if they are.
+    #[must_use]
+    pub fn references(&self) -> Option<&ReferenceDescription> {
+        self.memory.as_ref().map(|memory| memory.description())
+    }
+
+    /// How photos are compared with good ones, of which the photo in this file may be one.
+    fn comparison(&self, path: &Path, page: Option<u32>) -> Result<Option<Comparison>, Error> {
+        let Some(memory) = self.memory.as_ref().map(Arc::clone) else {
+            return Ok(None);
+        };
+        if !self.leaves_out_own {
+            return Ok(Some(Comparison::with(memory)));
+        }
+        let identity = PhotoIdentity::of_file(path, page).map_err(ModelError::from)?;
+        Ok(Some(Comparison::leaving_out(memory, identity.content())))
     }
 
     /// What values are compared with.
@@ -166,6 +219,12 @@ impl Inspector {
     /// settles about bits, if it does.
     pub fn decoding(&self, tell: impl Fn(&SettledBits) + Send + Sync + 'static) -> Decoding {
         Decoding::new(self.decode.clone(), tell)
+    }
+
+    /// How photos are cut into windows, if they are.
+    #[must_use]
+    pub fn tiling(&self) -> Option<&Tiling> {
+        self.tiling.as_ref()
     }
 
     /// How a photo is decoded.
@@ -217,7 +276,13 @@ impl Inspector {
                 Ok(decode_file(path, options)?.into())
             }
         })?;
-        self.prepared(photo)
+        let page = match options.page {
+            PageChoice::Number(page) => Some(page),
+            PageChoice::Photo => None,
+        };
+        Ok(self
+            .prepared(photo)?
+            .compared_with(self.comparison(path, page)?))
     }
 
     /// As [`Inspector::decode_file`], of a file in memory, which errors call `label`.
@@ -239,7 +304,10 @@ impl Inspector {
         let region = self.part.mask.as_ref().map(|mask| mask.fitted(size));
         let region = region.transpose()?;
         let photo = self.predictor.prepare_photo(photo, self.tiling.as_ref())?;
-        Ok(photo.within(region))
+        let memory = self.memory.as_ref().map(Arc::clone);
+        Ok(photo
+            .within(region)
+            .compared_with(memory.map(Comparison::with)))
     }
 
     /// The second part of [`Inspector::inspect_file`]: the model.
@@ -322,6 +390,51 @@ impl Inspections {
     /// [`Error::Internal`] if there was one.
     pub fn finish(self) -> Result<(), Error> {
         self.0.finish()
+    }
+}
+
+/// What follows from a model, the photos that are compared with and the options.
+struct Settled {
+    decode: DecodeOptions,
+    thresholds: DecisionThresholds,
+    calibration: Option<Calibration>,
+    set_aside: Option<Mismatch>,
+}
+
+impl Settled {
+    fn new(
+        model: &Model,
+        references: Option<&References>,
+        options: &InspectorOptions,
+    ) -> Result<Self, Error> {
+        let viewing = options.viewing();
+        if let Some(references) = references
+            && let Some(mismatch) = Mismatch::of_references(references.description(), &viewing)
+        {
+            return Err(Error::OtherReferences { mismatch });
+        }
+        let viewing = Viewing {
+            references: references.map(References::digest),
+            ..viewing
+        };
+        let Applicable {
+            calibration,
+            set_aside,
+        } = model.applicable(options.calibration.as_ref(), &viewing)?;
+        let mut decode = options.decode.clone();
+        let bits = calibration.as_ref().and_then(|it| it.bits);
+        let bits = bits.or(references.and_then(|it| it.description().bits));
+        if let (Bits::Auto, Some(depth)) = (decode.bits, bits.and_then(SampleDepth::of)) {
+            decode.bits = Bits::Settled(depth);
+        }
+        let thresholds = DecisionThresholds::settle(&options.thresholds, calibration.as_ref());
+        thresholds.check().map_err(Error::Thresholds)?;
+        Ok(Self {
+            decode,
+            thresholds,
+            calibration,
+            set_aside,
+        })
     }
 }
 

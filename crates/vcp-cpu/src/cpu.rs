@@ -10,8 +10,12 @@ use crate::pack::Normalise;
 use crate::product::{self, Layout, PackedMatrix};
 use crate::record::{Record, Timing};
 use crate::small::Matrices;
+use half::f16;
+use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
+use rayon::slice::ParallelSliceMut as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::Arc;
 use vcp_model::After;
 use vcp_simd::{InstructionSet, Supported};
@@ -213,6 +217,26 @@ impl Cpu {
         Tensor::new(shape, buffer)
     }
 
+    /// A linear layer without bias of weights [outputs, inputs] in half precision, row by row: what
+    /// [`vcp_model::Operations::linear_layer`] makes of a stored matrix.
+    ///
+    /// # Panics
+    /// Where there are not as many values as the sizes say.
+    #[must_use]
+    pub fn linear_of_half(&self, [outputs, inputs]: [usize; 2], values: &[f16]) -> Linear {
+        assert_eq!(values.len(), outputs * inputs, "rows of the layer's inputs");
+        let read = |rows: Range<usize>, out: &mut [f32]| {
+            let values = &values[rows.start * inputs..rows.end * inputs];
+            let values = values.iter().map(|value| value.to_f32());
+            out.iter_mut()
+                .zip(values)
+                .for_each(|(out, value)| *out = value);
+        };
+        let sizes = [outputs, inputs];
+        let matrix = self.run(|| PackedMatrix::pack(self.instruction_set, sizes, true, None, read));
+        Linear { matrix }
+    }
+
     /// Begins a record of what every kind of operation takes, forgetting an earlier one.
     pub fn start_recording(&self) {
         self.record.start();
@@ -222,6 +246,21 @@ impl Cpu {
     /// Operations that only copy values are not in it.
     pub fn stop_recording(&self) -> Vec<Timing> {
         self.record.stop()
+    }
+
+    /// Runs `work` on pieces of `values`, in parallel where there are many; it is given where in `values` a piece
+    /// begins.
+    pub fn for_each_piece<T: Send>(
+        &self,
+        values: &mut [T],
+        work: impl Fn(usize, &mut [T]) + Send + Sync,
+    ) {
+        /// Fewer are not worth a thread.
+        const PIECE: usize = 64;
+        self.run(|| {
+            let pieces = values.par_chunks_mut(PIECE).enumerate();
+            pieces.for_each(|(index, piece)| work(index * PIECE, piece));
+        });
     }
 
     /// Runs two pieces of work, at the same time if a thread is free.

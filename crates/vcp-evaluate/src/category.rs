@@ -239,19 +239,27 @@ pub struct Case {
     pub image: usize,
     /// Taps of branch 1 and of branch 2; zeros if there is a map.
     taps: [usize; 2],
+    /// Whether the last grid of the values is the comparison with reference photos.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_references: bool,
     /// Logits of an image that was processed whole; the map itself of one that was processed in windows.
     values: Vec<f32>,
 }
 
 impl Case {
     pub(crate) fn new(image: usize, seen: &Seen) -> Self {
-        let (taps, values) = match seen {
-            Seen::Logits(logits) => (logits.taps(), logits.values()),
-            Seen::Map(map) => ([0, 0], &map[..]),
+        let (taps, has_references, values) = match seen {
+            Seen::Logits(logits) => (
+                logits.taps(),
+                logits.references().is_some(),
+                logits.values(),
+            ),
+            Seen::Map(map) => ([0, 0], false, &map[..]),
         };
         Self {
             image,
             taps,
+            has_references,
             values: values.to_vec(),
         }
     }
@@ -264,7 +272,14 @@ impl Case {
         if self.taps == [0, 0] {
             return Ok(Cow::Borrowed(&self.values));
         }
-        let logits = Logits::new(self.taps, self.values.clone())?;
+        let grids = self.taps[0].saturating_add(self.taps[1]);
+        let patches = self.values.len() / grids.saturating_add(1).max(1);
+        let logits = if self.has_references {
+            let (own, references) = self.values.split_at(self.values.len() - patches);
+            Logits::new(self.taps, own.to_vec())?.with_references(references)
+        } else {
+            Logits::new(self.taps, self.values.clone())?
+        };
         Ok(Cow::Owned(predictor.blended_map(&logits)?))
     }
 }

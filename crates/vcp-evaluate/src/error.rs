@@ -46,6 +46,18 @@ pub enum Error {
         /// Why, as full sentences.
         reason: String,
     },
+    /// A category has too few good images to compare others with.
+    #[error(
+        "The category {category} has {found} good images to compare others with, but {expected} are asked for."
+    )]
+    TooFewReferences {
+        /// Data set and category.
+        category: String,
+        /// Good images of its train split, or of all where it has none there.
+        found: usize,
+        /// As many as were asked for.
+        expected: usize,
+    },
     /// A category was to be concluded with more or fewer outcomes than it has images.
     #[error(
         "The category {category} has {expected} images, but {found} outcomes were given; one is needed \

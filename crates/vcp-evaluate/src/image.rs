@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use vcp_dataset::{Label, MaskFinding, MaskSource, Sample};
 use vcp_image::{Photo, Warning};
+use vcp_predict::references::Comparison;
 use vcp_predict::{Logits, PhotoPrediction, Predictor, PreparedPhoto};
 
 use crate::calibrated::Marked;
@@ -96,6 +97,23 @@ pub fn load(sample: &Sample, predictor: &Predictor, protocol: &Protocol) -> Resu
         findings,
         warnings,
     })
+}
+
+impl Loaded {
+    /// The same, to be compared with good photos.
+    #[must_use]
+    pub fn compared_with(self, comparison: Option<Comparison>) -> Self {
+        Self {
+            photo: self.photo.compared_with(comparison),
+            ..self
+        }
+    }
+
+    /// The photo.
+    #[must_use]
+    pub fn into_photo(self) -> PreparedPhoto<Photo> {
+        self.photo
+    }
 }
 
 /// Asks the model. Where an image is processed in windows, `watch` learns after every few of them how

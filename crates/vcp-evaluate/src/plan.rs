@@ -6,15 +6,17 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use vcp_dataset::{
-    Dataset, MaskSource, Member, Problem, Problems, Sample, Split, digest_of_listing,
+    Dataset, Label, MaskSource, Member, Problem, Problems, Sample, Split, digest_of_listing,
 };
 use vcp_files::ResultNames;
+use vcp_random::Random;
 
 use crate::error::Error;
+use crate::protocol::FewShot;
 use crate::results::DatasetDescription;
 
 /// The data sets of an evaluation and their categories.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Every data set, without the figures that the evaluation will find.
     pub datasets: Vec<DatasetDescription>,
@@ -34,6 +36,8 @@ pub struct PlannedCategory {
     pub name: String,
     /// The category's images.
     pub samples: Vec<Arc<Sample>>,
+    /// The good images that they are compared with; none unless that was asked for.
+    pub references: Vec<Arc<Sample>>,
     /// Where files of each sample go below a folder of results, without ending: relative, inside that
     /// folder, and no two alike.
     pub places: Vec<PathBuf>,
@@ -85,6 +89,74 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same with `few.count` good images of each category to compare the others with: normal ones of the train split
+    /// of `read`, the data that the plan was made of. Where a category has none there, of those that were to be
+    /// evaluated, which are not evaluated then.
+    ///
+    /// # Errors
+    /// [`Error::TooFewReferences`] when a category has not as many.
+    pub fn with_references(mut self, read: &[Member], few: FewShot) -> Result<Self, Error> {
+        for category in &mut self.categories {
+            let is_normal = |sample: &Sample| sample.label == Label::Normal;
+            let datasets = read.iter().map(|member| &member.dataset);
+            let datasets = datasets.filter(|dataset| dataset.name == category.dataset);
+            let train = datasets
+                .flat_map(|dataset| &dataset.samples)
+                .filter(|sample| {
+                    sample.category == category.name
+                        && sample.split == Split::Train
+                        && is_normal(sample)
+                });
+            let mut pool: Vec<Arc<Sample>> = train.cloned().map(Arc::new).collect();
+            let is_from_test = pool.is_empty();
+            if is_from_test {
+                let normal = category.samples.iter().filter(|sample| is_normal(sample));
+                pool = normal.map(Arc::clone).collect();
+            }
+            let count = few.count.get();
+            if pool.len() < count {
+                return Err(Error::TooFewReferences {
+                    category: category.title(),
+                    found: pool.len(),
+                    expected: count,
+                });
+            }
+            // The order of files differs from disk to disk, that of names does not.
+            pool.sort_by(|a, b| a.id.cmp(&b.id));
+            let name = vcp_files::sha256(category.title());
+            let name = u64::from_str_radix(&name[..16], 16).unwrap_or_default();
+            let mut order = Random::of(&[few.seed, name]).order(pool.len());
+            order.truncate(count);
+            category.references = order
+                .iter()
+                .map(|&index| Arc::clone(&pool[index]))
+                .collect();
+            if is_from_test {
+                let taken: HashSet<&str> = category
+                    .references
+                    .iter()
+                    .map(|it| it.id.as_str())
+                    .collect();
+                let mut places = std::mem::take(&mut category.places).into_iter();
+                category.samples.retain(|sample| {
+                    let place = places.next();
+                    let stays = !taken.contains(sample.id.as_str());
+                    category.places.extend(place.filter(|_| stays));
+                    stays
+                });
+            }
+            let chosen = category.references.iter().map(|sample| (**sample).clone());
+            let all: Vec<Sample> = category
+                .samples
+                .iter()
+                .map(|sample| (**sample).clone())
+                .chain(chosen)
+                .collect();
+            category.listing = digest_of_listing(&all);
+        }
+        Ok(self)
+    }
+
     /// The files of all images, in order.
     #[must_use = "iterators are lazy"]
     pub fn images(&self) -> impl Iterator<Item = &Path> {
@@ -113,6 +185,7 @@ impl Plan {
                 listing: digest_of_listing(&samples),
                 name,
                 samples: samples.into_iter().map(Arc::new).collect(),
+                references: Vec::new(),
                 places,
             });
         }

@@ -51,6 +51,12 @@ pub struct Protocol {
     pub split: String,
     /// Most images of a category, spread evenly over its list; all if `None`.
     pub limit: Option<NonZero<usize>>,
+    /// The good photos of each category that its images are compared with, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub references: Option<FewShot>,
+    /// The memory of reference photos stored with the model, by its digest, if images are compared with those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
     /// Thresholds that were found for the model beforehand. They change none of the official
     /// figures; what they make of the images stands beside those.
     #[serde(
@@ -58,6 +64,16 @@ pub struct Protocol {
         skip_serializing_if = "Option::is_none"
     )]
     pub calibration: Option<Calibration>,
+}
+
+/// How the good photos are chosen that images are compared with, as the field's few-shot protocol has it: at random among
+/// the normal images of the category's train split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FewShot {
+    /// How many of each category.
+    pub count: NonZero<usize>,
+    /// They are a function of this seed.
+    pub seed: u64,
 }
 
 impl Default for Protocol {
@@ -79,6 +95,8 @@ impl Default for Protocol {
             tiling: None,
             split: "test".to_owned(),
             limit: None,
+            references: None,
+            memory: None,
             calibration: None,
         }
     }

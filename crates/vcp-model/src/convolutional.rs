@@ -58,11 +58,27 @@ impl<O: Operations> ConvolutionalTower<O> {
 
     /// Images [batch, 3, side·side], normalised as CLIP's are.
     pub fn forward(&self, ops: &O, images: &O::Tensor) -> VisionFeatures<O::Tensor> {
+        self.head.forward(ops, &self.levels(ops, images))
+    }
+
+    /// As [`ConvolutionalTower::forward`], and the levels of the backbone on the grid, but for finer ones: [batch, grid²,
+    /// channels] each.
+    pub fn forward_with_levels(
+        &self,
+        ops: &O,
+        images: &O::Tensor,
+    ) -> (VisionFeatures<O::Tensor>, Vec<O::Tensor>) {
+        let levels = self.levels(ops, images);
+        let on_grid = self.head.neck.levels_on_grid(ops, &levels);
+        (self.head.forward(ops, &levels), on_grid)
+    }
+
+    /// The last features of each resolution.
+    fn levels(&self, ops: &O, images: &O::Tensor) -> Vec<Map<O::Tensor>> {
         let images = self.normalisation.apply(ops, images);
         let stages = self.backbone.begin(ops, &images.values, images.width);
         drop(images);
-        let stages = self.backbone.forward(ops, stages);
-        self.head.forward(ops, &stages.levels)
+        self.backbone.forward(ops, stages).levels
     }
 }
 

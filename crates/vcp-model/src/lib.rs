@@ -68,4 +68,4 @@ pub use text_inputs::TextInputs;
 pub use tokenizer::{CLASS, END, START, Tokenizer};
 pub use transformer::VisionTransformer;
 pub use vcp_checkpoint::Activation;
-pub use vision::{VisionFeatures, VisionTower};
+pub use vision::{VisionFeatures, VisionTower, patch_channels};

@@ -140,9 +140,14 @@ impl MapMaker {
         self.to_pixels.from()
     }
 
+    /// From the grid to pixels, by bilinear interpolation: [batch, g, g] → [batch, side, side].
+    pub fn to_pixels<O: Operations>(&self, ops: &O, grid: &O::Tensor) -> O::Tensor {
+        ops.resize(grid, &self.to_pixels)
+    }
+
     /// One tap's probability map: logits [batch, g, g] → [batch, side, side].
     pub fn probability<O: Operations>(&self, ops: &O, logits: &O::Tensor) -> O::Tensor {
-        ops.sigmoid(&ops.resize(logits, &self.to_pixels))
+        ops.sigmoid(&self.to_pixels(ops, logits))
     }
 
     /// A branch's map, the mean over its taps: [batch, side, side].

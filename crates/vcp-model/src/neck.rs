@@ -22,6 +22,8 @@ pub struct Neck<O: Operations> {
 struct Level<O: Operations> {
     /// Pixels on a side of its maps.
     side: usize,
+    /// Pixels of the image from one of its pixels to the next.
+    stride: usize,
     feature: O::Linear,
     standardised: O::Linear,
     /// [1, grid, side].
@@ -49,6 +51,7 @@ impl<O: Operations> Neck<O> {
                 Resampling::features_to_cells(side, level.stride, grid, CONVOLUTIONAL_STRIDE);
             Ok(Level {
                 side,
+                stride: level.stride,
                 feature: block::linear(ops, weights, &format!("{prefix}.feature"))?,
                 standardised: ops.linear_layer(&standardised, None, Orientation::OutputsInputs)?,
                 to_grid: ops.constant([1, grid, side], to_grid.matrix())?,
@@ -66,6 +69,15 @@ impl<O: Operations> Neck<O> {
             levels,
             blocks: blocks.collect::<Result<_, Error>>()?,
         })
+    }
+
+    /// The last features of each resolution as they are, but for those finer than the grid, on the grid: [batch, grid²,
+    /// channels] each.
+    pub(crate) fn levels_on_grid(&self, ops: &O, levels: &[Map<O::Tensor>]) -> Vec<O::Tensor> {
+        let levels = self.levels.iter().zip(levels);
+        let levels = levels.filter(|(level, _)| level.stride >= CONVOLUTIONAL_STRIDE);
+        let on_grid = levels.map(|(level, map)| level.on_grid(ops, &map.values, self.grid));
+        on_grid.collect()
     }
 
     /// The last features of each resolution → the taps, and the last block's output, all [batch, grid², width].
@@ -99,11 +111,15 @@ impl<O: Operations> Level<O> {
         let plain = ops.linear(features, &self.feature, After::Nothing);
         let standardised = ops.standardise(features, CLIP_EPSILON);
         let both = ops.linear(&standardised, &self.standardised, After::Add(&plain));
-        // Down, then across: R·x·Rᵀ for every channel.
-        let width = ops.channels(&both);
-        let columns = ops.reshape(&both, self.side, self.side * width);
+        self.on_grid(ops, &both, grid)
+    }
+
+    /// Down, then across: R·x·Rᵀ for every channel. [batch, side², channels] → [batch, grid², channels].
+    fn on_grid(&self, ops: &O, map: &O::Tensor, grid: usize) -> O::Tensor {
+        let channels = ops.channels(map);
+        let columns = ops.reshape(map, self.side, self.side * channels);
         let lines = ops.matmul(&self.to_grid, &columns);
-        let lines = ops.reshape(&lines, self.side, width);
-        ops.reshape(&ops.matmul(&self.to_grid, &lines), grid * grid, width)
+        let lines = ops.reshape(&lines, self.side, channels);
+        ops.reshape(&ops.matmul(&self.to_grid, &lines), grid * grid, channels)
     }
 }

@@ -112,6 +112,23 @@ pub enum Error {
         "No pixel counts, so there is nothing to inspect; mark the part of photos that counts."
     )]
     NothingCounts,
+    /// A memory of another model.
+    #[error(
+        "The memory of reference photos has levels of {found:?} channels, but this model's have {expected:?}; make it with \
+         this model."
+    )]
+    OtherReferences {
+        /// Channels of the memory's levels.
+        found: Vec<usize>,
+        /// Channels of the model's levels.
+        expected: Vec<usize>,
+    },
+    /// No photo for a memory.
+    #[error("None of the reference photos can be used, so there is nothing to compare with.")]
+    NoReferences,
+    /// A memory that cannot be right.
+    #[error(transparent)]
+    References(vcp_checkpoint::Error),
     /// The caller did not want to go on.
     #[error("The work was stopped before the photo was done.")]
     Stopped,

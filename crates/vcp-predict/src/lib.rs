@@ -43,6 +43,7 @@ mod map_kind;
 mod network;
 mod photo;
 mod predictor;
+pub mod references;
 mod region_of_interest;
 mod score;
 pub mod tiling;

@@ -20,6 +20,8 @@ pub(crate) struct LogitsShape {
     pub(crate) taps: [usize; 2],
     /// Values of one tap.
     pub(crate) patches: usize,
+    /// Whether a grid of the comparison with reference photos follows the taps.
+    pub(crate) has_references: bool,
 }
 
 /// Logits in somebody else's memory.
@@ -30,9 +32,9 @@ pub(crate) struct LogitsView<'a> {
 }
 
 impl LogitsShape {
-    /// Values in all taps together.
+    /// Values in all grids together.
     pub(crate) fn len(self) -> usize {
-        (self.taps[0] + self.taps[1]) * self.patches
+        (self.taps[0] + self.taps[1] + usize::from(self.has_references)) * self.patches
     }
 }
 
@@ -51,8 +53,34 @@ impl Logits {
                 taps,
             });
         }
-        let patches = values.len() / all;
-        Ok(Self::of(LogitsShape { taps, patches }, values))
+        let shape = LogitsShape {
+            taps,
+            patches: values.len() / all,
+            has_references: false,
+        };
+        Ok(Self::of(shape, values))
+    }
+
+    /// The same with a comparison with reference photos, a value from 0 to 1 for each patch
+    /// ([`Logits::references`]), in place of one that there may have been. As many values are taken as there are
+    /// patches, and zeros where there are fewer.
+    #[must_use]
+    pub fn with_references(self, values: &[f32]) -> Self {
+        let shape = LogitsShape {
+            has_references: true,
+            ..self.shape
+        };
+        let mut all = self.values;
+        all.truncate((shape.taps[0] + shape.taps[1]) * shape.patches);
+        all.extend(values.iter().take(shape.patches));
+        all.resize(shape.len(), 0.0);
+        Self::of(shape, all)
+    }
+
+    /// How unlike the reference photos each patch is, 0 to 1, if there was a comparison.
+    #[must_use]
+    pub fn references(&self) -> Option<&[f32]> {
+        self.view().references()
     }
 
     /// `values` has the length that the shape says.
@@ -73,7 +101,8 @@ impl Logits {
         self.shape.patches
     }
 
-    /// The values of all taps, branch 1 before branch 2.
+    /// The values of all taps, branch 1 before branch 2, and those of the comparison with reference photos, if there was
+    /// one.
     #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
@@ -109,10 +138,18 @@ impl<'a> LogitsView<'a> {
 
     /// The grids of the first branch (0) or the second (1), one for each tap.
     pub(crate) fn branch(self, branch: usize) -> impl ExactSizeIterator<Item = &'a [f32]> {
-        let LogitsShape { taps, patches } = self.shape;
+        let LogitsShape { taps, patches, .. } = self.shape;
         let (first, second) = self.values.split_at(taps[0] * patches);
+        let second = &second[..taps[1] * patches];
         let values = if branch == 0 { first } else { second };
         values.chunks_exact(patches.max(1))
+    }
+
+    /// The grid of the comparison with reference photos.
+    pub(crate) fn references(self) -> Option<&'a [f32]> {
+        let LogitsShape { taps, patches, .. } = self.shape;
+        let values = &self.values[(taps[0] + taps[1]) * patches..];
+        self.shape.has_references.then_some(values)
     }
 }
 

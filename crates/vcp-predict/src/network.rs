@@ -43,6 +43,14 @@ pub(crate) trait Network: Send + Sync {
         images: &[f32],
     ) -> Result<VisionFeatures<Tensor>, DeviceError>;
 
+    /// As [`Network::vision`], and the features by which patches are compared, likewise in the CPU's memory.
+    fn vision_with_patches(
+        &self,
+        cpu: &Cpu,
+        shape: [usize; 3],
+        images: &[f32],
+    ) -> Result<(VisionFeatures<Tensor>, Vec<Tensor>), DeviceError>;
+
     /// All that comes after the tower.
     fn decode(
         &self,
@@ -91,6 +99,7 @@ impl<O: Device> Loaded<O> {
         let shape = LogitsShape {
             taps: [branch1.len(), branch2.len()],
             patches: size,
+            has_references: false,
         };
         let image = |index: usize| {
             let taps = branch1.iter().chain(&branch2);
@@ -114,6 +123,22 @@ impl<O: Device> Network for Loaded<O> {
     ) -> Result<VisionFeatures<Tensor>, DeviceError> {
         let features = self.features(shape, images)?;
         each(&features, |x| moved(&*self.device, x, cpu))
+    }
+
+    fn vision_with_patches(
+        &self,
+        cpu: &Cpu,
+        shape: [usize; 3],
+        images: &[f32],
+    ) -> Result<(VisionFeatures<Tensor>, Vec<Tensor>), DeviceError> {
+        let (features, patches) = self.device.run(|| {
+            let images = self.device.constant(shape, images)?;
+            let vision = &self.model.vision;
+            Ok::<_, DeviceError>(vision.forward_with_patches(&*self.device, &images))
+        })?;
+        let to_cpu = |x: &O::Tensor| moved(&*self.device, x, cpu);
+        let patches = patches.iter().map(to_cpu).collect::<Result<_, _>>()?;
+        Ok((each(&features, to_cpu)?, patches))
     }
 
     fn decode(

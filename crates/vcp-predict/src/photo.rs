@@ -10,8 +10,9 @@ use crate::error::Error;
 use crate::logits::Logits;
 use crate::map_kind::MapKind;
 use crate::predictor::{Prediction, Predictor, Prepared};
+use crate::references::{Comparison, MemoryBuilder, PatchFeatures};
 use crate::region_of_interest::RegionOfInterest;
-use crate::tiling::{Squeezed, TiledPrediction, Tiling, resampled};
+use crate::tiling::{Judged, Squeezed, TiledPrediction, Tiling, resampled};
 
 /// A photo for which it is settled how it goes through the model: whole, resized and normalised already,
 /// or in windows that are cut when the model needs them.
@@ -21,6 +22,8 @@ pub struct PreparedPhoto<P> {
     input: Input,
     /// All of the photo counts if `None`.
     region: Option<Arc<RegionOfInterest>>,
+    /// The good photos that it is compared with.
+    comparison: Option<Comparison>,
 }
 
 impl<P> PreparedPhoto<P> {
@@ -29,6 +32,13 @@ impl<P> PreparedPhoto<P> {
     #[must_use]
     pub fn within(mut self, region: Option<Arc<RegionOfInterest>>) -> Self {
         self.region = region;
+        self
+    }
+
+    /// The same, to be compared with good photos.
+    #[must_use]
+    pub fn compared_with(mut self, comparison: Option<Comparison>) -> Self {
+        self.comparison = comparison;
         self
     }
 }
@@ -76,6 +86,7 @@ impl Predictor {
             photo,
             input,
             region: None,
+            comparison: None,
         })
     }
 
@@ -100,7 +111,7 @@ impl Predictor {
     /// When the photo was prepared for another image size, or the model's device fails or gives something
     /// that is no number.
     pub fn predict_whole(&self, prepared: &Prepared) -> Result<(Logits, Prediction), Error> {
-        let logits = self.logits_of_one(prepared)?;
+        let logits = self.logits_of_one(prepared, None)?;
         let prediction = self.finish(&logits)?;
         Ok((logits, prediction))
     }
@@ -122,22 +133,77 @@ impl Predictor {
             mut photo,
             input,
             region,
+            comparison,
         } = photo;
+        let comparison = comparison.as_ref();
         let prediction = match input {
             Input::Whole(prepared) => {
                 let size = (photo.width(), photo.height());
                 let counts = region.map(|region| region.squeezed(size, self.image_size()));
-                let logits = self.logits_of_one(&prepared)?;
+                let logits = self.logits_of_one(&prepared, comparison)?;
                 let prediction = self.finish_counting(&logits, counts.as_deref())?;
                 PhotoPrediction::Whole { logits, prediction }
             }
             Input::Windows(tiling) => {
-                let region = region.as_deref();
-                let prediction = self.predict_within(&mut photo, &tiling, region, watch)?;
+                let judged = Judged {
+                    region: region.as_deref(),
+                    comparison,
+                };
+                let prediction = self.predict_judged(&mut photo, &tiling, judged, watch)?;
                 PhotoPrediction::Tiled(Box::new(prediction))
             }
         };
         Ok((photo, prediction))
+    }
+
+    /// Takes a photo into a memory of good ones, in the windows in which it would be processed, under the name by which
+    /// the memory is to know it. Of the only photo (`is_only`), turned copies are looked at too.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict_photo`].
+    pub fn remember<P: PhotoRows>(
+        &self,
+        photo: PreparedPhoto<P>,
+        name: String,
+        is_only: bool,
+        builder: &mut MemoryBuilder,
+        watch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let PreparedPhoto {
+            mut photo, input, ..
+        } = photo;
+        let mut windows = Vec::new();
+        let mut copies: [Vec<PatchFeatures>; 3] = Default::default();
+        let mut take = |prepared: Prepared| {
+            windows.push(self.patches(&prepared)?);
+            if is_only {
+                for (copies, turned) in copies.iter_mut().zip(prepared.turned()) {
+                    copies.push(self.patches(&turned)?);
+                }
+            }
+            match watch() {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(Error::Stopped),
+            }
+        };
+        match input {
+            Input::Whole(prepared) => take(prepared)?,
+            Input::Windows(tiling) => {
+                let cut = tiling.windows(photo.width(), photo.height())?;
+                let whole =
+                    self.for_windows(&mut photo, &tiling, &cut, &mut |prepare, columns, _| {
+                        columns
+                            .iter()
+                            .try_for_each(|columns| take(prepare(columns)))
+                    })?;
+                whole.map_or(Ok(()), take)?;
+            }
+        }
+        builder.add(self.cpu(), &windows, name);
+        if is_only {
+            builder.add_turned(self.cpu(), &copies);
+        }
+        Ok(())
     }
 }
 

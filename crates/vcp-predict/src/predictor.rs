@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
+use crate::references::{Comparison, PatchFeatures, WEIGHT};
 use crate::score::{mean_of_largest, mean_of_largest_counting, pixels_for_score};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -45,18 +46,45 @@ pub struct Prepared {
     values: Vec<f32>,
 }
 
+impl Prepared {
+    /// Mirrored left to right, upside down, and both, and each shifted by a few pixels, so that no patch shows what it did
+    /// before.
+    pub(crate) fn turned(&self) -> [Self; 3] {
+        let side = self.side;
+        // Less than any patch.
+        let shift = 3.min(side - 1);
+        let copy = |across: bool, down: bool| {
+            let place = |at: usize, is_turned: bool| {
+                let at = (at + shift).min(side - 1);
+                if is_turned { side - 1 - at } else { at }
+            };
+            let pixel = |index: usize| {
+                let (channel, y, x) = (index / (side * side), index / side % side, index % side);
+                self.values[(channel * side + place(y, down)) * side + place(x, across)]
+            };
+            Self {
+                side,
+                values: (0..self.values.len()).map(pixel).collect(),
+            }
+        };
+        [copy(true, false), copy(false, true), copy(true, true)]
+    }
+}
+
 /// What the model says of one photo. Maps are [side, side], row-major, of probabilities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// Side of the maps.
     pub side: usize,
-    /// The two branches blended and smoothed: the map to look at.
+    /// The two branches blended and smoothed: the map to look at. With reference photos the map of the comparison with
+    /// them is in it too.
     pub blended: Vec<f32>,
     /// Branch 1, the mean over its taps, not smoothed.
     pub branch1: Vec<f32>,
     /// Branch 2, the mean over its taps, not smoothed.
     pub branch2: Vec<f32>,
-    /// The mean of the largest pixels of branch 1 and of branch 2, averaged: 0 to 1.
+    /// The mean of the largest pixels of branch 1 and of branch 2, averaged: 0 to 1. With reference photos, that and the
+    /// mean of the largest pixels of the comparison with them, averaged.
     pub score: f32,
     /// The largest value of `blended`.
     pub max: f32,
@@ -201,20 +229,63 @@ impl Predictor {
     /// # Errors
     /// When a photo was prepared for another image size, or the device fails.
     pub fn logits(&self, prepared: &[Prepared]) -> Result<Vec<Logits>, Error> {
+        self.compared_logits(prepared, None)
+    }
+
+    /// As [`Predictor::logits`], of photos that are compared with good ones.
+    pub(crate) fn compared_logits(
+        &self,
+        prepared: &[Prepared],
+        comparison: Option<&Comparison>,
+    ) -> Result<Vec<Logits>, Error> {
         let mut all = Vec::with_capacity(prepared.len());
         for batch in prepared.chunks(self.batch()) {
             let (shape, images) = self.images(batch)?;
-            all.extend(self.network.logits(shape, &images)?);
+            all.extend(self.compared(shape, &images, comparison)?);
         }
         Ok(all)
     }
 
-    /// As [`Predictor::logits`], of one photo, whose pixels are not copied.
-    pub(crate) fn logits_of_one(&self, prepared: &Prepared) -> Result<Logits, Error> {
+    /// As [`Predictor::compared_logits`], of one photo, whose pixels are not copied.
+    pub(crate) fn logits_of_one(
+        &self,
+        prepared: &Prepared,
+        comparison: Option<&Comparison>,
+    ) -> Result<Logits, Error> {
         self.check_side(prepared)?;
         let shape = [1, 3, self.side * self.side];
-        let mut logits = self.network.logits(shape, &prepared.values)?;
+        let mut logits = self.compared(shape, &prepared.values, comparison)?;
         logits.pop().ok_or(Error::NoRows)
+    }
+
+    /// The model's logits for each image [count, 3, side·side], and how each compares with good photos, if it is compared.
+    fn compared(
+        &self,
+        shape: [usize; 3],
+        images: &[f32],
+        comparison: Option<&Comparison>,
+    ) -> Result<Vec<Logits>, Error> {
+        let Some(comparison) = comparison else {
+            return Ok(self.network.logits(shape, images)?);
+        };
+        let (features, patches) = self.network.vision_with_patches(&self.cpu, shape, images)?;
+        let logits = self.network.decode(&self.cpu, &features)?;
+        let patches = PatchFeatures::of_batch(&self.cpu, &patches);
+        let both = logits.into_iter().zip(&patches);
+        let compared = both
+            .map(|(logits, patches)| logits.with_references(&comparison.of(&self.cpu, patches)));
+        Ok(compared.collect())
+    }
+
+    /// Features by which the patches of an image are compared with those of others.
+    pub(crate) fn patches(&self, prepared: &Prepared) -> Result<PatchFeatures, Error> {
+        self.check_side(prepared)?;
+        let shape = [1, 3, self.side * self.side];
+        let (_, patches) = self
+            .network
+            .vision_with_patches(&self.cpu, shape, &prepared.values)?;
+        let mut patches = PatchFeatures::of_batch(&self.cpu, &patches);
+        patches.pop().ok_or(Error::NoRows)
     }
 
     /// How many images are worth being processed together.
@@ -286,16 +357,16 @@ impl Predictor {
     ) -> Result<Prediction, Error> {
         self.check(logits)?;
         let [branch1, branch2] = [0, 1].map(|branch| self.branch_map(logits.view(), branch));
+        let reference = self.reference_map(logits.view());
         let count = self.score_pixels();
+        let largest = |map: &[f32]| match counts {
+            None => mean_of_largest(map, count),
+            Some(counts) => mean_of_largest_counting(map, count, counts),
+        };
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(
-                || self.blend(&branch1, &branch2),
-                || {
-                    [&branch1, &branch2].map(|map| match counts {
-                        None => mean_of_largest(map, count),
-                        Some(counts) => mean_of_largest_counting(map, count, counts),
-                    })
-                },
+                || self.blend(&branch1, &branch2, reference.as_deref()),
+                || [&branch1, &branch2].map(|map| largest(map)),
             )
         });
         let max = match counts {
@@ -305,7 +376,10 @@ impl Predictor {
                 counting.fold(f32::NEG_INFINITY, |max, (value, _)| max.max(*value))
             }
         };
-        let score = 0.5 * (scores[0] + scores[1]);
+        let mut score = 0.5 * (scores[0] + scores[1]);
+        if let Some(reference) = &reference {
+            score += WEIGHT * (largest(reference) - score);
+        }
         // A NaN anywhere in the logits reaches the sum.
         if !blended.iter().sum::<f32>().is_finite() || !score.is_finite() {
             return Err(Error::NotFinite);
@@ -328,7 +402,10 @@ impl Predictor {
     pub fn blended_map(&self, logits: &Logits) -> Result<Vec<f32>, Error> {
         self.check(logits)?;
         let [branch1, branch2] = [0, 1].map(|branch| self.branch_map(logits.view(), branch));
-        let blended = self.cpu.run(|| self.blend(&branch1, &branch2));
+        let reference = self.reference_map(logits.view());
+        let blended = self
+            .cpu
+            .run(|| self.blend(&branch1, &branch2, reference.as_deref()));
         if blended.iter().sum::<f32>().is_finite() {
             Ok(blended)
         } else {
@@ -361,11 +438,28 @@ impl Predictor {
             .to_vec()
     }
 
-    /// The map to look at, from those of the branches.
-    pub(crate) fn blend(&self, branch1: &[f32], branch2: &[f32]) -> Vec<f32> {
+    /// The map of the comparison with reference photos, [side, side], if there was one.
+    pub(crate) fn reference_map(&self, logits: LogitsView<'_>) -> Option<Vec<f32>> {
+        let grid = self.maps.grid();
+        let values = logits.references()?;
+        let values = self.cpu.tensor([1, grid, grid], values);
+        let map = self.cpu.run(|| self.maps.to_pixels(&*self.cpu, &values));
+        Some(map.as_slice().to_vec())
+    }
+
+    /// The map to look at, from those of the branches and that of the comparison with reference photos.
+    pub(crate) fn blend(
+        &self,
+        branch1: &[f32],
+        branch2: &[f32],
+        reference: Option<&[f32]>,
+    ) -> Vec<f32> {
         let [first, second] = self.blend;
         let both = branch1.iter().zip(branch2);
-        let mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
+        let mut mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
+        for (mixed, reference) in mixed.iter_mut().zip(reference.unwrap_or_default()) {
+            *mixed += WEIGHT * (reference - *mixed);
+        }
         if self.options.smoothing > 0.0 {
             vcp_image::gaussian_blur(&mixed, self.side, self.side, self.options.smoothing)
         } else {

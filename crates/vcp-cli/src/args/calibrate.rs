@@ -1,5 +1,6 @@
 //! Arguments of `vcp-clip calibrate`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,6 +8,21 @@ use clap::Args;
 
 use super::numbers::{self, within};
 use super::{ChoiceArgs, ConfigArgs, PhotoArgs, RunArgs, TilingArgs};
+
+/// How many reference photos are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReferenceCount {
+    All,
+    Some(NonZeroUsize),
+}
+
+fn reference_count(text: &str) -> Result<ReferenceCount, String> {
+    if text == "all" {
+        return Ok(ReferenceCount::All);
+    }
+    let count = text.parse().map(ReferenceCount::Some);
+    count.map_err(|_| "expected a number of photos, 1 or more, or `all`".to_owned())
+}
 
 /// Find the thresholds that suit your photos: from good ones alone, or from good and bad ones.
 ///
@@ -164,6 +180,21 @@ pub(crate) struct CalibrateArgs {
         help_heading = "Thresholds"
     )]
     pub(crate) target_recall: Option<f64>,
+
+    /// Store so many of the good photos, spread evenly, or `all`, with the model, to compare others with; --out must
+    /// name a bundle then. Thresholds are found with each photo compared with the others only.
+    #[arg(
+        long,
+        value_name = "N|all",
+        value_parser = reference_count,
+        conflicts_with = "no_references",
+        help_heading = "References"
+    )]
+    pub(crate) references: Option<ReferenceCount>,
+
+    /// Leave out the reference photos that are stored with the model.
+    #[arg(long, help_heading = "References")]
+    pub(crate) no_references: bool,
 
     /// Write the calibration into this file: NAME.json for `segment --calibration`, or
     /// NAME.safetensors for a bundle that holds the model as well.

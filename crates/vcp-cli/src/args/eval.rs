@@ -79,6 +79,33 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) score_pixels: Option<NonZeroUsize>,
 
+    /// Compare the images of each category with so many good ones of its train split, chosen at random, as in the field's
+    /// few-shot protocol; from 1 to 100000. Of a category without such, with good ones of those that are evaluated, which are
+    /// left out then.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = numbers::count(100_000),
+        conflicts_with = "no_references",
+        help_heading = "Protocol"
+    )]
+    pub(crate) references: Option<NonZeroUsize>,
+
+    /// Seed by which --references are chosen. With several, separated by commas, each choice has a folder of its own, and the mean
+    /// and standard deviation of every figure are printed.
+    #[arg(
+        long,
+        value_name = "SEED,…",
+        value_delimiter = ',',
+        default_value = "0",
+        help_heading = "Protocol"
+    )]
+    pub(crate) seed: Vec<u64>,
+
+    /// Do not compare with the reference photos that are stored with the model.
+    #[arg(long, help_heading = "Protocol")]
+    pub(crate) no_references: bool,
+
     /// Both AUPRO figures end at this false-positive rate, above 0 and up to 1.
     #[arg(
         long,

@@ -23,7 +23,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bench::{BenchArgs, GeometryName};
-pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use calibrate::{CalibrateArgs, ReferenceCount};
 pub(crate) use data::{
     CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs, SynthArgs,
 };

@@ -107,6 +107,20 @@ pub(crate) struct SegmentArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) calibration: Option<PathBuf>,
 
+    /// Compare with this good photo, or those in this folder or pattern: what has nothing like it in them counts more.
+    /// Repeatable; one photo helps, some that differ as good ones may help more.
+    #[arg(
+        long = "reference",
+        value_name = "PATH",
+        conflicts_with = "no_references",
+        help_heading = "References"
+    )]
+    pub(crate) references: Vec<PathBuf>,
+
+    /// Do not compare with the reference photos that are stored with the model.
+    #[arg(long, help_heading = "References")]
+    pub(crate) no_references: bool,
+
     /// End with exit status 3 when a photo has a defect.
     #[arg(long, help_heading = "Results")]
     pub(crate) fail_on_anomaly: bool,

@@ -4,18 +4,22 @@ mod options;
 mod photos;
 
 use anyhow::Context;
-use vcp_checkpoint::Precision;
+use vcp_checkpoint::{Precision, References};
 use vcp_clip::calibration::{CalibrationDocument, Label, Measurements, PhotoIdentity, Viewing};
-use vcp_clip::{Device, Inspection, Inspector, InspectorOptions, Item, Model, PredictorOptions};
+use vcp_clip::photos::{Found, PhotoPath};
+use vcp_clip::{
+    Device, Inspection, Inspector, InspectorOptions, Item, Model, PredictorOptions, ReferenceChoice,
+};
 use vcp_dataset::Sample;
 use vcp_files::{today, write_result};
 use vcp_image::DecodeOptions;
 
-use crate::args::CalibrateArgs;
+use crate::args::{CalibrateArgs, ReferenceCount};
 use crate::console;
 use crate::exit::{Exit, OrUsage, whole_message};
 use crate::interrupt::Stop;
 use crate::progress::Progress;
+use crate::references;
 use options::{Options, Output};
 use photos::{Photos, is_masked};
 
@@ -28,17 +32,21 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
     options.create_folder()?;
     let data = photos.words.clone();
     let stop = Stop::on_signals();
-    let Some(found) = measure(&options, photos, &device, &model, &stop)? else {
+    let Some((found, references)) = measure(&options, photos, &device, &model, &stop)? else {
         return Ok(Exit::Interrupted);
     };
     let thresholds = found
         .fit()
         .with_context(|| format!("{} photos of {} can be used", found.used(), found.seen()))?;
-    let viewing = Viewing::of(&options.decode, options.tiling).with_mask(options.mask.as_ref());
+    let viewing = Viewing {
+        references: references.as_ref().map(References::digest),
+        ..Viewing::of(&options.decode, options.tiling).with_mask(options.mask.as_ref())
+    };
     let bits = options.decoding.bits();
     let calibration = found.calibration(&thresholds, &data, &viewing, bits, today());
     let weights = model.weights_mut();
     weights.set_calibration(Some(calibration.clone()))?;
+    weights.set_references(references)?;
     let document = CalibrationDocument::new(calibration, &thresholds, &found, weights);
     let text = console::json_document(&document)?;
     match &options.out {
@@ -80,8 +88,8 @@ fn measure(
     device: &Device,
     model: &Model,
     stop: &Stop,
-) -> anyhow::Result<Option<Measurements>> {
-    let inspector_options = InspectorOptions {
+) -> anyhow::Result<Option<(Measurements, Option<References>)>> {
+    let mut inspector_options = InspectorOptions {
         predictor: PredictorOptions {
             threads: options.threads,
             ..PredictorOptions::default()
@@ -93,12 +101,37 @@ fn measure(
         no_cost_limit: true,
         ..InspectorOptions::default()
     };
-    let inspector = Inspector::new(model, device, &inspector_options).or_usage()?;
-    let progress = Progress::new(photos.known_count(), options.quiet);
+    if options.no_references || options.references.is_some() {
+        inspector_options.references = ReferenceChoice::Without;
+    }
+    let mut inspector = Inspector::new(model, device, &inspector_options).or_usage()?;
+    let known_count = photos.known_count();
     let mut found = Measurements::new(options.fit, photos.has_masks())?;
-    let (photos, samples) = photos.split();
+    let (data, decoding) = (photos.words.clone(), options.decoding.clone());
+    let (mut photos, samples) = photos.split();
+    let mut references = None;
+    if let Some(count) = options.references {
+        // They are gone through twice.
+        let all: Vec<Found> = photos.collect();
+        let chosen = chosen(&all, &samples, count)?;
+        let quiet = options.quiet;
+        references =
+            references::remember(&inspector, model, &chosen, &decoding, &data, stop, quiet)?;
+        let Some(references) = &references else {
+            return Ok(None);
+        };
+        inspector = inspector
+            .with_references(model, references, &inspector_options)
+            .or_usage()?;
+        photos = Box::new(all.into_iter());
+    } else if !options.no_references {
+        references = model.weights().references().cloned();
+    }
+    if references.is_some() {
+        inspector = inspector.leaving_out_own();
+    }
+    let progress = Progress::new(known_count, options.quiet);
     let windows = progress.windows();
-    let decoding = options.decoding.clone();
     let mut inspections = inspector.inspect_all(photos, decoding, stop, move |done, all| {
         windows.show(done, all);
     })?;
@@ -133,7 +166,31 @@ fn measure(
         }
         return Ok(None);
     }
-    Ok(Some(found))
+    Ok(Some((found, references)))
+}
+
+/// The good photos that others are to be compared with: so many of them.
+fn chosen(
+    found: &[Found],
+    samples: &[Sample],
+    count: ReferenceCount,
+) -> anyhow::Result<Vec<PhotoPath>> {
+    let good = found
+        .iter()
+        .enumerate()
+        .filter_map(|(index, found)| match found {
+            Found::Photo(photo) => {
+                let sample = samples.get(index);
+                let is_good = sample.is_none_or(|it| it.label == vcp_dataset::Label::Normal);
+                is_good.then(|| photo.clone())
+            }
+            Found::Unreadable { .. } => None,
+        });
+    let good: Vec<PhotoPath> = good.collect();
+    match count {
+        ReferenceCount::All => Ok(good),
+        ReferenceCount::Some(count) => references::spread(&good, count.get()),
+    }
 }
 
 /// Takes a photo in; `sample` says what is known about it, none that it is normal. What is wrong with a

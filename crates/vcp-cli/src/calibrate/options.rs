@@ -10,7 +10,7 @@ use vcp_clip::{DeviceName, InspectionMask, Tiling};
 use vcp_image::DecodeOptions;
 
 use super::photos::Photos;
-use crate::args::CalibrateArgs;
+use crate::args::{CalibrateArgs, ReferenceCount};
 use crate::exit::usage;
 use crate::inputs;
 use crate::model::Choice;
@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// Where the model runs.
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
+    /// How many good photos others are to be compared with, if any.
+    pub(crate) references: Option<ReferenceCount>,
+    pub(crate) no_references: bool,
     pub(crate) quiet: bool,
 }
 
@@ -76,6 +79,13 @@ impl Options {
             Some(path) => Some(Output::new(path, arguments.force)?),
             None => None,
         };
+        if let (Some(_), Some(Output::File(path))) = (arguments.references, &out) {
+            return Err(usage(format!(
+                "--references stores features of photos with the model, which {} cannot hold; --out must end in \
+                 .safetensors.",
+                path.display()
+            )));
+        }
         let tiling = arguments.tiling.tiling()?;
         let mask = arguments.photos.mask()?;
         let photos = Photos::find(&arguments, &decode)?;
@@ -108,6 +118,8 @@ impl Options {
             mask,
             device: arguments.run.device.device,
             threads: arguments.run.threads,
+            references: arguments.references,
+            no_references: arguments.no_references,
             quiet: arguments.run.quiet,
         };
         Ok((options, photos))

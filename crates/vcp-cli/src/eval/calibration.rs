@@ -1,7 +1,7 @@
 //! Which calibration an evaluation goes by.
 
 use vcp_clip::Model;
-use vcp_clip::calibration::Viewing;
+use vcp_clip::calibration::{Mismatch, Viewing};
 
 use super::options::Options;
 use crate::console;
@@ -19,7 +19,20 @@ pub(super) fn settle(options: &mut Options, model: &Model) -> anyhow::Result<()>
         bits: protocol.bits,
         mask_sha256: None,
         constants: protocol.predictor_options(None),
+        // Those of each category are known later; no calibration was found with them.
+        references: match protocol.references {
+            Some(_) => Some(String::new()),
+            None => protocol.memory.clone(),
+        },
     };
+    if let Some(stored) = model
+        .weights()
+        .references()
+        .filter(|_| protocol.memory.is_some())
+        && let Some(mismatch) = Mismatch::of_references(stored.description(), &viewing)
+    {
+        return Err(vcp_clip::Error::OtherReferences { mismatch }).or_usage();
+    }
     let file = options.calibration.as_ref();
     let applicable = model.applicable(file, &viewing).or_usage()?;
     if let (false, Some(other)) = (options.quiet, applicable.set_aside) {

@@ -3,19 +3,22 @@
 mod calibration;
 mod compare;
 mod options;
+mod seeds;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use vcp_checkpoint::Weights;
+use vcp_checkpoint::{References, Weights};
 use vcp_clip::Device;
 use vcp_clip::pipeline::{Pipeline, guarded};
 use vcp_dataset::{MaskFindings, Sample};
 use vcp_evaluate::output::table;
 use vcp_evaluate::{
     CategoryReport, Concluded, Error, Evaluation, Loaded, Look, ModelDescription, Plan, Results,
-    load, look,
+    Seeds, load, look,
 };
+
+use vcp_predict::references::{Comparison, ReferenceMemory};
 
 use crate::args::{EvalArgs, Format};
 use crate::console::{self, Column};
@@ -23,6 +26,7 @@ use crate::data::say_problems;
 use crate::exit::{Exit, OrUsage, whole_message};
 use crate::inputs;
 use crate::interrupt::Stop;
+use crate::place::create_folder;
 use crate::progress::{Progress, Windows};
 use options::Options;
 
@@ -33,24 +37,51 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let read = options.collection.read().or_usage()?;
     say_problems(&read, options.quiet);
-    let plan = Plan::new(read, options.split, options.protocol.limit).or_usage()?;
+    let plan = Plan::new(read.clone(), options.split, options.protocol.limit).or_usage()?;
     let (device, model) = options
         .choice
         .open_on(options.device, options.threads, options.quiet)?;
     if options.blend.is_none() {
         options.protocol.blend = model.weights().settings().blend;
     }
+    if options.protocol.references.is_none() && !options.no_references {
+        options.protocol.memory = model.weights().references().map(References::digest);
+    }
     calibration::settle(&mut options, &model)?;
     settle_bits(&mut options, &plan);
     let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
-    let run = Run::new(options, plan, &device, model.weights())?;
-    // The predictor has what it needs; large files need not stay mapped.
-    drop(model);
-    let Some(reports) = run.evaluate(&stop)? else {
-        return Ok(Exit::Interrupted);
-    };
-    run.finish(&reports)
+    let plans = seeds::plans(&options, plan, &read)?;
+    let (format, folder, seeds) = (options.format, options.out.clone(), options.seeds.clone());
+    let few = options.protocol.references;
+    let mut run = Run::new(options, &device, model.weights())?;
+    let mut exit = Exit::Done;
+    let mut all = Vec::new();
+    let is_single = plans.len() == 1;
+    for (protocol, folder, plan) in plans {
+        run.evaluation.protocol = protocol;
+        run.evaluation.folder = folder;
+        run.evaluation.plan = plan;
+        create_folder(&run.evaluation.folder)?;
+        if !run.remember(model.weights(), &stop)? {
+            return Ok(Exit::Interrupted);
+        }
+        let Some(reports) = run.evaluate(&stop)? else {
+            return Ok(Exit::Interrupted);
+        };
+        let (results, found) = run.finish(&reports)?;
+        if found != Exit::Done {
+            exit = found;
+        }
+        if is_single {
+            run.print(&results)?;
+        }
+        all.push(results);
+    }
+    if let (false, Some(few)) = (is_single, few) {
+        seeds::finish(&Seeds::new(few.count.get(), &seeds, &all), &folder, format)?;
+    }
+    Ok(exit)
 }
 
 /// Settles how many bits of 16-bit samples hold the brightness, for all images alike.
@@ -70,24 +101,25 @@ struct Run {
     quiet: bool,
     /// What there is to say about the masks that were read.
     findings: Arc<Mutex<MaskFindings>>,
+    /// Of each category, the good images that others are compared with, if they are.
+    memories: Vec<Option<Arc<ReferenceMemory>>>,
 }
+
+/// An image that is to be processed, and the good ones that it is compared with.
+type Todo = (Arc<Sample>, Option<Arc<ReferenceMemory>>);
 
 /// What came of an image: what the model saw in it, or why it could not be used. Nothing if the work was
 /// stopped amid it.
 type Outcome = Option<Result<Look, String>>;
 
 impl Run {
-    fn new(
-        options: Options,
-        plan: Plan,
-        device: &Device,
-        weights: &Weights,
-    ) -> anyhow::Result<Self> {
+    /// Without a plan yet.
+    fn new(options: Options, device: &Device, weights: &Weights) -> anyhow::Result<Self> {
         let predictor = options.protocol.predictor_options(options.threads);
         let predictor = device.predictor(weights, &predictor).or_usage()?;
         Ok(Self {
             evaluation: Evaluation {
-                plan,
+                plan: Plan::default(),
                 model: ModelDescription::of(weights),
                 predictor: Arc::new(predictor),
                 protocol: options.protocol,
@@ -99,16 +131,63 @@ impl Run {
             format: options.format,
             quiet: options.quiet,
             findings: Arc::default(),
+            memories: Vec::new(),
         })
+    }
+
+    /// Makes the memories of all categories that are to be evaluated; false if the work was interrupted.
+    fn remember(&mut self, weights: &Weights, stop: &Stop) -> anyhow::Result<bool> {
+        let Evaluation {
+            plan,
+            predictor,
+            protocol,
+            ..
+        } = &self.evaluation;
+        if protocol.memory.is_some() {
+            let stored = weights.references();
+            let memory = stored.map(|it| ReferenceMemory::new(predictor.cpu(), it, weights));
+            let memory = memory.transpose().or_usage()?.map(Arc::new);
+            self.memories = vec![memory; plan.categories.len()];
+            return Ok(true);
+        }
+        let images: usize = plan.categories.iter().map(|it| it.references.len()).sum();
+        if images == 0 {
+            self.memories = vec![None; plan.categories.len()];
+            return Ok(true);
+        }
+        let progress = Progress::new(Some(plan.categories.len()), self.quiet);
+        let mut memories = Vec::with_capacity(plan.categories.len());
+        for category in &plan.categories {
+            let watch = &mut || stop.flow();
+            match vcp_evaluate::remember(category, predictor, weights, protocol, watch) {
+                Ok(memory) => memories.push(memory),
+                Err(Error::Predict(vcp_predict::Error::Stopped)) => {
+                    progress.finish();
+                    return Ok(false);
+                }
+                Err(error) => {
+                    progress.finish();
+                    return Err(error).or_usage();
+                }
+            }
+            progress.advance();
+        }
+        progress.finish();
+        self.memories = memories;
+        Ok(true)
     }
 
     /// Every category's report, in order; nothing if the work was interrupted.
     fn evaluate(&self, stop: &Stop) -> anyhow::Result<Option<Vec<CategoryReport>>> {
         let categories = &self.evaluation.plan.categories;
         let mut reports = self.earlier();
-        let todo: Vec<Arc<Sample>> = (0..reports.len())
+        let todo: Vec<Todo> = (0..reports.len())
             .filter(|&category| reports[category].is_none())
-            .flat_map(|category| categories[category].samples.iter().map(Arc::clone))
+            .flat_map(|category| {
+                let memory = self.memories.get(category).cloned().flatten();
+                let samples = categories[category].samples.iter();
+                samples.map(move |sample| (Arc::clone(sample), memory.clone()))
+            })
             .collect();
         let progress = Progress::new(Some(todo.len()), self.quiet);
         let mut pipeline = self.start(todo, progress.windows(), stop)?;
@@ -166,7 +245,7 @@ impl Run {
 
     fn start(
         &self,
-        todo: Vec<Arc<Sample>>,
+        todo: Vec<Todo>,
         windows: Windows,
         stop: &Stop,
     ) -> anyhow::Result<Pipeline<Outcome>> {
@@ -177,9 +256,10 @@ impl Run {
         let decode = {
             let (predictor, protocol) = shared();
             let findings = Arc::clone(&self.findings);
-            move |sample: Arc<Sample>| -> Result<Loaded, String> {
+            move |(sample, memory): Todo| -> Result<Loaded, String> {
                 let loaded = guarded(|| -> anyhow::Result<Loaded> {
-                    Ok(load(&sample, &predictor, &protocol)?)
+                    let loaded = load(&sample, &predictor, &protocol)?;
+                    Ok(loaded.compared_with(memory.map(Comparison::with)))
                 });
                 let loaded = loaded.map_err(|error| whole_message(&error));
                 if let (Ok(loaded), Ok(mut findings)) = (&loaded, findings.lock()) {
@@ -240,8 +320,8 @@ impl Run {
         Ok(Some(report))
     }
 
-    /// Writes and prints what was found.
-    fn finish(&self, reports: &[CategoryReport]) -> anyhow::Result<Exit> {
+    /// Writes what was found.
+    fn finish(&self, reports: &[CategoryReport]) -> anyhow::Result<(Results, Exit)> {
         if let Ok(findings) = self.findings.lock() {
             for sentence in findings.sentences() {
                 self.note(&sentence);
@@ -252,10 +332,6 @@ impl Run {
             concat!("vcp-clip ", env!("CARGO_PKG_VERSION")),
             &vcp_files::today(),
         )?;
-        match self.format {
-            Format::Json => console::print_json(&results)?,
-            Format::Table => console::print_text(&text(&results))?,
-        }
         let failures = reports.iter().map(|report| report.result.failures.len());
         let failed: usize = failures.sum();
         if failed > 0 {
@@ -264,10 +340,19 @@ impl Run {
                 failed + results.mean.images
             ));
         }
-        if failed > 0 || self.evaluation.plan.is_incomplete {
-            return Ok(Exit::Failed);
+        let exit = if failed > 0 || self.evaluation.plan.is_incomplete {
+            Exit::Failed
+        } else {
+            Exit::Done
+        };
+        Ok((results, exit))
+    }
+
+    fn print(&self, results: &Results) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => console::print_json(results),
+            Format::Table => Ok(console::print_text(&text(results))?),
         }
-        Ok(Exit::Done)
     }
 
     fn note(&self, message: &str) {

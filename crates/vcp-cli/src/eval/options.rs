@@ -7,8 +7,8 @@ use vcp_checkpoint::{Settings, bounds};
 use vcp_clip::DeviceName;
 use vcp_clip::calibration::CalibrationSource;
 use vcp_dataset::{Collection, Split};
-use vcp_evaluate::Protocol;
 use vcp_evaluate::output::ImageFile;
+use vcp_evaluate::{FewShot, Protocol};
 use vcp_files::Lock;
 
 use crate::args::{EvalArgs, EvalSave, Format};
@@ -31,6 +31,9 @@ pub(super) struct Options {
     pub(super) out: PathBuf,
     pub(super) save: Vec<ImageFile>,
     pub(super) restart: bool,
+    /// Seeds by which reference images are chosen; one at least.
+    pub(super) seeds: Vec<u64>,
+    pub(super) no_references: bool,
     pub(super) format: Format,
     /// Where the model runs.
     pub(super) device: DeviceName,
@@ -75,7 +78,12 @@ impl Options {
             tiling: arguments.tiling.tiling()?,
             split: split.map_or("all", Split::as_str).to_owned(),
             limit: arguments.limit,
+            references: arguments.references.map(|count| FewShot {
+                count,
+                seed: arguments.seed.first().copied().unwrap_or_default(),
+            }),
             // What the model says about it is not known yet.
+            memory: None,
             calibration: None,
         };
         protocol.check().or_usage()?;
@@ -98,6 +106,8 @@ impl Options {
             out,
             save: save.into_iter().map(image_file).collect(),
             restart: arguments.restart,
+            seeds: arguments.seed,
+            no_references: arguments.no_references,
             format: arguments.format,
             device: arguments.run.device.device,
             threads: arguments.run.threads,

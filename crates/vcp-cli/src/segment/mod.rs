@@ -4,12 +4,13 @@ mod options;
 mod table;
 
 use anyhow::Context;
-use vcp_clip::calibration::Viewing;
-use vcp_clip::model::Applicable;
-use vcp_clip::photos::{Found, every_page};
+use vcp_clip::photos::{Decoding, Found, every_page};
 use vcp_clip::record::Line;
 use vcp_clip::results::{Finished, finish};
-use vcp_clip::{Decision, Inspector, InspectorOptions, PredictorOptions, ResultNames};
+use vcp_clip::{
+    Decision, Device, Inspector, InspectorOptions, Model, PredictorOptions, ReferenceChoice,
+    ResultNames,
+};
 
 use crate::args::{Format, SegmentArgs};
 use crate::console;
@@ -17,6 +18,7 @@ use crate::exit::{Exit, OrUsage, usage};
 use crate::inputs;
 use crate::interrupt::Stop;
 use crate::progress::Progress;
+use crate::references;
 use options::Options;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
@@ -25,29 +27,23 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let (device, model) = options
         .choice
         .open_on(options.device, options.threads, options.quiet)?;
-    let viewing = Viewing::of(&options.decode, options.tiling).with_mask(options.mask.as_ref());
-    let calibration = options.calibration.as_ref();
-    let applicable = model.applicable(calibration, &viewing).or_usage()?;
     options.create_folder()?;
-    let (found, listed) = (applicable.calibration.as_ref(), photos.listed());
-    inputs::settle_bits(&mut options.decode, found, &listed, options.quiet);
-    say_if_uncalibrated(&options, &applicable);
+    let given = options.calibration.as_ref();
+    let given = given.map(|it| it.calibration(model.weights()));
+    let given = given.transpose().or_usage()?;
+    let calibrated = given.as_ref().or(model.weights().calibration());
+    inputs::settle_bits(
+        &mut options.decode,
+        calibrated,
+        &photos.listed(),
+        options.quiet,
+    );
     let stop = Stop::on_signals();
-    let inspector_options = InspectorOptions {
-        predictor: PredictorOptions {
-            threads: options.threads,
-            ..PredictorOptions::default()
-        },
-        decode: options.decode.clone(),
-        tiling: options.tiling,
-        mask: options.mask.clone(),
-        min_area: options.min_area,
-        thresholds: options.thresholds,
-        calibration: options.calibration.clone(),
-        // It has been refused already, or is wanted.
-        no_cost_limit: true,
+    let decoding = inputs::decoding(options.decode.clone(), options.quiet);
+    let Some(inspector) = inspector(&options, &model, &device, &decoding, &stop)? else {
+        return Ok(Exit::Interrupted);
     };
-    let inspector = Inspector::new(&model, &device, &inspector_options).or_usage()?;
+    say_if_uncalibrated(&options, &inspector);
     // The inspector has what it needs; large files need not stay mapped.
     drop(model);
 
@@ -59,7 +55,6 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     } else {
         Box::new(photos)
     };
-    let decoding = inputs::decoding(options.decode.clone(), options.quiet);
     let mut inspections = inspector.inspect_all(photos, decoding, &stop, move |done, all| {
         windows.show(done, all);
     })?;
@@ -83,12 +78,73 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     tally.exit(&options, interrupted)
 }
 
+/// The model on its device, comparing with the reference photos that were named, if any; none if it was interrupted.
+fn inspector(
+    options: &Options,
+    model: &Model,
+    device: &Device,
+    decoding: &Decoding,
+    stop: &Stop,
+) -> anyhow::Result<Option<Inspector>> {
+    let mut chosen = InspectorOptions {
+        predictor: PredictorOptions {
+            threads: options.threads,
+            ..PredictorOptions::default()
+        },
+        decode: options.decode.clone(),
+        tiling: options.tiling,
+        mask: options.mask.clone(),
+        min_area: options.min_area,
+        thresholds: options.thresholds,
+        calibration: options.calibration.clone(),
+        // It has been refused already, or is wanted.
+        no_cost_limit: true,
+        ..InspectorOptions::default()
+    };
+    if options.references.is_empty() {
+        if options.no_references {
+            chosen.references = ReferenceChoice::Without;
+        }
+        return Ok(Some(Inspector::new(model, device, &chosen).or_usage()?));
+    }
+    let inputs = inputs::gather(&options.references, options.scan, options.quiet)?;
+    let without = InspectorOptions {
+        calibration: None,
+        references: ReferenceChoice::Without,
+        ..chosen.clone()
+    };
+    let inspector = Inspector::new(model, device, &without).or_usage()?;
+    let words = options
+        .references
+        .iter()
+        .map(|path| path.display().to_string());
+    let words = words.collect::<Vec<_>>().join(", ");
+    let found: Box<dyn Iterator<Item = Found>> = if options.every_page {
+        Box::new(every_page(inputs))
+    } else {
+        Box::new(inputs)
+    };
+    let mut photos = Vec::new();
+    for found in found {
+        match found {
+            Found::Photo(photo) => photos.push(photo),
+            Found::Unreadable { error, .. } if !options.quiet => console::note(&error),
+            Found::Unreadable { .. } => {}
+        }
+    }
+    let quiet = options.quiet;
+    let references =
+        references::remember(&inspector, model, &photos, decoding, &words, stop, quiet)?;
+    let inspector = references.map(|it| inspector.with_references(model, &it, &chosen));
+    inspector.transpose().or_usage()
+}
+
 /// Says so where thresholds are nobody's, or a calibration is not used.
-fn say_if_uncalibrated(options: &Options, applicable: &Applicable) {
+fn say_if_uncalibrated(options: &Options, inspector: &Inspector) {
     let thresholds = &options.thresholds;
-    let is_missing = applicable.calibration.is_none()
+    let is_missing = inspector.calibration().is_none()
         && (thresholds.score.is_none() || thresholds.pixel.is_none());
-    let mut note = match applicable.set_aside {
+    let mut note = match inspector.set_aside() {
         Some(other) => format!("The model's calibration was found {other} and is set aside"),
         None if is_missing => "This model is not calibrated".to_owned(),
         None => return,

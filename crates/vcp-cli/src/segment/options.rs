@@ -22,6 +22,9 @@ pub(crate) struct Options {
     pub(crate) choice: Choice,
     pub(crate) results: Option<ResultFolder>,
     pub(crate) thresholds: ThresholdOptions,
+    /// Good photos to compare with.
+    pub(crate) references: Vec<PathBuf>,
+    pub(crate) no_references: bool,
     /// What thresholds are by default.
     pub(crate) calibration: Option<CalibrationSource>,
     pub(crate) decode: DecodeOptions,
@@ -75,6 +78,8 @@ impl Options {
                 pixel: arguments.pixel_threshold,
                 range,
             },
+            references: arguments.references,
+            no_references: arguments.no_references,
             calibration: arguments.calibration.map(CalibrationSource::File),
             decode: arguments.photos.decode_options(),
             every_page: arguments.photos.every_page(),

@@ -23,6 +23,7 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
         review_threshold: None,
         mask_sha256: None,
         bits: None,
+        references: None,
         windows: None,
     };
     calibrated.set_calibration(Some(calibration)).unwrap();

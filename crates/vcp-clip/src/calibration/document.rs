@@ -198,6 +198,7 @@ impl Measurements {
             windows: viewing.tiling.as_ref().map(windows_of),
             bits,
             mask_sha256: viewing.mask_sha256.clone(),
+            references: viewing.references.clone(),
         }
     }
 

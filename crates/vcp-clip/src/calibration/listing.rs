@@ -43,6 +43,12 @@ impl PhotoIdentity {
         }
     }
 
+    /// What tells it from all others: the SHA-256 of the file, and the page if each page is a photo of its own.
+    #[must_use]
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
     /// The digest of the file, as `sha256sum` prints it.
     fn digest(&self) -> &str {
         self.content.split(' ').next().unwrap_or_default()

@@ -21,4 +21,5 @@ pub use listing::{Listing, PhotoIdentity};
 pub use measure::{Label, MeasureError, Measurements};
 pub use options::{Aim, FitOptions};
 pub use vcp_checkpoint::{Calibration, CalibrationWindows};
+pub(crate) use viewing::windows_of;
 pub use viewing::{Mismatch, Viewing};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZero;
 
-use vcp_checkpoint::{Calibration, CalibrationWindows, Settings};
+use vcp_checkpoint::{Calibration, CalibrationWindows, ReferenceDescription, Settings};
 use vcp_image::{Bits, DecodeOptions};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{PredictorOptions, pixels_for_score};
@@ -24,6 +24,8 @@ pub struct Viewing {
     pub mask_sha256: Option<String>,
     /// How maps are blended and smoothed and scores are made.
     pub constants: PredictorOptions,
+    /// The memory of reference photos that they are compared with, by its digest, if they are.
+    pub references: Option<String>,
 }
 
 impl Viewing {
@@ -36,6 +38,7 @@ impl Viewing {
             bits: decode.bits,
             mask_sha256: None,
             constants: PredictorOptions::default(),
+            references: None,
         }
     }
 
@@ -76,6 +79,10 @@ pub enum Mismatch {
     WithoutMask,
     /// Another part of photos counted.
     OtherMask,
+    /// Photos were compared with other reference photos than now, or are compared with none now.
+    OtherReferences,
+    /// Photos were compared with no reference photos.
+    NoReferences,
     /// Photos were turned as their metadata say (true), or left as they are stored.
     Orientation(bool),
     /// Without the option `--blend`.
@@ -87,6 +94,20 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
+    /// In which way photos are processed now otherwise than those of a memory of reference photos, so that they cannot
+    /// be compared with these.
+    #[must_use]
+    pub fn of_references(references: &ReferenceDescription, viewing: &Viewing) -> Option<Self> {
+        if references.windows != viewing.tiling.as_ref().map(windows_of) {
+            return Some(Self::Windows(references.windows));
+        }
+        let turned = viewing.apply_orientation;
+        other_bits(viewing, references.bits).or_else(|| {
+            let found = references.apply_orientation;
+            (turned? != found).then_some(Self::Orientation(found))
+        })
+    }
+
     /// Whether `calibration`, that of a model with these settings, was found in another way than photos
     /// are processed now, and in which.
     #[must_use]
@@ -105,10 +126,14 @@ impl Mismatch {
             (Some(found_with), Some(now)) if found_with == now => {}
             (Some(_), Some(_)) => return Some(Self::OtherMask),
         }
-        if let (Bits::Fixed(depth), Some(found_with)) = (viewing.bits, calibration.bits)
-            && found_with != depth.bits()
-        {
-            return Some(Self::Bits(found_with));
+        if let Some(bits) = other_bits(viewing, calibration.bits) {
+            return Some(bits);
+        }
+        if calibration.references != viewing.references {
+            return Some(match calibration.references {
+                Some(_) => Self::OtherReferences,
+                None => Self::NoReferences,
+            });
         }
         if let Some(option) = other_constants(settings, &viewing.constants) {
             return Some(option);
@@ -119,8 +144,15 @@ impl Mismatch {
     }
 }
 
+fn other_bits(viewing: &Viewing, found_with: Option<u32>) -> Option<Mismatch> {
+    match (viewing.bits, found_with) {
+        (Bits::Fixed(depth), Some(found)) if found != depth.bits() => Some(Mismatch::Bits(found)),
+        _ => None,
+    }
+}
+
 /// Windows as a calibration records them.
-pub(super) fn windows_of(tiling: &Tiling) -> CalibrationWindows {
+pub(crate) fn windows_of(tiling: &Tiling) -> CalibrationWindows {
     CalibrationWindows {
         tile: tiling.tile(),
         overlap: tiling.overlap(),
@@ -165,6 +197,8 @@ impl fmt::Display for Mismatch {
             Self::WithMask => "with --inspect-mask or --ignore-mask",
             Self::WithoutMask => "without a mask",
             Self::OtherMask => "with another mask",
+            Self::OtherReferences => "with other reference photos",
+            Self::NoReferences => "without reference photos",
             Self::Orientation(true) => "without --no-orientation",
             Self::Orientation(false) => "with --no-orientation",
             Self::BlendOption => "without --blend",
@@ -194,6 +228,7 @@ mod tests {
             mask_sha256: None,
             windows: None,
             bits: None,
+            references: None,
         }
     }
 
@@ -244,6 +279,25 @@ mod tests {
             between(&found_with_bits, &ten).as_deref(),
             Some("with --bits 12")
         );
+
+        let compared = Viewing {
+            references: Some("a".to_owned()),
+            ..usual.clone()
+        };
+        let mut found_compared = calibration();
+        found_compared.references = Some("b".to_owned());
+        for viewing in [&usual, &compared] {
+            assert_eq!(
+                between(&found_compared, viewing).as_deref(),
+                Some("with other reference photos")
+            );
+        }
+        assert_eq!(
+            between(&calibration(), &compared).as_deref(),
+            Some("without reference photos")
+        );
+        found_compared.references = Some("a".to_owned());
+        assert_eq!(between(&found_compared, &compared), None);
 
         let mut found_unturned = calibration();
         found_unturned.apply_orientation = false;

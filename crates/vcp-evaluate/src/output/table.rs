@@ -90,7 +90,8 @@ pub fn name(results: &Results, category: &CategoryResult) -> String {
 
 /// The figure of this name as its column shows it: percent with two decimals, or the value itself with
 /// four; "–" where it is undefined.
-fn figure(key: &str, figure: Option<f64>) -> String {
+#[must_use]
+pub fn figure(key: &str, figure: Option<f64>) -> String {
     match figure {
         Some(value) if !is_percent(key) => format!("{value:.4}"),
         figure => percent(figure),

@@ -14,7 +14,10 @@ fn window_map(kind: MapKind, logits: LogitsView<'_>, predictor: &Predictor) -> V
     let branch1 = || predictor.branch_map(logits, 0);
     let branch2 = || predictor.branch_map(logits, 1);
     match kind {
-        MapKind::Blended => predictor.blend(&branch1(), &branch2()),
+        MapKind::Blended => {
+            let reference = predictor.reference_map(logits);
+            predictor.blend(&branch1(), &branch2(), reference.as_deref())
+        }
         MapKind::Branch1 => branch1(),
         MapKind::Branch2 => branch2(),
     }

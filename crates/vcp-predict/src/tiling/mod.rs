@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::logits::LogitsShape;
 pub use crate::map_kind::MapKind;
 use crate::predictor::{Predictor, Prepared};
+use crate::references::Comparison;
 use crate::region_of_interest::RegionOfInterest;
 use line::Line;
 pub use map::TiledMap;
@@ -97,8 +98,13 @@ impl Tiling {
         self.global_weight < 1.0 && width.max(height) > self.tile
     }
 
+    /// Whether the whole photo counts beside these windows.
+    fn has_global(&self, windows: &Windows) -> bool {
+        self.global_weight > 0.0 && windows.count() > 1
+    }
+
     /// The windows of a photo.
-    fn windows(&self, width: usize, height: usize) -> Result<Windows, Error> {
+    pub(crate) fn windows(&self, width: usize, height: usize) -> Result<Windows, Error> {
         if self.global_weight >= 1.0 {
             // Nothing but the whole photo counts.
             return Ok(Windows::whole(width, height));
@@ -137,82 +143,70 @@ impl Predictor {
         tiling: &Tiling,
         watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<TiledPrediction, Error> {
-        self.predict_within(photo, tiling, None, watch)
+        self.predict_judged(photo, tiling, Judged::default(), watch)
     }
 
-    /// As [`Predictor::predict_tiled`], with score and largest value of what counts alone; all if `region` is
-    /// `None`. A window in which nothing counts does not go through the model, and has logits of 0.
-    pub(crate) fn predict_within(
+    /// As [`Predictor::predict_tiled`], with score and largest value of what counts alone, compared with good photos if
+    /// that is wanted. A window in which nothing counts does not go through the model, and has logits of 0.
+    pub(crate) fn predict_judged(
         &self,
         photo: &mut dyn PhotoRows,
         tiling: &Tiling,
-        region: Option<&RegionOfInterest>,
+        judged: Judged<'_>,
         watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<TiledPrediction, Error> {
+        let Judged { region, comparison } = judged;
         let (width, height) = (photo.width(), photo.height());
         let windows = tiling.windows(width, height)?;
-        let is_global_wanted = tiling.global_weight > 0.0 && windows.count() > 1;
-        let total = windows.count() + usize::from(is_global_wanted);
+        let total = windows.count() + usize::from(tiling.has_global(&windows));
         let counts_in = |columns: &Range<usize>, rows: &Range<usize>| {
             region.map(|it| it.of_window((width, height), columns, rows, self.image_size()))
         };
-        let mut whole = is_global_wanted.then(|| Squeezed::new((width, height), self.image_size()));
         let mut shape = LogitsShape::default();
         let (mut logits, mut done) = (Vec::new(), 0);
         let (mut score, mut max) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for (_, rows) in windows.rows.windows() {
-            let band = photo.rows(rows.clone())?;
-            if let Some(whole) = &mut whole {
-                whole.add(&band, rows.start);
-            }
-            let columns: Vec<_> = windows.columns.windows().map(|(_, range)| range).collect();
-            for columns in columns.chunks(self.batch()) {
-                let counts: Vec<_> = columns
-                    .iter()
-                    .map(|columns| counts_in(columns, &rows))
-                    .collect();
-                let prepared: Vec<_> = columns
-                    .iter()
-                    .zip(&counts)
-                    .filter(|(_, counts)| does_any_count(counts.as_deref()))
-                    .map(|(columns, _)| self.prepare(&cut(&band, columns.clone())))
-                    .collect();
-                let mut found = self.logits(&prepared)?.into_iter();
-                for counts in counts {
-                    if does_any_count(counts.as_deref())
-                        && let Some(found) = found.next()
-                    {
-                        let prediction = self.finish_counting(&found, counts.as_deref())?;
-                        score = score.max(prediction.score);
-                        max = max.max(prediction.max);
-                        if shape == LogitsShape::default() {
-                            shape = found.shape();
-                            logits.reserve_exact(windows.count() * shape.len());
-                            logits.resize(done * shape.len(), 0.0);
-                        }
-                        logits.extend_from_slice(found.values());
-                    } else {
-                        logits.resize(logits.len() + shape.len(), 0.0);
+        let whole = self.for_windows(photo, tiling, &windows, &mut |prepare, columns, rows| {
+            let counts: Vec<_> = columns
+                .iter()
+                .map(|columns| counts_in(columns, rows))
+                .collect();
+            let prepared: Vec<_> = columns
+                .iter()
+                .zip(&counts)
+                .filter(|(_, counts)| does_any_count(counts.as_deref()))
+                .map(|(columns, _)| prepare(columns))
+                .collect();
+            let mut found = self.compared_logits(&prepared, comparison)?.into_iter();
+            for counts in counts {
+                if does_any_count(counts.as_deref())
+                    && let Some(found) = found.next()
+                {
+                    let prediction = self.finish_counting(&found, counts.as_deref())?;
+                    score = score.max(prediction.score);
+                    max = max.max(prediction.max);
+                    if shape == LogitsShape::default() {
+                        shape = found.shape();
+                        logits.reserve_exact(windows.count() * shape.len());
+                        logits.resize(done * shape.len(), 0.0);
                     }
-                    done += 1;
+                    logits.extend_from_slice(found.values());
+                } else {
+                    logits.resize(logits.len() + shape.len(), 0.0);
                 }
-                if watch(done, total).is_break() {
-                    return Err(Error::Stopped);
-                }
+                done += 1;
             }
-        }
+            stopping(watch(done, total))
+        })?;
         let mut global = None;
-        if let Some(prepared) = whole.and_then(|whole| whole.prepare(self)) {
+        if let Some(prepared) = whole {
             let weight = tiling.global_weight;
-            let found = self.logits_of_one(&prepared)?;
+            let found = self.logits_of_one(&prepared, comparison)?;
             let counts = counts_in(&(0..width), &(0..height));
             let prediction = self.finish_counting(&found, counts.as_deref())?;
             score = mix(weight, prediction.score, score);
             max = mix(weight, prediction.max, max);
             global = Some((weight, found));
-            if watch(total, total).is_break() {
-                return Err(Error::Stopped);
-            }
+            stopping(watch(total, total))?;
         }
         Ok(TiledPrediction {
             score,
@@ -222,6 +216,57 @@ impl Predictor {
             logits,
             global,
         })
+    }
+
+    /// Goes through the windows of a photo from the top down, a few at a time in order. `visit` is given the columns of
+    /// each, the rows of all of them, and a function that prepares the window of such columns. What is returned at the end
+    /// is the whole photo, if it counts too.
+    pub(crate) fn for_windows(
+        &self,
+        photo: &mut dyn PhotoRows,
+        tiling: &Tiling,
+        windows: &Windows,
+        visit: Visit<'_>,
+    ) -> Result<Option<Prepared>, Error> {
+        let size = (photo.width(), photo.height());
+        let mut whole = tiling
+            .has_global(windows)
+            .then(|| Squeezed::new(size, self.image_size()));
+        for (_, rows) in windows.rows.windows() {
+            let band = photo.rows(rows.clone())?;
+            if let Some(whole) = &mut whole {
+                whole.add(&band, rows.start);
+            }
+            let prepare = |columns: &Range<usize>| self.prepare(&cut(&band, columns.clone()));
+            let columns: Vec<_> = windows.columns.windows().map(|(_, range)| range).collect();
+            for columns in columns.chunks(self.batch()) {
+                visit(&prepare, columns, &rows)?;
+            }
+        }
+        Ok(whole.and_then(|whole| whole.prepare(self)))
+    }
+}
+
+/// Is given a function that prepares the window of some columns, the columns of some windows, and their rows.
+type Visit<'a> = &'a mut dyn FnMut(
+    &dyn Fn(&Range<usize>) -> Prepared,
+    &[Range<usize>],
+    &Range<usize>,
+) -> Result<(), Error>;
+
+/// How a photo is judged.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Judged<'a> {
+    /// What of it counts; all if `None`.
+    pub(crate) region: Option<&'a RegionOfInterest>,
+    /// The good photos that it is compared with, if it is.
+    pub(crate) comparison: Option<&'a Comparison>,
+}
+
+fn stopping(flow: ControlFlow<()>) -> Result<(), Error> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Stopped),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::logits::{Logits, LogitsShape, LogitsView};
 
 /// The windows of a photo: each column of windows with each row of windows.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Windows {
+pub(crate) struct Windows {
     pub(super) columns: Line,
     pub(super) rows: Line,
 }

@@ -1,0 +1,55 @@
+//! Good photos that a photo is compared with.
+//!
+//! A model that has never seen a product says what looks like a defect anywhere. A few photos of good ones say what this
+//! product looks like: whatever has nothing like it in them stands out. The features of patches, which the vision tower
+//! computes anyway, are compared with those of the good photos, as `WinCLIP+` (arXiv 2303.14814) and `APRIL-GAN` (arXiv
+//! 2305.17382) do it on CLIP's tower, with the local averaging and the coreset of `PatchCore` (arXiv 2106.08265):
+//!
+//! - Features of each level (the taps of a transformer; the levels of a convolutional backbone) are averaged over 3 × 3
+//!   patches and brought to length 1. The distance of two patches is 1 less their cosine.
+//! - The photos of a memory are shared out among at most [`GROUPS`] groups, each photo being its own while they are few.
+//!   A patch's distance to a group is that to the nearest patch in it, divided by the level's scale and averaged over
+//!   the levels. Its distance to the memory is the soft minimum over the groups,
+//!   −ln(mean of exp(−[`SHARPNESS`]·distance)) / [`SHARPNESS`]: near the mean where groups agree, so that a patch
+//!   which happens to look like something in one photo of many does not pass for good, and near the least where the
+//!   photos show different things.
+//! - Scales come from the good photos: each is compared with the groups it is not in, and all but one in a thousand of its
+//!   patches have a distance of at most 1. A single photo is compared with its own turned copies, of which the nearest
+//!   one counts.
+//! - A distance d becomes d⁸ / (1 + d⁸), from 0 to 1 and 0.5 where good photos end, so that values of different photos
+//!   and days mean the same. This map counts as much as the model's own, and so do the largest values of both for the
+//!   score.
+//!
+//! A memory holds at most [`MOST_ROWS`] patches: of more, each group keeps a coreset.
+
+mod builder;
+mod coreset;
+mod memory;
+mod patches;
+
+pub use builder::{MemoryBuilder, MemoryDetails};
+pub use memory::{Comparison, ReferenceMemory};
+pub(crate) use patches::PatchFeatures;
+
+/// Most groups that photos are shared out among.
+pub const GROUPS: usize = 8;
+
+/// Most patches that a memory keeps.
+pub const MOST_ROWS: usize = 8192;
+
+/// How sharply the nearest groups count most, per unit of distance.
+pub const SHARPNESS: f32 = 9.0;
+
+/// The part that the comparison with reference photos has in map and score.
+pub(crate) const WEIGHT: f32 = 0.5;
+
+/// Of a distance in units of what good photos reach: 0 to 1, and 0.5 at 1.
+fn strangeness(distance: f32) -> f32 {
+    let power = distance.max(0.0).powi(8);
+    // Beyond what a float holds there is no doubt.
+    if power.is_finite() {
+        power / (1.0 + power)
+    } else {
+        1.0
+    }
+}
