@@ -11,7 +11,7 @@ use support::{
 };
 use vcp_checkpoint::{
     Activation, Calibration, CalibrationWindows, ElementType, ErrorKind, Format, Geometry,
-    Precision, Settings, TensorFile, Weights, sha256_of_file,
+    Precision, ReferenceDescription, References, Settings, TensorFile, Weights, sha256_of_file,
 };
 
 fn windows(tile: usize, overlap: f64, global_weight: f32) -> CalibrationWindows {
@@ -36,7 +36,121 @@ fn calibration() -> Calibration {
         mask_sha256: Some("0a".repeat(32)),
         bits: None,
         windows: Some(windows(518, 0.25, 0.1)),
+        references: None,
     }
+}
+
+fn references(weights: &Weights) -> ReferenceDescription {
+    ReferenceDescription {
+        version: References::VERSION,
+        channels: vec![3, 2],
+        rows: vec![2, 1],
+        scales: vec![0.5, 0.25],
+        photos: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        data: "biscuits".to_owned(),
+        date: "2026-01-31".to_owned(),
+        apply_orientation: true,
+        windows: Some(windows(64, 0.25, 0.0)),
+        bits: Some(12),
+        model: weights.fingerprint(),
+    }
+}
+
+/// Levels of three rows that hold the numbers from 0 on.
+fn levels() -> Vec<Vec<f16>> {
+    [9, 6]
+        .map(|count: u8| (0..count).map(f16::from).collect())
+        .to_vec()
+}
+
+#[test]
+fn bundles_keep_their_memory_of_good_photos() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bundle.safetensors");
+    let mut weights = small_weights(10);
+    let references = References::new(references(&weights), levels()).unwrap();
+    assert_eq!(
+        references.rows(0, 1),
+        [6, 7, 8].map(|value: u8| f16::from(value))
+    );
+    assert_eq!(references.rows(1, 0).len(), 4);
+    assert!(references.rows(2, 0).is_empty() && references.rows(0, 2).is_empty());
+    weights.set_references(Some(references.clone())).unwrap();
+    for precision in [Precision::AsStored, Precision::F16, Precision::F32] {
+        weights.write_bundle(&path, precision).unwrap();
+        let bundle = Weights::open_bundle(&path).unwrap();
+        assert_equal(&bundle, &weights);
+        assert_eq!(bundle.references(), Some(&references));
+        assert_eq!(bundle.references().unwrap().digest(), references.digest());
+    }
+    // Other features than those that the model gives now are of no use.
+    let changed = Weights::open_bundle(&path).unwrap();
+    let settings = Settings {
+        image_size: 2 * changed.settings().image_size,
+        ..changed.settings().clone()
+    };
+    assert_eq!(changed.with_settings(settings).unwrap().references(), None);
+    let mut trained = Weights::open_bundle(&path).unwrap();
+    let values = trained.tensor("vcp.prompt_proj.bias").unwrap().to_f32();
+    trained.replace("vcp.prompt_proj.bias", values).unwrap();
+    assert_eq!(trained.references(), None);
+    weights.set_references(None).unwrap();
+    weights.write_bundle(&path, Precision::AsStored).unwrap();
+    assert_eq!(Weights::open_bundle(&path).unwrap().references(), None);
+}
+
+#[test]
+fn memories_that_cannot_be_right_are_refused() {
+    type Change = fn(&mut ReferenceDescription, &mut Vec<Vec<f16>>);
+    let changes: [(&str, Change); 12] = [
+        ("version", |it, _| it.version = 2),
+        ("2 levels and 1 scales", |it, _| {
+            it.scales.pop();
+        }),
+        ("0 levels", |it, levels| {
+            it.channels.clear();
+            it.scales.clear();
+            levels.clear();
+        }),
+        ("groups of 1 photos", |it, _| it.photos.truncate(1)),
+        ("rows", |it, _| it.rows = vec![2, 0]),
+        ("rows", |it, _| it.rows = vec![usize::MAX, 1]),
+        ("0 channels", |it, _| it.channels[0] = 0),
+        ("the scale 0", |it, _| it.scales[1] = 0.0),
+        ("the scale NaN", |it, _| it.scales[1] = f32::NAN),
+        ("level 0 has 8 values, expected 3 rows of 3", |_, levels| {
+            levels[0].pop();
+        }),
+        ("level 1 holds values that are not numbers", |_, levels| {
+            levels[1][2] = f16::NAN;
+        }),
+        ("its windows have 3 pixels a side", |it, _| {
+            it.windows = Some(windows(3, 0.25, 0.0));
+        }),
+    ];
+    let weights = small_weights(10);
+    for (problem, change) in changes {
+        let (mut description, mut levels) = (references(&weights), levels());
+        change(&mut description, &mut levels);
+        let error = References::new(description, levels).unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::References { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains(problem), "{problem}: {error}");
+    }
+    // A memory of another model.
+    let mut other = small_weights(10);
+    let description = ReferenceDescription {
+        model: "another".to_owned(),
+        ..references(&weights)
+    };
+    let memory = References::new(description, levels()).unwrap();
+    let error = other.set_references(Some(memory)).unwrap_err();
+    assert!(
+        error.to_string().contains("made with another model"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -212,6 +212,7 @@ mod tests {
             review_threshold: None,
             mask_sha256: None,
             bits: None,
+            references: None,
             windows: None,
         }
     }

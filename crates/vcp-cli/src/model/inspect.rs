@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use vcp_checkpoint::{Kind, Source, TensorFile, Weights};
+use vcp_checkpoint::{Kind, References, Source, TensorFile, Weights};
 
 use vcp_clip::ModelName;
 use vcp_clip::model::{built_in_file, cached_bundle, describe};
@@ -31,6 +31,9 @@ struct Description {
     /// The next three of bundles only.
     settings: Value,
     calibration: Value,
+    /// Of bundles that have one: what their memory of good photos holds.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    references: Value,
     sources: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<TensorDescription>>,
@@ -94,6 +97,7 @@ fn description(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Re
         geometry: Value::Null,
         settings: Value::Null,
         calibration: Value::Null,
+        references: Value::Null,
         sources: Value::Null,
         tensors: list_tensors.then_some(tensors),
     };
@@ -102,6 +106,7 @@ fn description(file: &TensorFile, path: &Path, list_tensors: bool) -> anyhow::Re
         description.geometry = serde_json::to_value(weights.geometry())?;
         description.settings = serde_json::to_value(weights.settings())?;
         description.calibration = serde_json::to_value(weights.calibration())?;
+        description.references = weights.references().map_or(Value::Null, references);
         description.sources = weights.sources().iter().map(source).collect();
     } else {
         let lengths: Map<String, Value> = file
@@ -119,6 +124,22 @@ fn source(source: &Source) -> Value {
         "file_name": source.file_name(),
         "bytes": source.bytes(),
         "sha256": source.sha256(),
+    })
+}
+
+fn references(references: &References) -> Value {
+    let description = references.description();
+    json!({
+        "photos": description.photos.len(),
+        "patches": description.row_count(),
+        "groups": references.groups(),
+        "channels": description.channels,
+        "bytes": references.bytes(),
+        "data": description.data,
+        "date": description.date,
+        "windows": description.windows,
+        "apply_orientation": description.apply_orientation,
+        "sha256": references.digest(),
     })
 }
 
@@ -143,6 +164,7 @@ fn text(description: &Description) -> String {
         ("geometry", &description.geometry),
         ("settings", &description.settings),
         ("calibration", &description.calibration),
+        ("references", &description.references),
         ("sources", &description.sources),
     ] {
         write_value(&mut text, title, value);

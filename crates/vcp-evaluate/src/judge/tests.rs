@@ -298,6 +298,7 @@ fn a_calibration_changes_no_official_figure() {
         review_threshold: None,
         mask_sha256: None,
         bits: None,
+        references: None,
         windows: None,
     };
     let official = made.judge(&by_defect());

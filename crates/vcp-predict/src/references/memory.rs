@@ -173,14 +173,19 @@ impl ReferenceMemory {
                 expected,
             });
         }
+        Ok(Self::of(cpu, references))
+    }
+
+    /// As [`ReferenceMemory::new`], of whatever model.
+    pub(super) fn of(cpu: &Cpu, references: &References) -> Self {
         let groups = 0..references.groups();
-        Ok(Self {
-            description: description.clone(),
+        Self {
+            description: references.description().clone(),
             digest: references.digest(),
             groups: groups
                 .map(|group| Group::new(cpu, references, group))
                 .collect(),
-        })
+        }
     }
 
     /// What is known about it.

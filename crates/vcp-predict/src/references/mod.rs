@@ -26,6 +26,8 @@ mod builder;
 mod coreset;
 mod memory;
 mod patches;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{MemoryBuilder, MemoryDetails};
 pub use memory::{Comparison, ReferenceMemory};
