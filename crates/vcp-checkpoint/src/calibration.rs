@@ -156,14 +156,12 @@ impl Calibration {
         if !bounds::IMAGES.contains(&self.images) {
             return refuse(format!("it claims {} images", self.images));
         }
-        if let Some(windows) = self.windows {
-            if !windows.is_sound() {
-                return refuse(format!(
-                    "its windows have {} pixels a side, an overlap of {} and a global weight of {}, \
-                     which cannot be",
-                    windows.tile, windows.overlap, windows.global_weight
-                ));
-            }
+        if let Some(windows) = self.windows.filter(|windows| !windows.is_sound()) {
+            return refuse(format!(
+                "its windows have {} pixels a side, an overlap of {} and a global weight of {}, \
+                 which cannot be",
+                windows.tile, windows.overlap, windows.global_weight
+            ));
         }
         Ok(())
     }
