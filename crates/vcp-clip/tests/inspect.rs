@@ -67,6 +67,7 @@ fn some_calibration() -> vcp_clip::calibration::Calibration {
         review_threshold: None,
         mask_sha256: None,
         windows: None,
+        references: None,
         bits: None,
     }
 }

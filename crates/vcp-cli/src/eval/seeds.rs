@@ -1,5 +1,6 @@
 //! An evaluation for each of several choices of reference images.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -59,8 +60,10 @@ pub(super) fn finish(seeds: &Seeds, folder: &Path, format: Format) -> anyhow::Re
         .collect();
     let rows = seeds.categories.iter().chain([&seeds.mean]).map(row);
     let mut text = console::table(&Column::of_figures(&headings), rows.collect::<Vec<_>>());
-    text += &format!(
-        "Mean ± standard deviation over {} choices of {} reference images. {}\n",
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "Mean ± standard deviation over {} choices of {} reference images. {}",
         seeds.seeds.len(),
         seeds.references,
         table::LEGEND

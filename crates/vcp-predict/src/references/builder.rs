@@ -146,9 +146,8 @@ impl MemoryBuilder {
 
     /// Takes in turned copies of the only photo, [copy][window]: the scales come from the copy that is nearest to it.
     pub(crate) fn add_turned(&mut self, cpu: &Cpu, copies: &[Vec<PatchFeatures>]) {
-        let group = match self.finished_group(cpu, 0) {
-            Some(group) => group,
-            None => return,
+        let Some(group) = self.finished_group(cpu, 0) else {
+            return;
         };
         let mean = |windows: &Vec<PatchFeatures>| {
             let distances = windows.iter().flat_map(|it| group.distances(cpu, it));

@@ -16,7 +16,9 @@ pub(super) fn coreset(values: &[f32], channels: usize, keep: usize) -> Vec<usize
             .zip(row)
             .for_each(|(sum, value)| *sum += value);
     }
-    mean.iter_mut().for_each(|value| *value /= count as f32);
+    for value in &mut mean {
+        *value /= count as f32;
+    }
     // Distance of each row to the nearest one taken.
     let mut nearest = vec![f32::INFINITY; count];
     let mut next = approach(values, &mean, &mut nearest);

@@ -53,7 +53,9 @@ fn averaged(values: &[f32], channels: usize) -> Vec<f32> {
         // The number of neighbours goes with the length.
         let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
         if length > 0.0 {
-            row.iter_mut().for_each(|value| *value /= length);
+            for value in row {
+                *value /= length;
+            }
         }
     }
     out

@@ -35,7 +35,9 @@ fn rows(random: &mut Random, count: usize, channels: &[usize]) -> Vec<Vec<f32>> 
         let mut values: Vec<f32> = (0..count * channels).map(|_| random.normal()).collect();
         for row in values.chunks_exact_mut(channels) {
             let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-            row.iter_mut().for_each(|value| *value /= length);
+            for value in row {
+                *value /= length;
+            }
         }
         values
     };
