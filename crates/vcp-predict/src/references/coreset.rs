@@ -76,7 +76,7 @@ mod tests {
         let values = [0.0, 0.1, 0.2, 5.0, 5.1, 9.0];
         assert_eq!(coreset(&values, 1, 1), [5]);
         assert_eq!(coreset(&values, 1, 2), [0, 5]);
-        assert_eq!(coreset(&values, 1, 3), [0, 4, 5]);
+        assert_eq!(coreset(&values, 1, 3), [0, 3, 5]);
         assert_eq!(coreset(&values, 1, 9), [0, 1, 2, 3, 4, 5]);
         assert_eq!(coreset(&[1.0; 5], 1, 3), [0]);
         assert!(coreset(&[], 1, 3).is_empty());
