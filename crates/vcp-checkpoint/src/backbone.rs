@@ -53,11 +53,8 @@ impl InvertedResidual {
     }
 }
 
-/// A block of a convolutional tower's neck, `width` channels wide.
-#[must_use]
-pub fn neck_block(width: usize) -> InvertedResidual {
-    block(3, 1, 3, width, width)
-}
+/// Side of the convolution in a block of a convolutional tower's neck, in cells of the grid.
+pub const NECK_KERNEL: usize = 3;
 
 const fn block(
     kernel: usize,

@@ -76,7 +76,7 @@ mod torch_stream;
 mod weights;
 mod wrapping;
 
-pub use backbone::{Architecture, Backbone, InvertedResidual, Level, neck_block};
+pub use backbone::{Architecture, Backbone, InvertedResidual, Level, NECK_KERNEL};
 pub use bundle::Precision;
 pub use calibration::{Calibration, CalibrationWindows};
 pub use digest::sha256_of_file;

@@ -1,7 +1,7 @@
 //! The canonical names of a model's tensors and their shapes: the one table that loading, writing
 //! and generating weights follow.
 
-use crate::backbone::{Backbone, InvertedResidual, neck_block};
+use crate::backbone::{Backbone, InvertedResidual, NECK_KERNEL};
 use crate::{Geometry, TowerGeometry};
 
 /// Prefix of CLIP's tensors; OpenAI's names follow.
@@ -102,7 +102,11 @@ impl Table {
         for number in 0..tower.layers {
             let prefix = format!("visual.neck.blocks.{number}");
             self.norm(&format!("{prefix}.norm"), width);
-            self.inverted_residual(&prefix, &neck_block(width));
+            self.layer(&format!("{prefix}.mix"), &[width, width]);
+            self.layer(
+                &format!("{prefix}.convolution"),
+                &[width, width, NECK_KERNEL, NECK_KERNEL],
+            );
         }
     }
 

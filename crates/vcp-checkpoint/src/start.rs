@@ -35,7 +35,7 @@ fn clip(name: &str, shape: &[usize], geometry: &Geometry) -> Distribution {
         _ if name.starts_with("visual.neck.") && name.ends_with(".norm.weight") => {
             Distribution::Constant(1.0)
         }
-        _ if name.starts_with("visual.neck.") && name.ends_with(".project.weight") => {
+        _ if name.starts_with("visual.neck.") && name.ends_with(".convolution.weight") => {
             Distribution::spread(1.0 / (root(inputs) * root(layers)))
         }
         // Behind ReLU6, half of a signal's power is left.

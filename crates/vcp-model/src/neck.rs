@@ -3,19 +3,29 @@
 //! What is unusual in a photo stands out against the rest of the same photo, so the neck is given every feature twice: as
 //! it is, and brought to mean 0 and variance 1 over its photo, channel by channel.
 
-use crate::backbone::{InvertedResidual, Map};
+use crate::backbone::Map;
 use crate::block::{self, CLIP_EPSILON};
 use crate::error::Error;
 use crate::interpolation::Resampling;
-use crate::operations::{After, Operations, Orientation};
-use vcp_checkpoint::{CONVOLUTIONAL_STRIDE, Weights, neck_block};
+use crate::operations::{After, Operations, Orientation, Windows};
+use vcp_checkpoint::{CONVOLUTIONAL_STRIDE, NECK_KERNEL, Weights};
 
-/// Levels on one grid, then inverted residual blocks with a layer norm before each.
+/// Levels on one grid, then residual blocks.
 pub struct Neck<O: Operations> {
     grid: usize,
     taps: Vec<usize>,
     levels: Vec<Level<O>>,
-    blocks: Vec<InvertedResidual<O>>,
+    blocks: Vec<Block<O>>,
+    /// [1, width, width].
+    identity: O::Tensor,
+}
+
+/// A residual block: a layer norm, a linear layer with `ReLU6`, and a full convolution. Depthwise ones in its place were
+/// less accurate.
+struct Block<O: Operations> {
+    norm: O::Norm,
+    mix: O::Linear,
+    convolution: O::Linear,
 }
 
 /// How one resolution comes in.
@@ -60,14 +70,22 @@ impl<O: Operations> Neck<O> {
         let levels = levels.collect::<Result<_, Error>>()?;
         let blocks = (0..geometry.vision.layers).map(|number| {
             let prefix = format!("clip.visual.neck.blocks.{number}");
-            let norm = block::norm(ops, weights, &format!("{prefix}.norm"), CLIP_EPSILON)?;
-            InvertedResidual::load(ops, weights, &prefix, &neck_block(width), Some(norm))
+            let linear = |part: &str| block::linear(ops, weights, &format!("{prefix}.{part}"));
+            Ok(Block {
+                norm: block::norm(ops, weights, &format!("{prefix}.norm"), CLIP_EPSILON)?,
+                mix: linear("mix")?,
+                convolution: linear("convolution")?,
+            })
         });
+        let identity: Vec<f32> = (0..width * width)
+            .map(|index| f32::from(u8::from(index / width == index % width)))
+            .collect();
         Ok(Self {
             grid,
             taps: settings.taps.clone(),
             levels,
             blocks: blocks.collect::<Result<_, Error>>()?,
+            identity: ops.constant([1, width, width], &identity)?,
         })
     }
 
@@ -90,18 +108,32 @@ impl<O: Operations> Neck<O> {
                 None => own,
             });
         }
-        let mut map = Map {
-            values: on_grid.unwrap_or_else(|| levels[0].values.clone()),
-            width: self.grid,
-        };
+        let mut map = on_grid.unwrap_or_else(|| levels[0].values.clone());
         let mut taps = Vec::with_capacity(self.taps.len());
         for (index, block) in self.blocks.iter().enumerate() {
-            map = block.forward(ops, &map);
+            map = block.forward(ops, &map, self.grid, &self.identity);
             if self.taps.contains(&(index + 1)) {
-                taps.push(map.values.clone());
+                taps.push(map.clone());
             }
         }
-        (taps, map.values)
+        (taps, map)
+    }
+}
+
+impl<O: Operations> Block<O> {
+    /// [batch, grid², width] → the same.
+    fn forward(&self, ops: &O, x: &O::Tensor, grid: usize, identity: &O::Tensor) -> O::Tensor {
+        let mixed = ops.norm_linear(x, &self.norm, &self.mix, After::Relu6);
+        // Windows are cut of planes: I·xᵀ.
+        let planes = ops.matmul_transposed(identity, &mixed);
+        drop(mixed);
+        let windows = Windows {
+            side: NECK_KERNEL,
+            stride: 1,
+        };
+        let windows = ops.patches(&planes, grid, windows);
+        drop(planes);
+        ops.linear(&windows, &self.convolution, After::Add(x))
     }
 }
 

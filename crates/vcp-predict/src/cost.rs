@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vcp_checkpoint::{Backbone, Geometry, InvertedResidual, Weights, neck_block};
+use vcp_checkpoint::{Backbone, Geometry, InvertedResidual, NECK_KERNEL, Weights};
 
 /// What one look at a photo, or at a window of one, takes on the CPU: an estimate from the model's
 /// geometry, its image size and the number of its templates. Photos themselves, as they are decoded and
@@ -83,8 +83,7 @@ pub(crate) fn tower_operations(geometry: &Geometry, side: usize) -> u64 {
         let levels = backbone.levels().into_iter();
         let levels =
             levels.map(|level| 4 * level.channels as u64 * width * square(side / level.stride));
-        let neck =
-            residual_operations(&neck_block(geometry.vision.width), grid * grid, grid * grid);
+        let neck = 2 * grid * grid * width * width * (2 + square(NECK_KERNEL));
         return stem + blocks + levels.sum::<u64>() + layers * neck;
     }
     let rows = grid * grid + 1;
@@ -128,7 +127,9 @@ fn tower_memory(geometry: &Geometry, side: usize) -> u64 {
             .max();
         let width = geometry.vision.width;
         let grid = square(geometry.grid(side));
-        let neck = grid * (width * (7 + geometry.tap_count)) as u64;
+        // Windows of the convolution, and what stands around them.
+        let rows = width * (5 + NECK_KERNEL * NECK_KERNEL + geometry.tap_count);
+        let neck = grid * rows as u64;
         let stem = 27 * square(side / 2);
         let levels = backbone.levels().into_iter();
         let levels =

@@ -102,7 +102,12 @@ impl MemoryBuilder {
         Self::with_bound(cpu, weights, photos, MOST_ROWS)
     }
 
-    pub(super) fn with_bound(cpu: &Cpu, weights: &Weights, photos: usize, most_rows: usize) -> Self {
+    pub(super) fn with_bound(
+        cpu: &Cpu,
+        weights: &Weights,
+        photos: usize,
+        most_rows: usize,
+    ) -> Self {
         let channels = patch_channels(weights);
         let is_wide = channels.iter().sum::<usize>() > PROJECTED;
         Self {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use vcp_checkpoint::{
     Backbone, CONVOLUTIONAL_STRIDE, Geometry, InvertedResidual, LoadOptions, Settings, TensorFile,
-    TowerGeometry, Weights, neck_block,
+    TowerGeometry, Weights,
 };
 use vcp_model::{Backbone as Loaded, ConvolutionalTower, Operations, Resampling};
 use vcp_random::Random;
@@ -303,7 +303,9 @@ fn plain_tower(weights: &Weights, image: &[f32], side: usize) -> Vec<Vec<f32>> {
                 .collect(),
             ..map.clone()
         };
-        map = map.plus(&before.residual(weights, &name, &neck_block(width)));
+        let mixed = before.convolved(weights, &format!("{name}.mix"), 1, true);
+        let convolved = mixed.convolved(weights, &format!("{name}.convolution"), 1, false);
+        map = map.plus(&convolved);
         let rows = map.mean().into_iter().chain(map.values.iter().copied());
         taps.push(rows.map(|value| value as f32).collect::<Vec<f32>>());
     }
