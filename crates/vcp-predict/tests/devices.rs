@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use vcp_cpu::Cpu;
+use vcp_image::Photo;
 use vcp_model::{DeviceError, DeviceErrorKind, Model, Operations as _};
+use vcp_predict::references::{Comparison, MemoryBuilder, MemoryDetails, ReferenceMemory};
 use vcp_predict::{Error, Predictor, PredictorOptions, Prepared};
 use vcp_testing::device::Probe;
 use vcp_testing::mini;
@@ -115,4 +119,43 @@ fn the_model_never_asks_for_the_batch() {
         });
         assert_eq!(device.shape(&map), [2, side, side]);
     }
+}
+
+/// The tower runs on the device and the comparison on the CPU, with the same result as on the CPU alone.
+#[test]
+fn photos_are_compared_with_good_ones_whatever_the_device() {
+    let weights = mini().weights();
+    let here = Predictor::new(&weights, &OPTIONS).unwrap();
+    let there = Predictor::on(probe(), &weights, &OPTIONS).unwrap();
+    let photo = |seed: usize| {
+        let pixels = (0..60 * 50 * 3).map(|index| (index * (seed + 7) % 251) as u8);
+        Photo::from_rgb(60, 50, pixels.collect()).unwrap()
+    };
+    let mut found = Vec::new();
+    for predictor in [&here, &there] {
+        let mut builder = MemoryBuilder::new(predictor.cpu(), &weights, 2);
+        for seed in 0..2 {
+            let prepared = predictor.prepare_photo(photo(seed), None).unwrap();
+            let watch = &mut || ControlFlow::Continue(());
+            predictor
+                .remember(prepared, seed.to_string(), false, &mut builder, watch)
+                .unwrap();
+        }
+        let details = MemoryDetails {
+            data: String::new(),
+            date: String::new(),
+            apply_orientation: true,
+            windows: None,
+            bits: None,
+        };
+        let references = builder.finish(predictor.cpu(), details).unwrap();
+        let memory = ReferenceMemory::new(predictor.cpu(), &references, &weights).unwrap();
+        let comparison = Comparison::with(Arc::new(memory));
+        let prepared = predictor.prepare_photo(photo(5), None).unwrap();
+        let prepared = prepared.compared_with(Some(comparison));
+        let watch = &mut |_, _| ControlFlow::Continue(());
+        let (_, prediction) = predictor.predict_photo(prepared, watch).unwrap();
+        found.push((references.digest(), prediction));
+    }
+    assert_eq!(found[0], found[1]);
 }
