@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
-use crate::references::{Comparison, PatchFeatures, WEIGHT};
+use crate::references::{Comparison, PatchFeatures, agreed};
 use crate::score::{mean_of_largest, mean_of_largest_counting, pixels_for_score};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -83,8 +83,8 @@ pub struct Prediction {
     pub branch1: Vec<f32>,
     /// Branch 2, the mean over its taps, not smoothed.
     pub branch2: Vec<f32>,
-    /// The mean of the largest pixels of branch 1 and of branch 2, averaged: 0 to 1. With reference photos, that and the
-    /// mean of the largest pixels of the comparison with them, averaged.
+    /// The mean of the largest pixels of branch 1 and of branch 2, averaged: 0 to 1. With reference photos, what that and
+    /// the mean of the largest pixels of the comparison with them agree on ([`references`](crate::references)).
     pub score: f32,
     /// The largest value of `blended`.
     pub max: f32,
@@ -378,7 +378,7 @@ impl Predictor {
         };
         let mut score = 0.5 * (scores[0] + scores[1]);
         if let Some(reference) = &reference {
-            score += WEIGHT * (largest(reference) - score);
+            score = agreed(score, largest(reference));
         }
         // A NaN anywhere in the logits reaches the sum.
         if !blended.iter().sum::<f32>().is_finite() || !score.is_finite() {
@@ -458,7 +458,7 @@ impl Predictor {
         let both = branch1.iter().zip(branch2);
         let mut mixed: Vec<f32> = both.map(|(a, b)| first * a + second * b).collect();
         for (mixed, reference) in mixed.iter_mut().zip(reference.unwrap_or_default()) {
-            *mixed += WEIGHT * (reference - *mixed);
+            *mixed = agreed(*mixed, *reference);
         }
         if self.options.smoothing > 0.0 {
             vcp_image::gaussian_blur(&mixed, self.side, self.side, self.options.smoothing)

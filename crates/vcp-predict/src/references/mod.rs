@@ -16,9 +16,12 @@
 //! - Scales come from the good photos: each is compared with the groups it is not in, and all but one in a thousand of its
 //!   patches have a distance of at most 1. A single photo is compared with its own turned copies, of which the nearest
 //!   one counts.
-//! - A distance d becomes d⁸ / (1 + d⁸), from 0 to 1 and 0.5 where good photos end, so that values of different photos
-//!   and days mean the same. This map counts as much as the model's own, and so do the largest values of both for the
-//!   score.
+//! - A distance d becomes r = d⁸ / (1 + d⁸), from 0 to 1 and 0.5 where good photos end, so that values of different photos
+//!   and days mean the same.
+//! - With the model's own value m it becomes √(r · (m + [`FLOOR`]) / (1 + [`FLOOR`])), of each pixel and of the score. Their
+//!   geometric mean was more accurate than their arithmetic one, on photos that the model judges well without references
+//!   and on those that it judges badly: what only one of the two sees has to be seen clearly. The floor keeps what the
+//!   model knows nothing of from being lost.
 //!
 //! A memory holds at most [`MOST_ROWS`] patches: of more, each group keeps a coreset.
 
@@ -42,8 +45,13 @@ pub const MOST_ROWS: usize = 8192;
 /// How sharply the nearest groups count most, per unit of distance.
 pub const SHARPNESS: f32 = 9.0;
 
-/// The part that the comparison with reference photos has in map and score.
-pub(crate) const WEIGHT: f32 = 0.5;
+/// What is added to the model's own values before they are joined with the comparison.
+pub const FLOOR: f32 = 0.1;
+
+/// The model's own value and that of the comparison as one, 0 to 1.
+pub(crate) fn agreed(own: f32, reference: f32) -> f32 {
+    (reference * (own + FLOOR) / (1.0 + FLOOR)).sqrt()
+}
 
 /// Of a distance in units of what good photos reach: 0 to 1, and 0.5 at 1.
 fn strangeness(distance: f32) -> f32 {
