@@ -153,9 +153,14 @@ fn say_if_uncalibrated(options: &Options, inspector: &Inspector) {
         return;
     }
     if is_missing {
-        note += ", so 0.5 stands in for a threshold that is not given; find what suits your \
-                 photos with `vcp-clip calibrate`, or set --score-threshold and \
-                 --pixel-threshold";
+        let references = match inspector.references() {
+            Some(_) => " --references all",
+            None => "",
+        };
+        note += &format!(
+            ", so 0.5 stands in for a threshold that is not given; find what suits your photos with \
+             `vcp-clip calibrate{references}`, or set --score-threshold and --pixel-threshold"
+        );
     }
     console::note(&(note + "."));
 }
