@@ -157,10 +157,10 @@ fn say_if_uncalibrated(options: &Options, inspector: &Inspector) {
             Some(_) => " --references all",
             None => "",
         };
-        note += &format!(
-            ", so 0.5 stands in for a threshold that is not given; find what suits your photos with \
-             `vcp-clip calibrate{references}`, or set --score-threshold and --pixel-threshold"
-        );
+        note += ", so 0.5 stands in for a threshold that is not given; find what suits your photos with \
+                 `vcp-clip calibrate";
+        note += references;
+        note += "`, or set --score-threshold and --pixel-threshold";
     }
     console::note(&(note + "."));
 }
