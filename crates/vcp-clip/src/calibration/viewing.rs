@@ -280,25 +280,6 @@ mod tests {
             Some("with --bits 12")
         );
 
-        let compared = Viewing {
-            references: Some("a".to_owned()),
-            ..usual.clone()
-        };
-        let mut found_compared = calibration();
-        found_compared.references = Some("b".to_owned());
-        for viewing in [&usual, &compared] {
-            assert_eq!(
-                between(&found_compared, viewing).as_deref(),
-                Some("with other reference photos")
-            );
-        }
-        assert_eq!(
-            between(&calibration(), &compared).as_deref(),
-            Some("without reference photos")
-        );
-        found_compared.references = Some("a".to_owned());
-        assert_eq!(between(&found_compared, &compared), None);
-
         let mut found_unturned = calibration();
         found_unturned.apply_orientation = false;
         assert_eq!(
@@ -380,5 +361,32 @@ mod tests {
         ] {
             assert_eq!(between(found, &now).as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn a_calibration_is_of_its_reference_photos() {
+        let settings = Settings::default();
+        let usual = Viewing::of(&DecodeOptions::default(), None);
+        let between = |calibration: &Calibration, viewing: &Viewing| {
+            Mismatch::between(calibration, &settings, viewing).map(|it| it.to_string())
+        };
+        let compared = Viewing {
+            references: Some("a".to_owned()),
+            ..usual.clone()
+        };
+        let mut found_compared = calibration();
+        found_compared.references = Some("b".to_owned());
+        for viewing in [&usual, &compared] {
+            assert_eq!(
+                between(&found_compared, viewing).as_deref(),
+                Some("with other reference photos")
+            );
+        }
+        assert_eq!(
+            between(&calibration(), &compared).as_deref(),
+            Some("without reference photos")
+        );
+        found_compared.references = Some("a".to_owned());
+        assert_eq!(between(&found_compared, &compared), None);
     }
 }
