@@ -8,6 +8,8 @@
 //! The memories hold random features, as many as photos give; neither time nor memory depends on their values. Images
 //! with different memories take turns; medians are printed.
 
+#![allow(clippy::print_stdout, reason = "what a benchmark is for")]
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
