@@ -31,7 +31,7 @@ pub const REFERENCE_LEVELS: RangeInclusive<usize> = 1..=64;
 /// Groups of photos in such a memory.
 pub const REFERENCE_GROUPS: RangeInclusive<usize> = 1..=64;
 /// Rows of such a memory, in a group and in all groups together.
-pub const REFERENCE_ROWS: RangeInclusive<usize> = 1..=1_000_000;
+pub const REFERENCE_ROWS: RangeInclusive<usize> = 1..=65_536;
 /// Channels of a row.
 pub const REFERENCE_CHANNELS: RangeInclusive<usize> = 1..=16_384;
 /// Photos that such a memory was made of.

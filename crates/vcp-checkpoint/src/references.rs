@@ -128,12 +128,18 @@ impl References {
         values as u64 * size_of::<f16>() as u64
     }
 
-    /// SHA-256 of the whole memory in hexadecimal: with another memory, values of maps and scores lie elsewhere.
+    /// SHA-256 of the memory in hexadecimal: with another memory, values of maps and scores lie elsewhere. The words that
+    /// say where it is from are not in it, so that the same photos have the same one on any day.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut digest = vcp_files::Sha256::new();
         // A description is plain data, which can always be written.
-        digest.update(serde_json::to_vec(&self.description).unwrap_or_default());
+        let description = ReferenceDescription {
+            data: String::new(),
+            date: String::new(),
+            ..self.description.clone()
+        };
+        digest.update(serde_json::to_vec(&description).unwrap_or_default());
         for value in self.levels.iter().flatten() {
             digest.update(value.to_le_bytes());
         }
@@ -282,7 +288,11 @@ impl Weights {
         Ok(())
     }
 
-    pub(crate) fn check_references(&self, description: &ReferenceDescription) -> Result<(), Error> {
+    /// Refuses a memory of another model.
+    ///
+    /// # Errors
+    /// If it was made with another model, or with other settings ([`Weights::fingerprint`]).
+    pub fn check_references(&self, description: &ReferenceDescription) -> Result<(), Error> {
         let expected = self.fingerprint();
         if description.model == expected {
             return Ok(());

@@ -111,6 +111,17 @@ fn references_that_cannot_be_used_are_named_and_the_others_are() {
         .ends_with(0)
         .says("Not used as a reference: ")
         .says("mixed/copy.pgm: it is a copy of another reference photo");
+    // The one that is left is enough.
+    let outcome = workplace
+        .segment(&["new", "bad", "--reference", "mixed", "--quiet"])
+        .ends_with(0);
+    let scores: Vec<f64> = outcome.lines().iter().map(score).collect();
+    let worst = scores[..30].iter().copied().fold(0.0, f64::max);
+    assert!(scores[30..].iter().all(|bad| *bad > worst), "{scores:?}");
+    workplace
+        .segment(&["bad", "--reference", "-"])
+        .ends_with(2)
+        .says("standard input is for the photos");
     workplace
         .segment(&["bad", "--reference", "nowhere"])
         .ends_with(2)
@@ -149,7 +160,7 @@ fn thresholds_hold_on_new_good_photos_although_the_others_are_remembered() {
     // Without its memory, its calibration says nothing.
     with_model(&workplace, "segment", &model, &["new", "--no-references"])
         .ends_with(0)
-        .says("was found with other reference photos and is set aside");
+        .says("was found with reference photos and is set aside");
     // In other windows, the photos cannot be compared.
     for command in ["segment", "calibrate"] {
         with_model(&workplace, command, &model, &["new", "--tile", "32"])
@@ -164,7 +175,8 @@ fn thresholds_hold_on_new_good_photos_although_the_others_are_remembered() {
         &["new", "--image-size", "84"],
     )
     .ends_with(0)
-    .says("set aside");
+    .says("set aside")
+    .says("photos are not compared with them");
     // It can be calibrated anew, keeping its memory or not.
     let again = ["new", "--out", "again.safetensors"];
     with_model(&workplace, "calibrate", &model, &again).ends_with(0);
@@ -176,13 +188,60 @@ fn thresholds_hold_on_new_good_photos_although_the_others_are_remembered() {
     assert!(!without.ends_with(0).stdout.contains("\"references\""));
 }
 
+/// Whatever page of a file is the photo, it is not compared with itself.
+#[test]
+fn pages_of_remembered_files_are_left_out() {
+    let workplace = Workplace::new();
+    for number in 0..12_u64 {
+        let page = |seed: u64| -> Vec<u16> {
+            let mut random = seed * 7919 + 1;
+            let samples = (0..40 * 30).map(|_| {
+                random = random * 6_364_136_223_846_793_005 % 1_000_003;
+                20_000 + (random % 20_000) as u16
+            });
+            samples.collect()
+        };
+        let pages = [page(2 * number), page(2 * number + 1)];
+        let path = workplace.path(&format!("scans/{number:02}.tif"));
+        support::photos::write_tiff16(&path, 40, 30, &pages);
+    }
+    for pages in [&["--page", "2"][..], &["--page", "all"], &[]] {
+        let out = [
+            &[
+                "scans",
+                "--references",
+                "all",
+                "--force",
+                "--out",
+                "it.safetensors",
+            ],
+            pages,
+        ];
+        let found = with_model(&workplace, "calibrate", bundle(), &out.concat()).ends_with(0);
+        let found: Value = serde_json::from_str(&found.stdout).unwrap();
+        let threshold = found["calibration"]["score_threshold"].as_f64().unwrap();
+        let model = workplace.path("it.safetensors");
+        let own = [&["scans"][..], pages].concat();
+        let own = with_model(&workplace, "segment", &model, &own).ends_with(0);
+        // Compared with themselves, photos are far from a threshold that was found without.
+        let largest = own.lines().iter().map(score).fold(0.0, f64::max);
+        assert!(
+            largest < 0.9 * threshold,
+            "{pages:?}: {largest} {threshold}"
+        );
+    }
+}
+
 #[test]
 fn calibrate_says_what_it_cannot_do() {
     let workplace = workplace();
     let calibrate = |arguments: &[&str]| with_model(&workplace, "calibrate", bundle(), arguments);
     calibrate(&["good", "--references", "3", "--out", "it.json"])
         .ends_with(2)
-        .says("--out must end in .safetensors");
+        .says("name a bundle for them");
+    calibrate(&["good", "--references", "3"])
+        .ends_with(2)
+        .says("name a bundle for them");
     calibrate(&["good", "--references", "21", "--out", "it.safetensors"])
         .ends_with(2)
         .says("asks for 21 photos, but there are only 20 good ones");
@@ -245,5 +304,13 @@ fn eval_draws_references_from_the_train_split_by_seed() {
         .says("good images to compare others with, but 9 are asked for");
     eval(&["--out", "many", "--seed", "1,2"])
         .ends_with(2)
-        .says("--references N");
+        .says("--references");
+    eval(&["--out", "many", "--references", "2", "--seed", "1,1"])
+        .ends_with(2)
+        .says("--seed names 1 twice");
+    // Of all images, those that others are compared with are left out.
+    eval(&["--out", "all", "--split", "all"]).ends_with(0);
+    eval(&["--out", "fewer", "--split", "all", "--references", "2"]).ends_with(0);
+    let images = |path: &str| read(path)["mean"]["images"].as_u64().unwrap();
+    assert_eq!(images("all/results.json"), images("fewer/results.json") + 4);
 }

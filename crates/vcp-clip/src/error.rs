@@ -52,6 +52,9 @@ pub enum Error {
     /// The model takes more than anybody is likely to want.
     #[error(transparent)]
     Cost(#[from] TooMuch),
+    /// A photo is the only one that others are compared with, and was not to be compared with itself.
+    #[error("It is the only reference photo, so there is nothing to compare it with.")]
+    OnlyReference,
     /// Photos are processed otherwise than those that they were to be compared with.
     #[error(
         "The model's reference photos were processed {mismatch}, so that others cannot be compared with them; process \
@@ -136,7 +139,8 @@ impl Error {
             | Self::Measure(_)
             | Self::Fit(_)
             | Self::Mask(_)
-            | Self::Thresholds(_) => Fault::Input,
+            | Self::Thresholds(_)
+            | Self::OnlyReference => Fault::Input,
             Self::Model(_) | Self::Calibration(_) | Self::OtherReferences { .. } => Fault::Model,
             #[cfg(feature = "pull")]
             Self::Pull(_) => Fault::Model,

@@ -27,13 +27,15 @@ pub struct Inspection {
     regions: OnceLock<(Vec<Region>, SmallRegions)>,
 }
 
-/// Where to look.
+/// Where to look, and what to compare with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Part {
     /// What of photos counts; everything if `None`.
     pub(crate) mask: Option<InspectionMask>,
     /// Pixels of the smallest region that is reported.
     pub(crate) min_area: u64,
+    /// The memory of reference photos that photos are compared with, by its digest.
+    pub(crate) references: Option<std::sync::Arc<str>>,
 }
 
 impl std::fmt::Debug for Inspection {
@@ -279,6 +281,7 @@ impl Inspection {
             review_threshold: self.thresholds.review,
             min_area: Some(self.part.min_area).filter(|&area| area > 1),
             mask_sha256: self.part.mask.as_ref().map(|mask| mask.sha256().to_owned()),
+            references_sha256: self.part.references.as_deref().map(str::to_owned),
         }
     }
 }

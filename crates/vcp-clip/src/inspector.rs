@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use vcp_checkpoint::{Calibration, ReferenceDescription, References};
 use vcp_image::{
-    Bits, DecodeOptions, PageChoice, Photo, PhotoFile, PhotoRows as _, SampleDepth, decode_bytes,
-    decode_file,
+    Bits, DecodeOptions, Photo, PhotoFile, PhotoRows as _, SampleDepth, decode_bytes, decode_file,
 };
 use vcp_predict::references::{Comparison, ReferenceMemory};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{Predictor, PredictorOptions, PreparedPhoto};
 
-use crate::calibration::{CalibrationSource, Mismatch, PhotoIdentity, Viewing};
+use crate::calibration::{CalibrationSource, Mismatch, Viewing};
 use crate::cost::Estimate;
 use crate::device::{Device, DeviceName};
 use crate::error::Error;
@@ -123,6 +122,7 @@ impl Inspector {
         let predictor = device.predictor(model.weights(), &options.predictor)?;
         let memory =
             references.map(|it| ReferenceMemory::new(predictor.cpu(), &it, model.weights()));
+        let memory = memory.transpose()?;
         Ok(Self {
             predictor: Arc::new(predictor),
             decode: settled.decode,
@@ -130,8 +130,9 @@ impl Inspector {
             part: Part {
                 mask: options.mask.clone(),
                 min_area: options.min_area,
+                references: memory.as_ref().map(|memory| memory.digest().into()),
             },
-            memory: memory.transpose()?.map(Arc::new),
+            memory: memory.map(Arc::new),
             leaves_out_own: false,
             thresholds: settled.thresholds,
             calibration: settled.calibration,
@@ -156,6 +157,10 @@ impl Inspector {
         let memory = ReferenceMemory::new(cpu, references, model.weights())?;
         Ok(Self {
             decode: settled.decode,
+            part: Part {
+                references: Some(memory.digest().into()),
+                ..self.part
+            },
             memory: Some(Arc::new(memory)),
             thresholds: settled.thresholds,
             calibration: settled.calibration,
@@ -164,8 +169,9 @@ impl Inspector {
         })
     }
 
-    /// The same, comparing photos that are reference photos themselves with the others alone, as new ones would be. Each
-    /// file is read once more, to find out which it is.
+    /// The same, comparing photos that are reference photos themselves with the others alone, as new ones would be;
+    /// [`Error::OnlyReference`] where there is no other. Each file is read once more, to find out which it is. Photos
+    /// that come decoded ([`Inspector::inspect_photo`]) are taken for new ones.
     #[must_use]
     pub fn leaving_out_own(mut self) -> Self {
         self.leaves_out_own = true;
@@ -178,16 +184,19 @@ impl Inspector {
         self.memory.as_ref().map(|memory| memory.description())
     }
 
-    /// How photos are compared with good ones, of which the photo in this file may be one.
-    fn comparison(&self, path: &Path, page: Option<u32>) -> Result<Option<Comparison>, Error> {
+    /// How a photo is compared with good ones, of which it may be one itself; `sha256` gives the digest of its file.
+    fn comparison(
+        &self,
+        sha256: impl FnOnce() -> Result<String, Error>,
+    ) -> Result<Option<Comparison>, Error> {
         let Some(memory) = self.memory.as_ref().map(Arc::clone) else {
             return Ok(None);
         };
         if !self.leaves_out_own {
             return Ok(Some(Comparison::with(memory)));
         }
-        let identity = PhotoIdentity::of_file(path, page).map_err(ModelError::from)?;
-        Ok(Some(Comparison::leaving_out(memory, identity.content())))
+        let comparison = Comparison::leaving_out(memory, &sha256()?);
+        comparison.map(Some).ok_or(Error::OnlyReference)
     }
 
     /// What values are compared with.
@@ -258,7 +267,10 @@ impl Inspector {
     /// # Errors
     /// When it cannot go through the model.
     pub fn inspect_photo(&self, photo: Photo) -> Result<Inspection, Error> {
-        self.inspect_decoded(self.prepared(photo.into())?, &mut unwatched)
+        let memory = self.memory.as_ref().map(Arc::clone);
+        let photo = self.prepared(photo.into())?;
+        let photo = photo.compared_with(memory.map(Comparison::with));
+        self.inspect_decoded(photo, &mut unwatched)
     }
 
     /// The first part of [`Inspector::inspect_file`], which may run on another thread than the model:
@@ -276,13 +288,11 @@ impl Inspector {
                 Ok(decode_file(path, options)?.into())
             }
         })?;
-        let page = match options.page {
-            PageChoice::Number(page) => Some(page),
-            PageChoice::Photo => None,
-        };
-        Ok(self
-            .prepared(photo)?
-            .compared_with(self.comparison(path, page)?))
+        let comparison = self.comparison(|| {
+            let digest = vcp_checkpoint::sha256_of_file(path);
+            Ok(digest.map_err(ModelError::from)?)
+        })?;
+        Ok(self.prepared(photo)?.compared_with(comparison))
     }
 
     /// As [`Inspector::decode_file`], of a file in memory, which errors call `label`.
@@ -296,7 +306,8 @@ impl Inspector {
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, Error> {
         let photo = guarded(|| Ok::<_, Error>(decode_bytes(bytes, label, options)?))?;
-        self.prepared(photo.into())
+        let comparison = self.comparison(|| Ok(vcp_files::sha256(bytes)))?;
+        Ok(self.prepared(photo.into())?.compared_with(comparison))
     }
 
     fn prepared(&self, photo: PhotoFile) -> Result<DecodedPhoto, Error> {
@@ -304,10 +315,7 @@ impl Inspector {
         let region = self.part.mask.as_ref().map(|mask| mask.fitted(size));
         let region = region.transpose()?;
         let photo = self.predictor.prepare_photo(photo, self.tiling.as_ref())?;
-        let memory = self.memory.as_ref().map(Arc::clone);
-        Ok(photo
-            .within(region)
-            .compared_with(memory.map(Comparison::with)))
+        Ok(photo.within(region))
     }
 
     /// The second part of [`Inspector::inspect_file`]: the model.

@@ -53,6 +53,9 @@ pub struct Record {
     /// The part of the photo that counted, as the SHA-256 of a mask. Absent where all of it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_sha256: Option<String>,
+    /// The memory of reference photos that the photo was compared with, as its SHA-256. Absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references_sha256: Option<String>,
 }
 
 /// A photo, or a place where photos were to be found, that gave no result.

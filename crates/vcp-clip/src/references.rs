@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vcp_checkpoint::References;
 use vcp_predict::references::{MemoryBuilder, MemoryDetails};
 
-use crate::calibration::{Listing, PhotoIdentity, windows_of};
+use crate::calibration::{Listing, PhotoIdentity, shortened, windows_of};
 use crate::error::Error;
 use crate::inspector::Inspector;
 use crate::model::{Model, ModelError};
@@ -64,7 +64,7 @@ impl Inspector {
         on_photo: &mut dyn FnMut(&PhotoPath, Remembered),
     ) -> Result<Option<References>, Error> {
         let predictor = self.predictor();
-        // Copies are found before, since a single photo is looked at otherwise than several.
+        // Copies are found before, so that it is known how many photos share the memory.
         let mut listing = Listing::default();
         let mut chosen = Vec::new();
         for photo in photos {
@@ -82,7 +82,7 @@ impl Inspector {
                 .and_then(|decoded| {
                     let name = identity.content().to_owned();
                     let watch = &mut || stop.flow();
-                    Ok(predictor.remember(decoded, name, count == 1, &mut builder, watch)?)
+                    Ok(predictor.remember(decoded, name, &mut builder, watch)?)
                 });
             match outcome {
                 Ok(()) => on_photo(photo, Remembered::Taken),
@@ -94,7 +94,7 @@ impl Inspector {
             }
         }
         let details = MemoryDetails {
-            data,
+            data: shortened(&data),
             date,
             apply_orientation: self.decode_options().apply_orientation,
             windows: self.tiling().map(windows_of),

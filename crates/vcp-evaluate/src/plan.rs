@@ -90,8 +90,8 @@ impl Plan {
     }
 
     /// The same with `few.count` good images of each category to compare the others with: normal ones of the train split
-    /// of `read`, the data that the plan was made of. Where a category has none there, of those that were to be
-    /// evaluated, which are not evaluated then.
+    /// of `read`, the data that the plan was made of; where a category has none there, of those that were to be
+    /// evaluated. They are not evaluated themselves.
     ///
     /// # Errors
     /// [`Error::TooFewReferences`] when a category has not as many.
@@ -114,7 +114,8 @@ impl Plan {
                 pool = normal.map(Arc::clone).collect();
             }
             let count = few.count.get();
-            if pool.len() < count {
+            // Some of those that are to be evaluated have to be left.
+            if pool.len() < count + usize::from(is_from_test) {
                 return Err(Error::TooFewReferences {
                     category: category.title(),
                     found: pool.len(),
@@ -131,20 +132,16 @@ impl Plan {
                 .iter()
                 .map(|&index| Arc::clone(&pool[index]))
                 .collect();
-            if is_from_test {
-                let taken: HashSet<&str> = category
-                    .references
-                    .iter()
-                    .map(|it| it.id.as_str())
-                    .collect();
-                let mut places = std::mem::take(&mut category.places).into_iter();
-                category.samples.retain(|sample| {
-                    let place = places.next();
-                    let stays = !taken.contains(sample.id.as_str());
-                    category.places.extend(place.filter(|_| stays));
-                    stays
-                });
-            }
+            // Whichever split they are from, they say nothing about others.
+            let references = category.references.iter();
+            let taken: HashSet<&str> = references.map(|it| it.id.as_str()).collect();
+            let mut places = std::mem::take(&mut category.places).into_iter();
+            category.samples.retain(|sample| {
+                let place = places.next();
+                let stays = !taken.contains(sample.id.as_str());
+                category.places.extend(place.filter(|_| stays));
+                stays
+            });
             let chosen = category.references.iter().map(|sample| (**sample).clone());
             let all: Vec<Sample> = category
                 .samples

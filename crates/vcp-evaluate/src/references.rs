@@ -36,13 +36,7 @@ pub fn remember(
     let mut builder = MemoryBuilder::new(cpu, weights, samples.len());
     for sample in samples {
         let photo = load(sample, predictor, protocol)?.into_photo();
-        predictor.remember(
-            photo,
-            sample.id.clone(),
-            samples.len() == 1,
-            &mut builder,
-            watch,
-        )?;
+        predictor.remember(photo, sample.id.clone(), &mut builder, watch)?;
     }
     let details = MemoryDetails {
         data: format!("{} good images of {}", samples.len(), category.title()),

@@ -1,7 +1,7 @@
 //! One photo through the model, whole or in windows: the one place that decides.
 
 use std::borrow::Cow;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use vcp_image::{MapRows, PhotoRows, ScaledMap};
@@ -10,9 +10,9 @@ use crate::error::Error;
 use crate::logits::Logits;
 use crate::map_kind::MapKind;
 use crate::predictor::{Prediction, Predictor, Prepared};
-use crate::references::{Comparison, MemoryBuilder, PatchFeatures};
+use crate::references::{Comparison, MemoryBuilder, Window};
 use crate::region_of_interest::RegionOfInterest;
-use crate::tiling::{Judged, Squeezed, TiledPrediction, Tiling, resampled};
+use crate::tiling::{Judged, Squeezed, TiledPrediction, Tiling, resampled, stopping};
 
 /// A photo for which it is settled how it goes through the model: whole, resized and normalised already,
 /// or in windows that are cut when the model needs them.
@@ -157,7 +157,8 @@ impl Predictor {
     }
 
     /// Takes a photo into a memory of good ones, in the windows in which it would be processed, under the name by which
-    /// the memory is to know it. Of the only photo (`is_only`), turned copies are looked at too.
+    /// the memory is to know it: the SHA-256 of its file, and the page behind a space where each page is a photo of its
+    /// own. Of the first photo, turned copies are looked at too. `watch` may end the work after each window.
     ///
     /// # Errors
     /// As [`Predictor::predict_photo`].
@@ -165,46 +166,74 @@ impl Predictor {
         &self,
         photo: PreparedPhoto<P>,
         name: String,
-        is_only: bool,
         builder: &mut MemoryBuilder,
         watch: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let PreparedPhoto {
-            mut photo, input, ..
+            mut photo,
+            input,
+            region,
+            ..
         } = photo;
+        let (width, height) = (photo.width(), photo.height());
+        let side = self.image_size();
+        let counts_in = |columns: &Range<usize>, rows: &Range<usize>| {
+            let region = region.as_ref()?;
+            let counts = region.of_window((width, height), columns, rows, side);
+            Some(counting_patches(&counts, side, self.grid()))
+        };
+        let is_first = builder.photos() == 0;
         let mut windows = Vec::new();
-        let mut copies: [Vec<PatchFeatures>; 3] = Default::default();
-        let mut take = |prepared: Prepared| {
-            windows.push(self.patches(&prepared)?);
-            if is_only {
+        let mut copies: [Vec<Window>; 3] = Default::default();
+        let mut take = |prepared: Prepared, counts: Option<Vec<bool>>| {
+            if counts
+                .as_ref()
+                .is_some_and(|counts| !counts.contains(&true))
+            {
+                return Ok(());
+            }
+            if is_first {
                 for (copies, turned) in copies.iter_mut().zip(prepared.turned()) {
-                    copies.push(self.patches(&turned)?);
+                    copies.push(Window {
+                        patches: self.patches(&turned)?,
+                        counts: None,
+                    });
                 }
             }
-            match watch() {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(Error::Stopped),
+            let patches = self.patches(&prepared)?;
+            windows.push(Window { patches, counts });
+            stopping(watch())
+        };
+        let whole = match input {
+            Input::Whole(prepared) => Some(prepared),
+            Input::Windows(tiling) => {
+                let cut = tiling.windows(width, height)?;
+                self.for_windows(&mut photo, &tiling, &cut, &mut |prepare, columns, rows| {
+                    let mut columns = columns.iter();
+                    columns.try_for_each(|columns| take(prepare(columns), counts_in(columns, rows)))
+                })?
             }
         };
-        match input {
-            Input::Whole(prepared) => take(prepared)?,
-            Input::Windows(tiling) => {
-                let cut = tiling.windows(photo.width(), photo.height())?;
-                let whole =
-                    self.for_windows(&mut photo, &tiling, &cut, &mut |prepare, columns, _| {
-                        columns
-                            .iter()
-                            .try_for_each(|columns| take(prepare(columns)))
-                    })?;
-                whole.map_or(Ok(()), take)?;
-            }
+        if let Some(whole) = whole {
+            take(whole, counts_in(&(0..width), &(0..height)))?;
         }
         builder.add(self.cpu(), &windows, name);
-        if is_only {
+        if is_first {
             builder.add_turned(self.cpu(), &copies);
         }
         Ok(())
     }
+}
+
+/// Which patches of a square of pixels [side, side] have a pixel that counts, [grid, grid].
+fn counting_patches(counts: &[bool], side: usize, grid: usize) -> Vec<bool> {
+    let range = |index: usize| index * side / grid..((index + 1) * side).div_ceil(grid);
+    let patch = |index: usize| {
+        let (x, y) = (range(index % grid), range(index / grid));
+        let mut rows = y.map(|y| &counts[y * side..][x.clone()]);
+        rows.any(|row| row.contains(&true))
+    };
+    (0..grid * grid).map(patch).collect()
 }
 
 impl PhotoPrediction {

@@ -175,6 +175,11 @@ impl Predictor {
         self.side
     }
 
+    /// Patches along one side of the image.
+    pub(crate) fn grid(&self) -> usize {
+        self.maps.grid()
+    }
+
     /// How many of a branch's largest pixels make the score.
     #[must_use]
     pub fn score_pixels(&self) -> usize {

@@ -138,7 +138,7 @@ fn photos_are_compared_with_good_ones_whatever_the_device() {
             let prepared = predictor.prepare_photo(photo(seed), None).unwrap();
             let watch = &mut || ControlFlow::Continue(());
             predictor
-                .remember(prepared, seed.to_string(), false, &mut builder, watch)
+                .remember(prepared, seed.to_string(), &mut builder, watch)
                 .unwrap();
         }
         let details = MemoryDetails {

@@ -91,13 +91,13 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) references: Option<NonZeroUsize>,
 
-    /// Seed by which --references are chosen. With several, separated by commas, each choice has a folder of its own, and the mean
+    /// Seed by which --references are chosen [default: 0]. With several, separated by commas, each choice has a folder of its own, and the mean
     /// and standard deviation of every figure are printed.
     #[arg(
         long,
         value_name = "SEED,…",
         value_delimiter = ',',
-        default_value = "0",
+        requires = "references",
         help_heading = "Protocol"
     )]
     pub(crate) seed: Vec<u64>,

@@ -108,11 +108,12 @@ pub(crate) struct SegmentArgs {
     pub(crate) calibration: Option<PathBuf>,
 
     /// Compare with this good photo, or those in this folder or pattern: what has nothing like it in them counts more.
-    /// Repeatable; one photo helps, some that differ as good ones may help more.
+    /// Repeatable; one photo helps, some that differ as good ones may help more. They take the place of those that are
+    /// stored with the model. For thresholds that go with them, see `calibrate --references`.
     #[arg(
         long = "reference",
         value_name = "PATH",
-        conflicts_with = "no_references",
+        conflicts_with_all = ["no_references", "calibration"],
         help_heading = "References"
     )]
     pub(crate) references: Vec<PathBuf>,

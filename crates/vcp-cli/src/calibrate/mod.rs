@@ -147,6 +147,12 @@ fn measure(
                 progress.around(|| console::note(&note));
             }
         }
+        if matches!(item.outcome, Err(vcp_clip::Error::OnlyReference)) {
+            // It is good, but says nothing about others.
+            samples.next();
+            progress.advance();
+            continue;
+        }
         if let Err(problem) = add(&mut found, item, samples.next(), &options.decode)
             && !options.quiet
         {

@@ -79,12 +79,11 @@ impl Options {
             Some(path) => Some(Output::new(path, arguments.force)?),
             None => None,
         };
-        if let (Some(_), Some(Output::File(path))) = (arguments.references, &out) {
-            return Err(usage(format!(
-                "--references stores features of photos with the model, which {} cannot hold; --out must end in \
-                 .safetensors.",
-                path.display()
-            )));
+        if arguments.references.is_some() && !matches!(out, Some(Output::Bundle(_))) {
+            return Err(usage(
+                "--references stores features of photos with the model: name a bundle for them, --out \
+                 NAME.safetensors.",
+            ));
         }
         let tiling = arguments.tiling.tiling()?;
         let mask = arguments.photos.mask()?;

@@ -8,7 +8,7 @@ mod seeds;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use vcp_checkpoint::{References, Weights};
+use vcp_checkpoint::{References, Weights, sha256_of_file};
 use vcp_clip::Device;
 use vcp_clip::pipeline::{Pipeline, guarded};
 use vcp_dataset::{MaskFindings, Sample};
@@ -63,10 +63,12 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
         run.evaluation.folder = folder;
         run.evaluation.plan = plan;
         create_folder(&run.evaluation.folder)?;
-        if !run.remember(model.weights(), &stop)? {
+        run.findings = Arc::default();
+        let earlier = run.earlier();
+        if !run.remember(model.weights(), &earlier, &stop)? {
             return Ok(Exit::Interrupted);
         }
-        let Some(reports) = run.evaluate(&stop)? else {
+        let Some(reports) = run.evaluate(earlier, &stop)? else {
             return Ok(Exit::Interrupted);
         };
         let (results, found) = run.finish(&reports)?;
@@ -136,7 +138,12 @@ impl Run {
     }
 
     /// Makes the memories of all categories that are to be evaluated; false if the work was interrupted.
-    fn remember(&mut self, weights: &Weights, stop: &Stop) -> anyhow::Result<bool> {
+    fn remember(
+        &mut self,
+        weights: &Weights,
+        earlier: &[Option<CategoryReport>],
+        stop: &Stop,
+    ) -> anyhow::Result<bool> {
         let Evaluation {
             plan,
             predictor,
@@ -156,8 +163,15 @@ impl Run {
             return Ok(true);
         }
         let progress = Progress::new(Some(plan.categories.len()), self.quiet);
+        // Those of the last choice need not be held while others are made.
+        self.memories = Vec::new();
         let mut memories = Vec::with_capacity(plan.categories.len());
-        for category in &plan.categories {
+        for (category, earlier) in plan.categories.iter().zip(earlier) {
+            if earlier.is_some() {
+                memories.push(None);
+                progress.advance();
+                continue;
+            }
             let watch = &mut || stop.flow();
             match vcp_evaluate::remember(category, predictor, weights, protocol, watch) {
                 Ok(memory) => memories.push(memory),
@@ -178,9 +192,12 @@ impl Run {
     }
 
     /// Every category's report, in order; nothing if the work was interrupted.
-    fn evaluate(&self, stop: &Stop) -> anyhow::Result<Option<Vec<CategoryReport>>> {
+    fn evaluate(
+        &self,
+        mut reports: Vec<Option<CategoryReport>>,
+        stop: &Stop,
+    ) -> anyhow::Result<Option<Vec<CategoryReport>>> {
         let categories = &self.evaluation.plan.categories;
-        let mut reports = self.earlier();
         let todo: Vec<Todo> = (0..reports.len())
             .filter(|&category| reports[category].is_none())
             .flat_map(|category| {
@@ -259,7 +276,7 @@ impl Run {
             move |(sample, memory): Todo| -> Result<Loaded, String> {
                 let loaded = guarded(|| -> anyhow::Result<Loaded> {
                     let loaded = load(&sample, &predictor, &protocol)?;
-                    Ok(loaded.compared_with(memory.map(Comparison::with)))
+                    Ok(loaded.compared_with(comparison(&sample, memory)?))
                 });
                 let loaded = loaded.map_err(|error| whole_message(&error));
                 if let (Ok(loaded), Ok(mut findings)) = (&loaded, findings.lock()) {
@@ -360,6 +377,19 @@ impl Run {
             console::note(message);
         }
     }
+}
+
+/// How an image is compared with good ones, of which it may be one itself.
+fn comparison(
+    sample: &Sample,
+    memory: Option<Arc<ReferenceMemory>>,
+) -> anyhow::Result<Option<Comparison>> {
+    let Some(memory) = memory else {
+        return Ok(None);
+    };
+    let digest = sha256_of_file(&sample.image)?;
+    let comparison = Comparison::leaving_out(memory, &digest);
+    Ok(Some(comparison.ok_or(vcp_clip::Error::OnlyReference)?))
 }
 
 /// The table, and beneath it everything that a reader has to know of its figures.

@@ -60,6 +60,16 @@ impl Options {
                 )));
             }
         };
+        let mut seeds = arguments.seed;
+        if seeds.is_empty() {
+            seeds.push(0);
+        }
+        if let Some(twice) = (1..seeds.len()).find(|&at| seeds[..at].contains(&seeds[at])) {
+            return Err(usage(format!(
+                "--seed names {} twice; each seed makes a choice of its own.",
+                seeds[twice]
+            )));
+        }
         let [lower, upper] = arguments.aupimo_bounds[..] else {
             return Err(usage("--aupimo-bounds takes two rates LO,HI."));
         };
@@ -80,7 +90,7 @@ impl Options {
             limit: arguments.limit,
             references: arguments.references.map(|count| FewShot {
                 count,
-                seed: arguments.seed.first().copied().unwrap_or_default(),
+                seed: seeds[0],
             }),
             // What the model says about it is not known yet.
             memory: None,
@@ -106,7 +116,7 @@ impl Options {
             out,
             save: save.into_iter().map(image_file).collect(),
             restart: arguments.restart,
-            seeds: arguments.seed,
+            seeds,
             no_references: arguments.no_references,
             format: arguments.format,
             device: arguments.run.device.device,

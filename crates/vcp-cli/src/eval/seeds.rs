@@ -12,7 +12,7 @@ use vcp_files::write_result;
 use super::options::Options;
 use crate::args::Format;
 use crate::console::{self, Column};
-use crate::exit::{OrUsage, usage};
+use crate::exit::OrUsage;
 
 /// The protocol, the folder and the plan of each choice; a single one without reference images.
 pub(super) fn plans(
@@ -22,11 +22,6 @@ pub(super) fn plans(
 ) -> anyhow::Result<Vec<(Protocol, PathBuf, Plan)>> {
     let protocol = &options.protocol;
     let Some(few) = protocol.references else {
-        if options.seeds.len() > 1 {
-            return Err(usage(
-                "--seed chooses reference images; say how many with --references N.",
-            ));
-        }
         return Ok(vec![(protocol.clone(), options.out.clone(), plan)]);
     };
     let one = |&seed: &u64| {

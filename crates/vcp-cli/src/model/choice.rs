@@ -146,6 +146,11 @@ impl Choice {
     ) -> anyhow::Result<(Device, Model)> {
         let device = find_device(device, quiet)?;
         let model = self.open(quiet)?;
+        if model.has_forgotten() && !quiet {
+            console::note(
+                "The model's reference photos were processed with other settings, so photos are not compared with them.",
+            );
+        }
         self.settle_cost(&device, model.weights(), threads, quiet)?;
         Ok((device, model))
     }

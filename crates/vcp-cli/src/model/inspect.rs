@@ -139,6 +139,7 @@ fn references(references: &References) -> Value {
         "date": description.date,
         "windows": description.windows,
         "apply_orientation": description.apply_orientation,
+        "bits": description.bits,
         "sha256": references.digest(),
     })
 }

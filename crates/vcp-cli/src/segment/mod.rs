@@ -4,7 +4,7 @@ mod options;
 mod table;
 
 use anyhow::Context;
-use vcp_clip::photos::{Decoding, Found, every_page};
+use vcp_clip::photos::{Decoding, Found, Inputs, every_page};
 use vcp_clip::record::Line;
 use vcp_clip::results::{Finished, finish};
 use vcp_clip::{
@@ -24,6 +24,15 @@ use options::Options;
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let photos = inputs::gather(&options.inputs, options.scan, options.quiet)?;
+    let references = match &options.references[..] {
+        [] => None,
+        paths if paths.iter().any(|path| path.as_os_str() == "-") => {
+            return Err(usage(
+                "--reference names files, folders and patterns; standard input is for the photos.",
+            ));
+        }
+        paths => Some(inputs::gather(paths, options.scan, options.quiet)?),
+    };
     let (device, model) = options
         .choice
         .open_on(options.device, options.threads, options.quiet)?;
@@ -40,7 +49,8 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     );
     let stop = Stop::on_signals();
     let decoding = inputs::decoding(options.decode.clone(), options.quiet);
-    let Some(inspector) = inspector(&options, &model, &device, &decoding, &stop)? else {
+    let to_compare = (references, &decoding);
+    let Some(inspector) = inspector(&options, &model, &device, to_compare, &stop)? else {
         return Ok(Exit::Interrupted);
     };
     say_if_uncalibrated(&options, &inspector);
@@ -83,7 +93,7 @@ fn inspector(
     options: &Options,
     model: &Model,
     device: &Device,
-    decoding: &Decoding,
+    (inputs, decoding): (Option<Inputs>, &Decoding),
     stop: &Stop,
 ) -> anyhow::Result<Option<Inspector>> {
     let mut chosen = InspectorOptions {
@@ -101,13 +111,12 @@ fn inspector(
         no_cost_limit: true,
         ..InspectorOptions::default()
     };
-    if options.references.is_empty() {
+    let Some(inputs) = inputs else {
         if options.no_references {
             chosen.references = ReferenceChoice::Without;
         }
         return Ok(Some(Inspector::new(model, device, &chosen).or_usage()?));
-    }
-    let inputs = inputs::gather(&options.references, options.scan, options.quiet)?;
+    };
     let without = InspectorOptions {
         calibration: None,
         references: ReferenceChoice::Without,

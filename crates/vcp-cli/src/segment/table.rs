@@ -70,6 +70,7 @@ mod tests {
             decision: Decision::Defect,
             review_threshold: None,
             min_area: None,
+            references_sha256: None,
             mask_sha256: None,
         };
         assert_eq!(

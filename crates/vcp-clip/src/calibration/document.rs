@@ -254,7 +254,7 @@ impl CalibrationDocument {
 }
 
 /// What the user named, cut between two names if there are many.
-fn shortened(words: &str) -> String {
+pub(crate) fn shortened(words: &str) -> String {
     const MAX_CHARACTERS: usize = 300;
     let Some((end, _)) = words.char_indices().nth(MAX_CHARACTERS) else {
         return words.to_owned();

@@ -12,6 +12,7 @@ mod options;
 pub mod statistics;
 mod viewing;
 
+pub(crate) use document::shortened;
 pub use document::{
     CalibrationDocument, CalibrationFileError, CalibrationSource, ModelRecord, PhotoCounts,
     PixelThreshold,

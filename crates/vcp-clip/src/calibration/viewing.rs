@@ -79,8 +79,10 @@ pub enum Mismatch {
     WithoutMask,
     /// Another part of photos counted.
     OtherMask,
-    /// Photos were compared with other reference photos than now, or are compared with none now.
+    /// Photos were compared with other reference photos than now.
     OtherReferences,
+    /// Photos were compared with reference photos, and are compared with none now.
+    WithReferences,
     /// Photos were compared with no reference photos.
     NoReferences,
     /// Photos were turned as their metadata say (true), or left as they are stored.
@@ -102,7 +104,12 @@ impl Mismatch {
             return Some(Self::Windows(references.windows));
         }
         let turned = viewing.apply_orientation;
-        other_bits(viewing, references.bits).or_else(|| {
+        // Bits that other photos have settled are as wrong as those that somebody says.
+        let mut viewing = viewing.clone();
+        if let Bits::Settled(depth) = viewing.bits {
+            viewing.bits = Bits::Fixed(depth);
+        }
+        other_bits(&viewing, references.bits).or_else(|| {
             let found = references.apply_orientation;
             (turned? != found).then_some(Self::Orientation(found))
         })
@@ -130,9 +137,10 @@ impl Mismatch {
             return Some(bits);
         }
         if calibration.references != viewing.references {
-            return Some(match calibration.references {
-                Some(_) => Self::OtherReferences,
-                None => Self::NoReferences,
+            return Some(match (&calibration.references, &viewing.references) {
+                (None, _) => Self::NoReferences,
+                (Some(_), None) => Self::WithReferences,
+                (Some(_), Some(_)) => Self::OtherReferences,
             });
         }
         if let Some(option) = other_constants(settings, &viewing.constants) {
@@ -198,6 +206,7 @@ impl fmt::Display for Mismatch {
             Self::WithoutMask => "without a mask",
             Self::OtherMask => "with another mask",
             Self::OtherReferences => "with other reference photos",
+            Self::WithReferences => "with reference photos",
             Self::NoReferences => "without reference photos",
             Self::Orientation(true) => "without --no-orientation",
             Self::Orientation(false) => "with --no-orientation",
@@ -376,11 +385,11 @@ mod tests {
         };
         let mut found_compared = calibration();
         found_compared.references = Some("b".to_owned());
-        for viewing in [&usual, &compared] {
-            assert_eq!(
-                between(&found_compared, viewing).as_deref(),
-                Some("with other reference photos")
-            );
+        for (viewing, words) in [
+            (&usual, "with reference photos"),
+            (&compared, "with other reference photos"),
+        ] {
+            assert_eq!(between(&found_compared, viewing).as_deref(), Some(words));
         }
         assert_eq!(
             between(&calibration(), &compared).as_deref(),

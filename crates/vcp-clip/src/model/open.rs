@@ -27,6 +27,7 @@ pub struct ModelOptions {
 pub struct Model {
     weights: Weights,
     set_aside: Option<Mismatch>,
+    has_forgotten: bool,
 }
 
 /// A model that cannot be opened.
@@ -142,6 +143,7 @@ impl ModelOptions {
         Ok(Model {
             weights,
             set_aside: None,
+            has_forgotten: false,
         })
     }
 
@@ -152,8 +154,10 @@ impl ModelOptions {
             return Ok(Model {
                 weights,
                 set_aside: None,
+                has_forgotten: false,
             });
         };
+        let has_forgotten = weights.references().is_some();
         let mut weights = weights.with_settings(settings)?;
         // It was found with other settings and says nothing about these.
         let is_calibrated = weights.calibration().is_some();
@@ -161,6 +165,7 @@ impl ModelOptions {
         Ok(Model {
             weights,
             set_aside: is_calibrated.then_some(mismatch),
+            has_forgotten,
         })
     }
 }
@@ -182,6 +187,7 @@ impl Model {
         Self {
             weights,
             set_aside: None,
+            has_forgotten: false,
         }
     }
 
@@ -207,6 +213,13 @@ impl Model {
     #[must_use]
     pub fn set_aside(&self) -> Option<Mismatch> {
         self.set_aside
+    }
+
+    /// Whether the reference photos that are stored with the model have been taken away, since with other settings
+    /// photos cannot be compared with them.
+    #[must_use]
+    pub fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// The tensors that were passed over, those of each file side by side.

@@ -24,6 +24,10 @@ const PROJECTED: usize = 128;
 /// A group's rows are reduced when there are so many times those it may keep.
 const SLACK: usize = 4;
 
+/// The part of the scales of turned copies that scales are at least: between different photos taken in the same fixture
+/// distances are up to four times smaller.
+const LEAST_OF_TURNED: f32 = 0.25;
+
 /// A fraction of good photos' patches whose distance may be above 1.
 const BEYOND: f64 = 0.001;
 
@@ -31,8 +35,10 @@ const BEYOND: f64 = 0.001;
 pub struct MemoryBuilder {
     channels: Vec<usize>,
     groups: Vec<Rows>,
-    /// Patches of good photos, and the group that each photo is in.
+    /// Patches of good photos.
     samples: Vec<Sample>,
+    /// Patches of turned copies of the first photo.
+    turned: Vec<Sample>,
     photos: Vec<String>,
     expected: usize,
     most_rows: usize,
@@ -53,6 +59,13 @@ pub struct MemoryDetails {
     pub windows: Option<CalibrationWindows>,
     /// How many bits of 16-bit samples were taken for brightness, where a photo had such samples.
     pub bits: Option<u32>,
+}
+
+/// A window of a photo.
+pub(crate) struct Window {
+    pub(crate) patches: PatchFeatures,
+    /// Which patches count; all if `None`.
+    pub(crate) counts: Option<Vec<bool>>,
 }
 
 /// Rows of a group.
@@ -114,6 +127,7 @@ impl MemoryBuilder {
             projection: is_wide.then(|| Projection::new(cpu, &channels)),
             groups: Vec::new(),
             samples: Vec::new(),
+            turned: Vec::new(),
             photos: Vec::new(),
             expected: photos.max(1),
             most_rows,
@@ -129,13 +143,17 @@ impl MemoryBuilder {
     }
 
     /// Takes a photo in, in its windows or whole. `name` is how the memory will know it again.
-    pub(crate) fn add(&mut self, cpu: &Cpu, windows: &[PatchFeatures], name: String) {
+    pub(crate) fn add(&mut self, cpu: &Cpu, windows: &[Window], name: String) {
         let group = self.photos.len() % GROUPS;
         if group == self.groups.len() {
             self.groups.push(Rows::default());
         }
         self.photos.push(name);
-        for window in windows {
+        for Window {
+            patches: window,
+            counts,
+        } in windows
+        {
             let projected = self.projected(cpu, window);
             let rows = &mut self.groups[group];
             rows.levels.resize(self.channels.len(), Vec::new());
@@ -143,53 +161,40 @@ impl MemoryBuilder {
                 level.extend(patches.as_slice().iter().map(|value| f16::from_f32(*value)));
             }
             rows.projected.extend(projected);
-            self.sample(cpu, window, windows.len(), Some(group));
+            let share = windows.len() * self.expected;
+            let patches = sampled(cpu, window, counts.as_deref(), share, self.samples.len());
+            self.samples.extend(patches.map(|patches| Sample {
+                group: Some(group),
+                patches,
+            }));
             let quota = self.most_rows / self.expected.min(GROUPS);
             self.groups[group].reduce(&self.channels, SLACK * quota, quota);
         }
     }
 
-    /// Takes in turned copies of the only photo, [copy][window]: the scales come from the copy that is nearest to it.
-    pub(crate) fn add_turned(&mut self, cpu: &Cpu, copies: &[Vec<PatchFeatures>]) {
+    /// Takes in turned copies of the first photo, [copy][window]: the copy that is nearest to it says how far patches of
+    /// good photos may be from one another at least, and at all where there is no other photo.
+    pub(crate) fn add_turned(&mut self, cpu: &Cpu, copies: &[Vec<Window>]) {
         let Some(group) = self.finished_group(cpu, 0) else {
             return;
         };
-        let mean = |windows: &Vec<PatchFeatures>| {
-            let distances = windows.iter().flat_map(|it| group.distances(cpu, it));
+        let mean = |windows: &Vec<Window>| {
+            let distances = windows.iter();
+            let distances = distances.flat_map(|it| group.distances(cpu, &it.patches));
             let distances: Vec<f32> = distances.flatten().collect();
             distances.iter().sum::<f32>() / distances.len().max(1) as f32
         };
         let means: Vec<f32> = copies.iter().map(mean).collect();
         let nearest = copies.iter().zip(&means).min_by(|a, b| a.1.total_cmp(b.1));
-        if let Some((windows, _)) = nearest {
-            for window in windows {
-                self.sample(cpu, window, windows.len(), None);
-            }
+        let nearest = nearest.map_or(&[][..], |(windows, _)| windows);
+        for Window { patches, counts } in nearest {
+            let (share, first) = (nearest.len(), self.turned.len());
+            let patches = sampled(cpu, patches, counts.as_deref(), share, first);
+            self.turned.extend(patches.map(|patches| Sample {
+                group: None,
+                patches,
+            }));
         }
-    }
-
-    /// Keeps some patches of a window, spread evenly.
-    fn sample(&mut self, cpu: &Cpu, window: &PatchFeatures, windows: usize, group: Option<usize>) {
-        let quota = (SAMPLE / (self.expected * windows)).clamp(1, window.count().max(1));
-        let step = (window.count() / quota).max(1);
-        let levels = window.levels.iter().zip(&self.channels);
-        let levels = levels.map(|(level, &channels)| {
-            let rows = level.as_slice().chunks_exact(channels);
-            // Not always the same places of the grid.
-            let rows: Vec<f32> = rows
-                .skip(self.samples.len() % step)
-                .step_by(step)
-                .flatten()
-                .copied()
-                .collect();
-            cpu.tensor([1, rows.len() / channels, channels], &rows)
-        });
-        self.samples.push(Sample {
-            group,
-            patches: PatchFeatures {
-                levels: levels.collect(),
-            },
-        });
     }
 
     /// The rows of a window as coresets compare them.
@@ -262,11 +267,27 @@ impl MemoryBuilder {
         References::new(description, levels).map_err(Error::References)
     }
 
-    /// What one of a thousand patches of good photos is farther away than, of each level: levels as they stand to one another
-    /// on average, and all of them together such that the distance that is left to few patches is 1.
+    /// The scales of the levels. Photos that are nearly the same shot say little of how far others may be, so turned copies
+    /// give a bound from below.
     fn scales(&self, cpu: &Cpu, groups: &[Group]) -> Vec<f32> {
+        let turned = self.scales_of(cpu, groups.get(..1).unwrap_or_default(), &self.turned);
+        let turned = turned.unwrap_or_else(|| vec![sound(0.0); self.channels.len()]);
+        match self.scales_of(cpu, groups, &self.samples) {
+            None => turned,
+            Some(own) => {
+                let both = own.iter().zip(&turned);
+                let larger = both.map(|(own, turned)| own.max(LEAST_OF_TURNED * turned));
+                larger.collect()
+            }
+        }
+    }
+
+    /// What one of a thousand patches of these samples is farther away than from the groups they are not in, of each level:
+    /// levels as they stand to one another on average, and all of them together such that the distance that is left to few
+    /// patches is 1. None if there is nothing to compare.
+    fn scales_of(&self, cpu: &Cpu, groups: &[Group], samples: &[Sample]) -> Option<Vec<f32>> {
         // Of each sample the distances to each group it is not in: [group][level][patch].
-        let compared = self.samples.iter().filter_map(|sample| {
+        let compared = samples.iter().filter_map(|sample| {
             let others = groups.iter().enumerate();
             let others = others.filter(|(group, _)| Some(*group) != sample.group);
             let distances: Vec<Vec<Vec<f32>>> = others
@@ -275,6 +296,9 @@ impl MemoryBuilder {
             (!distances.is_empty()).then_some(distances)
         });
         let compared: Vec<_> = compared.collect();
+        if compared.is_empty() {
+            return None;
+        }
         let levels = 0..self.channels.len();
         let scales: Vec<f32> = levels
             .map(|level| {
@@ -292,17 +316,51 @@ impl MemoryBuilder {
             let all = compared.iter().flat_map(|groups| combined(groups, &scaled));
             let mut all: Vec<f32> = all.collect();
             if all.is_empty() {
-                break;
+                return None;
             }
             let beyond = (all.len() as f64 * BEYOND) as usize;
             let (_, reached, _) = all.select_nth_unstable_by(beyond, |a, b| b.total_cmp(a));
             unit *= reached.max(1e-3);
         }
-        scales
-            .into_iter()
-            .map(|scale| sound(scale * unit))
-            .collect()
+        Some(
+            scales
+                .into_iter()
+                .map(|scale| sound(scale * unit))
+                .collect(),
+        )
     }
+}
+
+/// Some of a window's patches that count, spread evenly; none if none counts. `share` windows share the whole sample, and
+/// `first` says where to begin, so that it is not always at the same places of the grid.
+fn sampled(
+    cpu: &Cpu,
+    window: &PatchFeatures,
+    counts: Option<&[bool]>,
+    share: usize,
+    first: usize,
+) -> Option<PatchFeatures> {
+    let counting: Vec<usize> = (0..window.count())
+        .filter(|index| counts.is_none_or(|counts| counts[*index]))
+        .collect();
+    let quota = (SAMPLE / share.max(1)).clamp(1, counting.len().max(1));
+    let step = (counting.len() / quota).max(1);
+    let rows: Vec<usize> = counting
+        .into_iter()
+        .skip(first % step)
+        .step_by(step)
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let levels = window.levels.iter().map(|level| {
+        let channels = level.shape()[2];
+        let values = picked(level.as_slice(), channels, &rows);
+        cpu.tensor([1, rows.len(), channels], &values)
+    });
+    Some(PatchFeatures {
+        levels: levels.collect(),
+    })
 }
 
 /// A scale that can be divided by: photos that are equal have no distances.

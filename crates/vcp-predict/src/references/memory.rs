@@ -131,31 +131,36 @@ fn soft_minimum(values: impl ExactSizeIterator<Item = f32> + Clone) -> f32 {
 #[derive(Clone, Debug)]
 pub struct Comparison {
     memory: Arc<ReferenceMemory>,
-    without: Option<usize>,
+    /// Whether each group is left out.
+    without: Vec<bool>,
 }
 
 impl Comparison {
     /// With all of a memory.
     #[must_use]
     pub fn with(memory: Arc<ReferenceMemory>) -> Self {
-        Self {
-            memory,
-            without: None,
-        }
+        let without = vec![false; memory.groups.len()];
+        Self { memory, without }
     }
 
-    /// With all of a memory but the group of the photo that it knows under this name: so that a photo of the memory is
-    /// judged as a new one would be. A memory of a single photo has no other group, so that nothing is left out of
-    /// it.
+    /// With all of a memory but the groups of the photos in a file, by its SHA-256: so that a photo of the memory is
+    /// judged as a new one would be. None if nothing is left to compare it with.
     #[must_use]
-    pub fn leaving_out(memory: Arc<ReferenceMemory>, photo: &str) -> Self {
-        let without = memory.group_of(photo);
-        Self { memory, without }
+    pub fn leaving_out(memory: Arc<ReferenceMemory>, sha256: &str) -> Option<Self> {
+        let mut without = vec![false; memory.groups.len()];
+        for (index, photo) in memory.description.photos.iter().enumerate() {
+            // Behind the digest may stand the page.
+            if photo.split(' ').next() == Some(sha256) {
+                let group = index % without.len();
+                without[group] = true;
+            }
+        }
+        without.contains(&false).then_some(Self { memory, without })
     }
 
     /// How unlike the good photos each patch is, 0 to 1.
     pub(crate) fn of(&self, cpu: &Cpu, patches: &PatchFeatures) -> Vec<f32> {
-        self.memory.compare(cpu, patches, self.without)
+        self.memory.compare(cpu, patches, &self.without)
     }
 }
 
@@ -163,8 +168,10 @@ impl ReferenceMemory {
     /// Makes a stored memory ready. It takes as much memory again as [`References::bytes`] says.
     ///
     /// # Errors
-    /// [`Error::OtherReferences`], when its features are not as wide as those of this model.
+    /// When it was made with another model.
     pub fn new(cpu: &Cpu, references: &References, weights: &Weights) -> Result<Self, Error> {
+        let other = weights.check_references(references.description());
+        other.map_err(Error::References)?;
         let expected = patch_channels(weights);
         let description = references.description();
         if description.channels != expected {
@@ -200,21 +207,12 @@ impl ReferenceMemory {
         &self.digest
     }
 
-    /// The group of the photo that the memory knows under this name, if it knows it and has other groups to compare
-    /// it with.
-    fn group_of(&self, photo: &str) -> Option<usize> {
-        let groups = self.groups.len();
-        let photos = &self.description.photos;
-        let index = photos.iter().position(|known| known == photo)?;
-        (groups > 1).then_some(index % groups)
-    }
-
-    /// How unlike the good photos each patch is, 0 to 1, compared with all groups but one.
-    fn compare(&self, cpu: &Cpu, patches: &PatchFeatures, without: Option<usize>) -> Vec<f32> {
-        let groups = self.groups.iter().enumerate();
-        let groups = groups.filter(|(index, _)| Some(*index) != without);
+    /// How unlike the good photos each patch is, 0 to 1, compared with all groups but some.
+    fn compare(&self, cpu: &Cpu, patches: &PatchFeatures, without: &[bool]) -> Vec<f32> {
+        let groups = self.groups.iter().zip(without);
+        let groups = groups.filter(|(_, is_left_out)| !**is_left_out);
         let distances: Vec<_> = groups
-            .map(|(_, group)| group.distances(cpu, patches))
+            .map(|(group, _)| group.distances(cpu, patches))
             .collect();
         let combined = combined(&distances, &self.description.scales);
         combined.into_iter().map(strangeness).collect()

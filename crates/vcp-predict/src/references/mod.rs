@@ -15,7 +15,7 @@
 //!   photos show different things.
 //! - Scales come from the good photos: each is compared with the groups it is not in, and all but one in a thousand of its
 //!   patches have a distance of at most 1. A single photo is compared with its own turned copies, of which the nearest
-//!   one counts.
+//!   one counts; of several, a quarter of that is the least, since shots of one part in one fixture hardly differ.
 //! - A distance d becomes r = d⁸ / (1 + d⁸), from 0 to 1 and 0.5 where good photos end, so that values of different photos
 //!   and days mean the same.
 //! - With the model's own value m it becomes √(r · (m + [`FLOOR`]) / (1 + [`FLOOR`])), of each pixel and of the score. Their
@@ -32,6 +32,7 @@ mod patches;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use builder::Window;
 pub use builder::{MemoryBuilder, MemoryDetails};
 pub use memory::{Comparison, ReferenceMemory};
 pub(crate) use patches::PatchFeatures;

@@ -132,11 +132,14 @@ proptest! {
             let found = whole.of(&cpu, &features);
             let bits: Vec<u32> = found.iter().map(|value| value.to_bits()).collect();
             prop_assert_eq!(first.get_or_insert(bits.clone()), &bits);
-            for (comparison, without) in [
-                (whole, None),
-                (Comparison::leaving_out(Arc::clone(&memory), "0"), Some(0).filter(|_| groups.len() > 1)),
-                (Comparison::leaving_out(memory, "unknown"), None),
-            ] {
+            let unknown = Comparison::leaving_out(Arc::clone(&memory), "unknown");
+            let own = Comparison::leaving_out(memory, "0");
+            prop_assert_eq!(own.is_some(), groups.len() > 1);
+            let cases = [(Some(whole), None), (unknown, None), (own, Some(0))];
+            for (comparison, without) in cases {
+                let Some(comparison) = comparison else {
+                    continue;
+                };
                 let found = comparison.of(&cpu, &features);
                 let expected = plainly(&references, &patches, count, without);
                 for (found, expected) in found.iter().zip(&expected) {
@@ -185,9 +188,8 @@ impl Setting {
             let prepared = self.predictor.prepare_photo(photo, None)?;
             let name = number.to_string();
             let watch = &mut || ControlFlow::Continue(());
-            let is_only = photos.len() == 1;
             self.predictor
-                .remember(prepared, name, is_only, &mut builder, watch)?;
+                .remember(prepared, name, &mut builder, watch)?;
         }
         assert_eq!(builder.photos(), photos.len());
         builder.finish(cpu, details())
@@ -225,7 +227,7 @@ fn good_photos_compare_alike_whether_they_are_remembered_or_not() {
     let all = Comparison::with(Arc::clone(&memory));
     // With itself in the memory a photo looks better than any other.
     let own = largest(&setting.compared(&photos[9], &all));
-    let out = Comparison::leaving_out(Arc::clone(&memory), "9");
+    let out = Comparison::leaving_out(Arc::clone(&memory), "9").expect("other groups");
     let left_out = largest(&setting.compared(&photos[9], &out));
     let other = largest(&setting.compared(&noise(99, None), &all));
     assert!(own < left_out, "{own} {left_out}");
@@ -239,10 +241,27 @@ fn a_single_photo_is_enough() {
     let setting = Setting::new();
     let references = setting.memory(&[noise(0, None)]).expect("a memory");
     let memory = ReferenceMemory::new(setting.predictor.cpu(), &references, &setting.weights);
-    let all = Comparison::with(Arc::new(memory.expect("a memory of this model")));
+    let memory = Arc::new(memory.expect("a memory of this model"));
+    assert!(Comparison::leaving_out(Arc::clone(&memory), "0").is_none());
+    let all = Comparison::with(memory);
     let good = largest(&setting.compared(&noise(1, None), &all));
     let bad = largest(&setting.compared(&noise(1, Some(20)), &all));
     assert!(good < bad && bad > 0.9, "{good} {bad}");
+}
+
+/// Two shots of one part in one fixture do not make every other part strange.
+#[test]
+fn nearly_equal_photos_do_no_harm() {
+    let setting = Setting::new();
+    let mut pixels = noise(0, None).pixels().to_vec();
+    pixels[0] += 1;
+    let twin = Photo::from_rgb(60, 60, pixels).expect("a photo");
+    let twins = setting.memory(&[noise(0, None), twin]).expect("a memory");
+    let alone = setting.memory(&[noise(0, None)]).expect("a memory");
+    let scales = |references: &References| references.description().scales.clone();
+    for (alone, twins) in scales(&alone).iter().zip(scales(&twins)) {
+        assert!(twins >= 0.2 * alone, "{twins} of {alone}");
+    }
 }
 
 #[test]
@@ -275,7 +294,7 @@ fn memories_are_bounded_and_need_a_photo() {
         let watch = &mut || ControlFlow::Continue(());
         setting
             .predictor
-            .remember(prepared, seed.to_string(), false, &mut builder, watch)
+            .remember(prepared, seed.to_string(), &mut builder, watch)
             .expect("a photo");
     }
     let references = builder.finish(cpu, details()).expect("a memory");
@@ -288,7 +307,6 @@ fn memories_are_bounded_and_need_a_photo() {
     let stopped = setting.predictor.remember(
         prepared.expect("a photo"),
         String::new(),
-        true,
         &mut builder,
         watch,
     );

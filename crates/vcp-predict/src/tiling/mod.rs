@@ -263,7 +263,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) comparison: Option<&'a Comparison>,
 }
 
-fn stopping(flow: ControlFlow<()>) -> Result<(), Error> {
+/// Ends the work if whoever watches wants so.
+pub(crate) fn stopping(flow: ControlFlow<()>) -> Result<(), Error> {
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Error::Stopped),
