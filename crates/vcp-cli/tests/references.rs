@@ -196,7 +196,7 @@ fn pages_of_remembered_files_are_left_out() {
         let page = |seed: u64| -> Vec<u16> {
             let mut random = seed * 7919 + 1;
             let samples = (0..40 * 30).map(|_| {
-                random = random * 6_364_136_223_846_793_005 % 1_000_003;
+                random = random * 48_271 % 2_147_483_647;
                 20_000 + (random % 20_000) as u16
             });
             samples.collect()
