@@ -28,6 +28,10 @@ const SLACK: usize = 4;
 /// distances are up to four times smaller.
 const LEAST_OF_TURNED: f32 = 0.25;
 
+/// How much farther patches of other photos are taken to be than those of turned copies, where there is no other photo
+/// to tell.
+const ALONE: f32 = 1.5;
+
 /// A fraction of good photos' patches whose distance may be above 1.
 const BEYOND: f64 = 0.001;
 
@@ -273,7 +277,7 @@ impl MemoryBuilder {
         let turned = self.scales_of(cpu, groups.get(..1).unwrap_or_default(), &self.turned);
         let turned = turned.unwrap_or_else(|| vec![sound(0.0); self.channels.len()]);
         match self.scales_of(cpu, groups, &self.samples) {
-            None => turned,
+            None => turned.iter().map(|scale| sound(ALONE * scale)).collect(),
             Some(own) => {
                 let both = own.iter().zip(&turned);
                 let larger = both.map(|(own, turned)| own.max(LEAST_OF_TURNED * turned));

@@ -14,8 +14,9 @@
 //!   which happens to look like something in one photo of many does not pass for good, and near the least where the
 //!   photos show different things.
 //! - Scales come from the good photos: each is compared with the groups it is not in, and all but one in a thousand of its
-//!   patches have a distance of at most 1. A single photo is compared with its own turned copies, of which the nearest
-//!   one counts; of several, a quarter of that is the least, since shots of one part in one fixture hardly differ.
+//!   patches have a distance of at most 1. A single photo is compared with its own turned copies, and other photos are
+//!   taken to be one and a half times as far as the nearest of these; of several photos, a quarter of that copy's distance
+//!   is the least, since shots of one part in one fixture hardly differ.
 //! - A distance d becomes r = d⁸ / (1 + d⁸), from 0 to 1 and 0.5 where good photos end, so that values of different photos
 //!   and days mean the same.
 //! - With the model's own value m it becomes √(r · (m + [`FLOOR`]) / (1 + [`FLOOR`])), of each pixel and of the score. Their

@@ -260,7 +260,7 @@ fn nearly_equal_photos_do_no_harm() {
     let alone = setting.memory(&[noise(0, None)]).expect("a memory");
     let scales = |references: &References| references.description().scales.clone();
     for (alone, twins) in scales(&alone).iter().zip(scales(&twins)) {
-        assert!(twins >= 0.2 * alone, "{twins} of {alone}");
+        assert!(twins >= 0.15 * alone, "{twins} of {alone}");
     }
 }
 
