@@ -182,9 +182,16 @@ impl Predictor {
             let counts = region.of_window((width, height), columns, rows, side);
             Some(counting_patches(&counts, side, self.grid()))
         };
+        let (cut, windows) = match &input {
+            Input::Whole(_) => (None, 1),
+            Input::Windows(tiling) => {
+                let cut = tiling.windows(width, height)?;
+                let windows = cut.count();
+                (Some(cut), windows)
+            }
+        };
         let is_first = builder.photos() == 0;
-        let mut windows = Vec::new();
-        let mut copies: [Vec<Window>; 3] = Default::default();
+        builder.begin(name);
         let mut take = |prepared: Prepared, counts: Option<Vec<bool>>| {
             if counts
                 .as_ref()
@@ -193,35 +200,31 @@ impl Predictor {
                 return Ok(());
             }
             if is_first {
-                for (copies, turned) in copies.iter_mut().zip(prepared.turned()) {
-                    copies.push(Window {
-                        patches: self.patches(&turned)?,
+                for (copy, turned) in prepared.turned().iter().enumerate() {
+                    let turned = Window {
+                        patches: self.patches(turned)?,
                         counts: None,
-                    });
+                    };
+                    builder.add_turned(self.cpu(), copy, &turned, windows);
                 }
             }
             let patches = self.patches(&prepared)?;
-            windows.push(Window { patches, counts });
+            builder.add(self.cpu(), &Window { patches, counts }, windows);
             stopping(watch())
         };
-        let whole = match input {
-            Input::Whole(prepared) => Some(prepared),
-            Input::Windows(tiling) => {
-                let cut = tiling.windows(width, height)?;
+        let whole = match (input, cut) {
+            (Input::Windows(tiling), Some(cut)) => {
                 self.for_windows(&mut photo, &tiling, &cut, &mut |prepare, columns, rows| {
                     let mut columns = columns.iter();
                     columns.try_for_each(|columns| take(prepare(columns), counts_in(columns, rows)))
                 })?
             }
+            (Input::Whole(prepared), _) => Some(prepared),
+            (Input::Windows(_), None) => None,
         };
-        if let Some(whole) = whole {
-            take(whole, counts_in(&(0..width), &(0..height)))?;
-        }
-        builder.add(self.cpu(), &windows, name);
-        if is_first {
-            builder.add_turned(self.cpu(), &copies);
-        }
-        Ok(())
+        whole.map_or(Ok(()), |whole| {
+            take(whole, counts_in(&(0..width), &(0..height)))
+        })
     }
 }
 

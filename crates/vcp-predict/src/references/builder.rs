@@ -42,7 +42,7 @@ pub struct MemoryBuilder {
     /// Patches of good photos.
     samples: Vec<Sample>,
     /// Patches of turned copies of the first photo.
-    turned: Vec<Sample>,
+    turned: [Vec<Sample>; 3],
     photos: Vec<String>,
     expected: usize,
     most_rows: usize,
@@ -131,7 +131,7 @@ impl MemoryBuilder {
             projection: is_wide.then(|| Projection::new(cpu, &channels)),
             groups: Vec::new(),
             samples: Vec::new(),
-            turned: Vec::new(),
+            turned: Default::default(),
             photos: Vec::new(),
             expected: photos.max(1),
             most_rows,
@@ -146,59 +146,46 @@ impl MemoryBuilder {
         self.photos.len()
     }
 
-    /// Takes a photo in, in its windows or whole. `name` is how the memory will know it again.
-    pub(crate) fn add(&mut self, cpu: &Cpu, windows: &[Window], name: String) {
+    /// Begins with a photo, whose windows follow. `name` is how the memory will know it again.
+    pub(crate) fn begin(&mut self, name: String) {
         let group = self.photos.len() % GROUPS;
         if group == self.groups.len() {
             self.groups.push(Rows::default());
         }
         self.photos.push(name);
-        for Window {
-            patches: window,
-            counts,
-        } in windows
-        {
-            let projected = self.projected(cpu, window);
-            let rows = &mut self.groups[group];
-            rows.levels.resize(self.channels.len(), Vec::new());
-            for (level, patches) in rows.levels.iter_mut().zip(&window.levels) {
-                level.extend(patches.as_slice().iter().map(|value| f16::from_f32(*value)));
-            }
-            rows.projected.extend(projected);
-            let share = windows.len() * self.expected;
-            let patches = sampled(cpu, window, counts.as_deref(), share, self.samples.len());
-            self.samples.extend(patches.map(|patches| Sample {
-                group: Some(group),
-                patches,
-            }));
-            let quota = self.most_rows / self.expected.min(GROUPS);
-            self.groups[group].reduce(&self.channels, SLACK * quota, quota);
-        }
     }
 
-    /// Takes in turned copies of the first photo, [copy][window]: the copy that is nearest to it says how far patches of
-    /// good photos may be from one another at least, and at all where there is no other photo.
-    pub(crate) fn add_turned(&mut self, cpu: &Cpu, copies: &[Vec<Window>]) {
-        let Some(group) = self.finished_group(cpu, 0) else {
+    /// Takes in one of so many windows of the photo that was begun with; of a photo that is processed whole the only one.
+    pub(crate) fn add(&mut self, cpu: &Cpu, window: &Window, windows: usize) {
+        let Some(group) = self.photos.len().checked_sub(1).map(|last| last % GROUPS) else {
             return;
         };
-        let mean = |windows: &Vec<Window>| {
-            let distances = windows.iter();
-            let distances = distances.flat_map(|it| group.distances(cpu, &it.patches));
-            let distances: Vec<f32> = distances.flatten().collect();
-            distances.iter().sum::<f32>() / distances.len().max(1) as f32
-        };
-        let means: Vec<f32> = copies.iter().map(mean).collect();
-        let nearest = copies.iter().zip(&means).min_by(|a, b| a.1.total_cmp(b.1));
-        let nearest = nearest.map_or(&[][..], |(windows, _)| windows);
-        for Window { patches, counts } in nearest {
-            let (share, first) = (nearest.len(), self.turned.len());
-            let patches = sampled(cpu, patches, counts.as_deref(), share, first);
-            self.turned.extend(patches.map(|patches| Sample {
-                group: None,
-                patches,
-            }));
+        let projected = self.projected(cpu, &window.patches);
+        let rows = &mut self.groups[group];
+        rows.levels.resize(self.channels.len(), Vec::new());
+        for (level, patches) in rows.levels.iter_mut().zip(&window.patches.levels) {
+            level.extend(patches.as_slice().iter().map(|value| f16::from_f32(*value)));
         }
+        rows.projected.extend(projected);
+        let patches = sampled(cpu, window, windows * self.expected, self.samples.len());
+        self.samples.extend(patches.map(|patches| Sample {
+            group: Some(group),
+            patches,
+        }));
+        let quota = self.most_rows / self.expected.min(GROUPS);
+        self.groups[group].reduce(&self.channels, SLACK * quota, quota);
+    }
+
+    /// Takes in a window, one of so many, of a turned copy of the first photo: of copy 0, 1 or 2.
+    pub(crate) fn add_turned(&mut self, cpu: &Cpu, copy: usize, window: &Window, windows: usize) {
+        let Some(turned) = self.turned.get_mut(copy) else {
+            return;
+        };
+        let patches = sampled(cpu, window, windows, turned.len());
+        turned.extend(patches.map(|patches| Sample {
+            group: None,
+            patches,
+        }));
     }
 
     /// The rows of a window as coresets compare them.
@@ -271,10 +258,22 @@ impl MemoryBuilder {
         References::new(description, levels).map_err(Error::References)
     }
 
-    /// The scales of the levels. Photos that are nearly the same shot say little of how far others may be, so turned copies
-    /// give a bound from below.
+    /// The scales of the levels. Photos that are nearly the same shot say little of how far others may be, so the turned copy
+    /// that is nearest to the first photo gives a bound from below.
     fn scales(&self, cpu: &Cpu, groups: &[Group]) -> Vec<f32> {
-        let turned = self.scales_of(cpu, groups.get(..1).unwrap_or_default(), &self.turned);
+        let first = groups.get(..1).unwrap_or_default();
+        let mean = |samples: &Vec<Sample>| {
+            let distances = samples.iter().flat_map(|sample| {
+                first
+                    .iter()
+                    .flat_map(|group| group.distances(cpu, &sample.patches))
+            });
+            let distances: Vec<f32> = distances.flatten().collect();
+            distances.iter().sum::<f32>() / distances.len().max(1) as f32
+        };
+        let copies = self.turned.iter().map(|samples| (samples, mean(samples)));
+        let nearest = copies.min_by(|a, b| a.1.total_cmp(&b.1));
+        let turned = nearest.and_then(|(samples, _)| self.scales_of(cpu, first, samples));
         let turned = turned.unwrap_or_else(|| vec![sound(0.0); self.channels.len()]);
         match self.scales_of(cpu, groups, &self.samples) {
             None => turned.iter().map(|scale| sound(ALONE * scale)).collect(),
@@ -339,13 +338,12 @@ impl MemoryBuilder {
 /// `first` says where to begin, so that it is not always at the same places of the grid.
 fn sampled(
     cpu: &Cpu,
-    window: &PatchFeatures,
-    counts: Option<&[bool]>,
+    Window { patches, counts }: &Window,
     share: usize,
     first: usize,
 ) -> Option<PatchFeatures> {
-    let counting: Vec<usize> = (0..window.count())
-        .filter(|index| counts.is_none_or(|counts| counts[*index]))
+    let counting: Vec<usize> = (0..patches.count())
+        .filter(|index| counts.as_ref().is_none_or(|counts| counts[*index]))
         .collect();
     let quota = (SAMPLE / share.max(1)).clamp(1, counting.len().max(1));
     let step = (counting.len() / quota).max(1);
@@ -357,7 +355,7 @@ fn sampled(
     if rows.is_empty() {
         return None;
     }
-    let levels = window.levels.iter().map(|level| {
+    let levels = patches.levels.iter().map(|level| {
         let channels = level.shape()[2];
         let values = picked(level.as_slice(), channels, &rows);
         cpu.tensor([1, rows.len(), channels], &values)

@@ -18,7 +18,7 @@ impl Windows {
         }
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.columns.len() * self.rows.len()
     }
 }
