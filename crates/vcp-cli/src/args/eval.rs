@@ -91,12 +91,13 @@ pub(crate) struct EvalArgs {
     )]
     pub(crate) references: Option<NonZeroUsize>,
 
-    /// Seed by which --references are chosen [default: 0]. With several, separated by commas, each choice has a folder of its own, and the mean
+    /// Seed by which --references are chosen, from 0 to 9223372036854775807 [default: 0]. With several, separated by commas, each choice has a folder of its own, and the mean
     /// and standard deviation of every figure are printed.
     #[arg(
         long,
         value_name = "SEED,…",
         value_delimiter = ',',
+        value_parser = within(numbers::SEEDS),
         requires = "references",
         help_heading = "Protocol"
     )]
