@@ -98,7 +98,6 @@ pub(crate) struct EvalArgs {
         value_name = "SEED,…",
         value_delimiter = ',',
         value_parser = within(numbers::SEEDS),
-        requires = "references",
         help_heading = "Protocol"
     )]
     pub(crate) seed: Vec<u64>,

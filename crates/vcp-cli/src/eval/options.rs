@@ -61,6 +61,11 @@ impl Options {
             }
         };
         let mut seeds = arguments.seed;
+        if !seeds.is_empty() && arguments.references.is_none() {
+            return Err(usage(
+                "--seed chooses reference images; say how many with --references N.",
+            ));
+        }
         if seeds.is_empty() {
             seeds.push(0);
         }
