@@ -81,7 +81,8 @@ const INCLUSIONS: usize = 1;
 pub(crate) fn add(random: &mut Random, scene: &mut Scene, middle: (f32, f32), radius: f32) {
     let kinds = random.pick(&[0, 0, 1, 1, 2, 3]);
     for _ in 0..kinds {
-        let kind = random.below(12);
+        let kind = random.below(14);
+        let kind = if kind > 11 { INCLUSIONS } else { kind };
         if kind == INCLUSIONS {
             // Nobody misses one of them: they belong to the blank.
             if let Some(blank) = &mut scene.blank {
@@ -161,19 +162,34 @@ pub(crate) fn to_segment((x, y): (f32, f32), [a, b, c, d]: [f32; 4]) -> f32 {
     (x - a - along * u).hypot(y - b - along * v)
 }
 
-/// Scattered bits that belong there: seeds, chips, sprinkles, rivets.
+/// Scattered bits that belong there: seeds, chips, sprinkles, rivets. Some are as alike as if they were made by a
+/// machine; others differ in size, outline, colour and depth, as what is mixed into dough, stone or plastic does.
 fn inclusions(random: &mut Random, surface: &mut Surface, middle: (f32, f32), radius: f32) {
-    let ink = Ink::new(random);
+    let inks = [(); 3].map(|()| Ink::new(random));
+    let (is_natural, colours) = (random.chance(0.6), random.pick(&[1, 1, 2, 3]));
     let typical = radius * random.log_between(0.03, 0.12);
-    for _ in 0..random.count(5, 28) {
+    let (least, most) = if is_natural { (0.3, 2.2) } else { (0.6, 1.4) };
+    for _ in 0..random.count(4, if is_natural { 45 } else { 28 }) {
         let (angle, far) = (random.angle(), radius * random.unit().sqrt());
         let place = (middle.0 + far * angle.cos(), middle.1 + far * angle.sin());
-        let size = typical * random.between(0.6, 1.4);
+        let size = typical * random.log_between(least, most);
         let ratio = random.between(0.5, 1.0);
         let (sine, cosine) = random.angle().sin_cos();
-        stamp(surface, place, size, ink, |x, y| {
+        let mut ink = inks[random.below(colours)];
+        let mut ragged = 0.0;
+        if is_natural {
+            let tone = random.between(0.75, 1.25);
+            ink.colour = ink.colour.map(|channel| (channel * tone).min(1.0));
+            ink.opacity *= random.between(0.5, 1.0);
+            ink.height *= random.between(0.2, 1.5);
+            ragged = random.between(0.0, 0.35);
+        }
+        let phase = random.angle();
+        stamp(surface, place, size * (1.0 + ragged), ink, |x, y| {
             let (x, y) = (cosine * x + sine * y, (cosine * y - sine * x) / ratio);
-            x.hypot(y) - size
+            let around = y.atan2(x);
+            let lobes = (3.0 * around + phase).sin() + 0.5 * (5.0 * around - phase).sin();
+            x.hypot(y) - size * (1.0 + ragged * 0.66 * lobes)
         });
     }
 }
