@@ -1,7 +1,8 @@
 //! Ctrl-C and requests to terminate.
 //!
 //! Every command ends within a second of the first signal, wherever it is: a thread of its own sees to
-//! that. What is unfinished then is removed, and what was printed ends with a whole line.
+//! that. (Work that answers others may ask for longer, [`Stop::on_signals_within`]; a second signal ends it at
+//! once.) What is unfinished then is removed, and what was printed ends with a whole line.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,8 +33,9 @@ pub(crate) fn hear_signals() -> anyhow::Result<()> {
         match listener {
             Some(stop) if !stop.interrupted.swap(true, Ordering::SeqCst) => {
                 stop.request();
-                let wait = || {
-                    thread::sleep(GRACE);
+                let grace = stop.grace;
+                let wait = move || {
+                    thread::sleep(grace);
                     end();
                 };
                 if thread::Builder::new().spawn(wait).is_err() {
@@ -56,17 +58,28 @@ fn end() -> ! {
 
 /// A flag that the first Ctrl-C (or SIGTERM, SIGHUP) raises, and that work raises itself when it
 /// should come to an end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stop {
     flag: vcp_clip::Stop,
     interrupted: Arc<AtomicBool>,
+    /// How long the work may take to end after a signal.
+    grace: Duration,
 }
 
 impl Stop {
     /// A flag connected with the process's signals: from here on the first one raises it, and the
     /// process ends a moment later or with the second one. Whoever asks for it has to look at it.
     pub(crate) fn on_signals() -> Self {
-        let stop = Self::default();
+        Self::on_signals_within(GRACE)
+    }
+
+    /// The same, but the process ends only this long after the first signal, unless there is a second one.
+    pub(crate) fn on_signals_within(grace: Duration) -> Self {
+        let stop = Self {
+            flag: vcp_clip::Stop::default(),
+            interrupted: Arc::default(),
+            grace,
+        };
         *listener() = Some(stop.clone());
         stop
     }

@@ -21,6 +21,7 @@ mod place;
 mod progress;
 mod references;
 mod segment;
+mod serve;
 #[cfg(feature = "train")]
 mod train;
 
@@ -95,6 +96,7 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
     interrupt::hear_signals()?;
     match command {
         Command::Segment(segment) => segment::run(segment),
+        Command::Serve(serve) => serve::run(*serve),
         Command::Calibrate(calibrate) => calibrate::run(calibrate),
         Command::Eval(eval) => eval::run(eval),
         Command::Data(data) => data::run(data),

@@ -108,6 +108,15 @@ impl Inspection {
         self
     }
 
+    /// The same photo, of which regions of fewer pixels than this are neither reported nor drawn; all are with 0 or 1.
+    /// The model is not asked again.
+    #[must_use]
+    pub fn with_min_area(mut self, min_area: u64) -> Self {
+        self.part.min_area = min_area;
+        self.regions = OnceLock::new();
+        self
+    }
+
     /// Whether the score reaches its threshold: whether the decision is [`Decision::Defect`].
     #[must_use]
     pub fn is_anomalous(&self) -> bool {

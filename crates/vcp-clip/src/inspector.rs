@@ -169,6 +169,32 @@ impl Inspector {
         })
     }
 
+    /// The same model on the same device, which is not loaded again, with what other options say of thresholds,
+    /// calibration and reference photos. The rest of the options is that which the inspector was made with.
+    ///
+    /// # Errors
+    /// As [`Inspector::new`] for these options, and as [`Inspector::with_references`].
+    pub fn settled_anew(&self, model: &Model, options: &InspectorOptions) -> Result<Self, Error> {
+        options.thresholds.check().map_err(Error::Thresholds)?;
+        let references = options.references.of(model);
+        let settled = Settled::new(model, references.as_deref(), options)?;
+        let cpu = self.predictor.cpu();
+        let memory = references.map(|it| ReferenceMemory::new(cpu, &it, model.weights()));
+        let memory = memory.transpose()?.map(Arc::new);
+        Ok(Self {
+            decode: settled.decode,
+            part: Part {
+                references: memory.as_ref().map(|memory| memory.digest().into()),
+                ..self.part.clone()
+            },
+            memory,
+            thresholds: settled.thresholds,
+            calibration: settled.calibration,
+            set_aside: settled.set_aside,
+            ..self.clone()
+        })
+    }
+
     /// The same, comparing photos that are reference photos themselves with the others alone, as new ones would be;
     /// [`Error::OnlyReference`] where there is no other. Each file is read once more, to find out which it is. Photos
     /// that come decoded ([`Inspector::inspect_photo`]) are taken for new ones.
@@ -182,6 +208,12 @@ impl Inspector {
     #[must_use]
     pub fn references(&self) -> Option<&ReferenceDescription> {
         self.memory.as_ref().map(|memory| memory.description())
+    }
+
+    /// The digest of what is remembered of them ([`References::digest`]).
+    #[must_use]
+    pub fn references_digest(&self) -> Option<&str> {
+        self.memory.as_ref().map(|memory| memory.digest())
     }
 
     /// How a photo is compared with good ones, of which it may be one itself; `sha256` gives the digest of its file.

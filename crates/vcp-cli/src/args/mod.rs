@@ -13,6 +13,7 @@ mod photos;
 #[cfg(feature = "train")]
 mod pretrain;
 mod segment;
+mod serve;
 mod shared;
 mod tiling;
 #[cfg(feature = "train")]
@@ -38,6 +39,7 @@ pub(crate) use photos::{BitsName, PhotoArgs};
 #[cfg(feature = "train")]
 pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};
+pub(crate) use serve::ServeArgs;
 pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs, OnOrOff};
 pub(crate) use tiling::TilingArgs;
 #[cfg(feature = "train")]
@@ -73,6 +75,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Segment(SegmentArgs),
+    Serve(Box<ServeArgs>),
     Calibrate(CalibrateArgs),
     Eval(EvalArgs),
     Data(DataArgs),

@@ -53,6 +53,14 @@ impl Choice {
         Ok(Self::of(name, arguments))
     }
 
+    /// A model as it is: no setting is changed.
+    pub(crate) fn unchanged(name: ModelName, unlimited: bool) -> Self {
+        Self {
+            options: name.into(),
+            unlimited,
+        }
+    }
+
     /// As [`Choice::new`], but without any file named: pseudo-random weights of a geometry.
     pub(crate) fn or_random(arguments: ChoiceArgs, geometry: Geometry) -> anyhow::Result<Self> {
         let named = [&arguments.model, &arguments.clip, &arguments.checkpoint];

@@ -18,7 +18,7 @@ use crate::exit::{Exit, OrUsage, usage};
 use crate::inputs;
 use crate::interrupt::Stop;
 use crate::progress::Progress;
-use crate::references;
+use crate::references::{self, Named};
 use options::Options;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
@@ -117,35 +117,14 @@ fn inspector(
         }
         return Ok(Some(Inspector::new(model, device, &chosen).or_usage()?));
     };
-    let without = InspectorOptions {
-        calibration: None,
-        references: ReferenceChoice::Without,
-        ..chosen.clone()
+    let named = Named {
+        words: references::in_words(&options.references),
+        inputs,
+        every_page: options.every_page,
     };
-    let inspector = Inspector::new(model, device, &without).or_usage()?;
-    let words = options
-        .references
-        .iter()
-        .map(|path| path.display().to_string());
-    let words = words.collect::<Vec<_>>().join(", ");
-    let found: Box<dyn Iterator<Item = Found>> = if options.every_page {
-        Box::new(every_page(inputs))
-    } else {
-        Box::new(inputs)
-    };
-    let mut photos = Vec::new();
-    for found in found {
-        match found {
-            Found::Photo(photo) => photos.push(photo),
-            Found::Unreadable { error, .. } if !options.quiet => console::note(&error),
-            Found::Unreadable { .. } => {}
-        }
-    }
     let quiet = options.quiet;
-    let references =
-        references::remember(&inspector, model, &photos, decoding, &words, stop, quiet)?;
-    let inspector = references.map(|it| inspector.with_references(model, &it, &chosen));
-    inspector.transpose().or_usage()
+    let found = references::comparing(model, device, &chosen, named, decoding, stop, quiet)?;
+    Ok(found.map(|(inspector, _)| inspector))
 }
 
 /// Says so where thresholds are nobody's, or a calibration is not used.

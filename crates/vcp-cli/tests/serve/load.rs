@@ -1,0 +1,232 @@
+//! More than the server can do at a time, clients that do not behave, and the end.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{Reply, Server};
+use crate::support::cli::Workplace;
+use crate::support::photos;
+
+/// A photo that takes a while to be inspected in windows.
+fn slow_photo(workplace: &Workplace) -> Vec<u8> {
+    photos::write(&workplace.path("slow.png"), 1200, 1000, 1);
+    std::fs::read(workplace.path("slow.png")).unwrap()
+}
+
+/// Options with which that is so.
+const SLOW: &str = "--tile=70";
+
+#[test]
+fn what_finds_no_place_is_refused_and_told_when_to_come_again() {
+    let workplace = Workplace::new();
+    let photo = slow_photo(&workplace);
+    let server = Server::start(&workplace, &["--queue=2", SLOW]);
+    let statuses = thread::scope(|scope| {
+        let post = || server.post("/v1/segment", &photo);
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(post)).collect();
+        // Meanwhile it is alive.
+        let begun = Instant::now();
+        server.get("/healthz").is(200);
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        let replies = clients.into_iter().map(|client| client.join().unwrap());
+        let statuses = replies.map(|reply| {
+            if reply.status == 429 {
+                let seconds = reply.header("retry-after").unwrap();
+                assert!(seconds.parse::<u64>().unwrap() >= 1);
+            }
+            reply.status
+        });
+        statuses.collect::<Vec<_>>()
+    });
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 429)),
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().filter(|&&status| status == 200).count() >= 2,
+        "{statuses:?}"
+    );
+    assert!(statuses.contains(&429), "{statuses:?}");
+    server.post("/v1/segment", &photo).is(200);
+}
+
+#[test]
+fn a_client_that_goes_away_frees_its_place() {
+    let workplace = Workplace::new();
+    // It would take minutes.
+    photos::write(&workplace.path("endless.png"), 3000, 3000, 1);
+    let endless = std::fs::read(workplace.path("endless.png")).unwrap();
+    workplace.photo("small.png", 1);
+    let small = std::fs::read(workplace.path("small.png")).unwrap();
+    let server = Server::start(&workplace, &["--queue=1", "--tile=16"]);
+    let mut stream = server.connect();
+    stream
+        .write_all(&server.request("POST", "/v1/segment", &[], &endless))
+        .unwrap();
+    let begun = Instant::now();
+    while server.post("/v1/segment", &small).status == 200 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "it never got a place"
+        );
+    }
+    drop(stream);
+    let begun = Instant::now();
+    while server.post("/v1/segment", &small).status != 200 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "its place is not free"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn slow_senders_and_idle_connections_are_let_go() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let photo = std::fs::read(workplace.path("a.png")).unwrap();
+    let server = Server::start(&workplace, &["--body-timeout=1", "--idle-timeout=1"]);
+    let request = server.request("POST", "/v1/segment", &[], &photo);
+    // One that says nothing, one amid its head, one amid its body, and one between two requests.
+    let idle = server.connect();
+    let mut head = server.connect();
+    head.write_all(&request[..20]).unwrap();
+    let mut body = server.connect();
+    body.write_all(&request[..request.len() - 10]).unwrap();
+    let mut between = server.connect();
+    between.write_all(&request).unwrap();
+    Reply::read(&mut between).unwrap().is(200);
+    let begun = Instant::now();
+    let reply = Reply::read(&mut body).unwrap();
+    reply.refuses(408, "did not arrive within 1 seconds");
+    for mut stream in [idle, head, between] {
+        let mut rest = Vec::new();
+        // The end, or a reset.
+        let _ = stream.read_to_end(&mut rest);
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(
+            rest.is_empty() || rest.starts_with("HTTP/1.1 408"),
+            "{rest}"
+        );
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    server.post("/v1/segment", &photo).is(200);
+}
+
+#[test]
+fn those_who_announce_much_take_nothing_from_others() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let photo = std::fs::read(workplace.path("a.png")).unwrap();
+    let server = Server::start(&workplace, &[]);
+    let headers = [("content-length", "60000000")];
+    let request = server.request("POST", "/v1/segment", &headers, &[0; 100]);
+    let connections: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(&request).unwrap();
+            stream
+        })
+        .collect();
+    server.post("/v1/segment", &photo).is(200);
+    // 6 GB were announced.
+    assert!(server.memory() < 1 << 30);
+    drop(connections);
+}
+
+#[test]
+fn connections_that_are_too_many_are_told_so() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let photo = std::fs::read(workplace.path("a.png")).unwrap();
+    let server = Server::start(&workplace, &["--max-connections=8"]);
+    let mut open: Vec<TcpStream> = (0..8).map(|_| server.connect()).collect();
+    // They are accepted in their order.
+    let mut next = server.connect();
+    let reply = Reply::read(&mut next).unwrap();
+    assert_eq!(reply.header("retry-after"), Some("2"));
+    reply.refuses(503, "as many connections open as it allows");
+    // Many more do no harm; those that have a place are served.
+    let crowd: Vec<_> = (0..600)
+        .filter_map(|_| TcpStream::connect(&server.address).ok())
+        .collect();
+    let request = server.request("POST", "/v1/segment", &[], &photo);
+    open[0].write_all(&request).unwrap();
+    Reply::read(&mut open[0]).unwrap().is(200);
+    drop(crowd);
+    open.pop();
+    let begun = Instant::now();
+    while server.get("/healthz").status != 200 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "no place gets free"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_begun_is_answered_before_the_end() {
+    let workplace = Workplace::new();
+    let photo = slow_photo(&workplace);
+    let mut server = Server::start(&workplace, &[SLOW]);
+    let mut busy = server.connect();
+    let request = server.request("POST", "/v1/segment", &[], &photo);
+    busy.write_all(&request).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    server.signal("TERM");
+    let begun = Instant::now();
+    let status = loop {
+        // Once it has ended, nobody listens.
+        let Ok(mut stream) = TcpStream::connect(&server.address) else {
+            break None;
+        };
+        if stream
+            .write_all(&server.request("GET", "/readyz", &[], b""))
+            .is_err()
+        {
+            break None;
+        }
+        match Reply::read(&mut stream) {
+            Some(reply) if reply.status == 200 => {
+                assert!(begun.elapsed() < Duration::from_secs(30))
+            }
+            reply => break reply.map(|reply| reply.status),
+        }
+    };
+    assert!(matches!(status, None | Some(503)), "{status:?}");
+    Reply::read(&mut busy).unwrap().is(200);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let workplace = Workplace::new();
+    photos::write(&workplace.path("endless.png"), 3000, 3000, 1);
+    let endless = std::fs::read(workplace.path("endless.png")).unwrap();
+    let mut server = Server::start(&workplace, &["--tile=16"]);
+    let mut busy = server.connect();
+    busy.write_all(&server.request("POST", "/v1/segment", &[], &endless))
+        .unwrap();
+    thread::sleep(Duration::from_millis(200));
+    server.signal("TERM");
+    while server.get("/readyz").refuses(503, "about to stop").status != 503 {}
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(130));
+}
+
+#[test]
+fn nothing_is_done_before_the_models_are_there() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let photo = std::fs::read(workplace.path("a.png")).unwrap();
+    // The built-in model takes a moment, in which the server answers already.
+    let server = Server::begin(&workplace, &[]);
+    server.get("/healthz").is(200);
+    let reply = server.post("/v1/segment", &photo);
+    if reply.status != 200 {
+        let reply = reply.refuses(503, "is starting");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+    }
+}

@@ -1,0 +1,173 @@
+//! The routes.
+
+use axum::extract::{Path, State as Extract};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Router, body::Body};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tower_http::cors::CorsLayer;
+
+use crate::access::Access;
+use crate::guard;
+use crate::json::json_response;
+use crate::models::ModelEntry;
+use crate::page;
+use crate::pictures::File;
+use crate::refusal::{Reason, Refusal};
+use crate::segment::segment;
+use crate::state::State;
+
+/// The answer to `GET /v1/models`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ModelList {
+    /// The models that are served.
+    models: Vec<ModelEntry>,
+}
+
+/// The answer to `GET /v1/info`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Info {
+    /// `vcp-clip`.
+    name: &'static str,
+    /// The program's version.
+    version: &'static str,
+    /// Whether results are kept in a history.
+    history: bool,
+    /// Whether requests need a key.
+    authentication: bool,
+    /// How much is taken in at a time.
+    limits: LimitsEntry,
+    /// What the watched folder is doing; nothing where none is watched.
+    watch: Option<serde_json::Value>,
+}
+
+/// How much is taken in at a time.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Limits")]
+pub(crate) struct LimitsEntry {
+    /// Bytes of a body.
+    body_bytes: u64,
+    /// Pixels of a photo.
+    pixels: u64,
+    /// Photos that may wait.
+    queue: usize,
+}
+
+/// All routes, with what every request passes.
+pub(crate) fn app(state: &State) -> Router {
+    let routes = Router::new()
+        .route("/", get(page::index))
+        .route("/page/{*path}", get(page::below))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/v1/info", get(info))
+        .route("/v1/models", get(models))
+        .route("/v1/segment", post(segment))
+        .route("/v1/results/{id}/{file}", get(result_file))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(state.clone(), guard::check));
+    let routes = match cors(&state.options.allowed_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes
+        .layer(from_fn_with_state(state.clone(), guard::outermost))
+        .with_state(state.clone())
+}
+
+/// What pages of other sites may do, if they may do anything.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = origins
+        .iter()
+        .filter_map(|origin| origin.parse().ok())
+        .collect();
+    if origins.is_empty() {
+        return None;
+    }
+    Some(
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+            .expose_headers([header::LOCATION, header::RETRY_AFTER]),
+    )
+}
+
+async fn nowhere() -> Refusal {
+    Refusal::not_found("There is nothing at this address; /openapi.json lists what there is.")
+}
+
+async fn other_method() -> Refusal {
+    Refusal::new(
+        Reason::Method,
+        "This address does not take this method; /openapi.json lists what there is.",
+    )
+}
+
+/// `GET /healthz`
+async fn healthz() -> Response {
+    plain("ok\n")
+}
+
+/// `GET /readyz`
+async fn readyz(Extract(state): Extract<State>) -> Result<Response, Refusal> {
+    state.ready()?;
+    Ok(plain("ready\n"))
+}
+
+fn plain(text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// `GET /v1/models`
+async fn models(Extract(state): Extract<State>) -> Result<Response, Refusal> {
+    let models = state.ready()?.models.entries();
+    Ok(json_response(StatusCode::OK, &ModelList { models }))
+}
+
+/// `GET /v1/info`
+async fn info(Extract(state): Extract<State>) -> Result<Response, Refusal> {
+    let ready = state.ready()?;
+    let pixels = ready
+        .models
+        .iter()
+        .map(|model| model.options().decode.max_pixels);
+    let info = Info {
+        name: "vcp-clip",
+        version: env!("CARGO_PKG_VERSION"),
+        history: false,
+        authentication: matches!(state.options.access, Access::Keys(_)),
+        limits: LimitsEntry {
+            body_bytes: state.limits.body_bytes,
+            pixels: pixels.max().unwrap_or(0),
+            queue: state.limits.queue,
+        },
+        watch: None,
+    };
+    Ok(json_response(StatusCode::OK, &info))
+}
+
+/// `GET /v1/results/{id}/{file}`
+async fn result_file(
+    Extract(state): Extract<State>,
+    Path((id, name)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let file = File::of_name(&name);
+    let found = file.and_then(|file| Some((file, state.recent.get(&id)?.file(file)?)));
+    let Some((file, bytes)) = found else {
+        return Err(Refusal::not_found(
+            "There is no such file of a result, or it is no longer kept.",
+        ));
+    };
+    let mut response = Response::new(Body::from(bytes));
+    let kind = HeaderValue::from_static(file.content_type());
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}

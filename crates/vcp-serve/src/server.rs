@@ -1,0 +1,202 @@
+//! Accepting connections, and coming to an end.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::sleep;
+use vcp_clip::Stop;
+
+use crate::app::app;
+use crate::connection::{Patient, turn_away};
+use crate::options::{Loaded, Options};
+use crate::state::{Shared, State};
+
+/// How often it is asked whether the server should stop, and whether all is done then.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Connections that are told at a time that they are too many.
+const TURNED_AWAY: usize = 64;
+
+/// Threads that decode photos and wait for disks.
+const BLOCKING_THREADS: usize = 12;
+
+/// Why a server ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError<E> {
+    /// Its models, or what else it needs, could not be had.
+    #[error(transparent)]
+    Load(E),
+    /// The system gives no threads or connections.
+    #[error("The server cannot run")]
+    System(#[source] std::io::Error),
+}
+
+/// Answers requests until `stop` is requested and those that have begun are answered, or the time for that has
+/// passed ([`Limits::drain`](crate::Limits::drain)). Meanwhile, and until `load` has given what is needed, requests for
+/// work are refused with the status 503.
+///
+/// # Errors
+/// That of `load`, and when the system gives no threads.
+pub fn serve<E: Send + 'static>(
+    listener: TcpListener,
+    options: Options,
+    load: impl FnOnce() -> Result<Loaded, E> + Send + 'static,
+    stop: &Stop,
+) -> Result<(), ServeError<E>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("http")
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(ServeError::System)?;
+    let outcome = runtime.block_on(run(listener, options, load, stop));
+    // What still runs is nobody's any more.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    outcome
+}
+
+async fn run<E: Send + 'static>(
+    listener: TcpListener,
+    options: Options,
+    load: impl FnOnce() -> Result<Loaded, E> + Send + 'static,
+    stop: &Stop,
+) -> Result<(), ServeError<E>> {
+    let address = listener.local_addr().map_err(ServeError::System)?;
+    listener.set_nonblocking(true).map_err(ServeError::System)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::System)?;
+    let state = Shared::new(options, address).map_err(ServeError::System)?;
+    let mut loading = loading(load).map_err(ServeError::System)?;
+    let mut is_loaded = false;
+    let (close, closing) = watch::channel(false);
+    let connections = Connections::new(&state, closing);
+    let mut draining: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => connections.take(stream),
+                // Usually for lack of file descriptors, which others give back.
+                Err(_) => sleep(PATIENCE).await,
+            },
+            loaded = &mut loading, if !is_loaded => {
+                is_loaded = true;
+                match loaded {
+                    Ok(Ok(loaded)) => state.set_ready(loaded),
+                    Ok(Err(error)) => return Err(ServeError::Load(error)),
+                    Err(_) => return Err(ServeError::System(std::io::Error::other(
+                        "the thread that loads models ended early",
+                    ))),
+                }
+            }
+            () = sleep(PATIENCE) => {}
+        }
+        if stop.is_requested() && draining.is_none() {
+            state.drain();
+            draining = Some(Instant::now());
+        }
+        let is_over = |begun: Instant| state.active() == 0 || begun.elapsed() > state.limits.drain;
+        if draining.is_some_and(is_over) {
+            break;
+        }
+    }
+    drop(listener);
+    // Connections end after the answer that they are in.
+    let _ = close.send(true);
+    connections.wait(Duration::from_millis(300)).await;
+    Ok(())
+}
+
+/// Loads on a thread of its own.
+fn loading<E: Send + 'static>(
+    load: impl FnOnce() -> Result<Loaded, E> + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<Result<Loaded, E>>> {
+    let (give, loaded) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            // Nobody waits if the server was stopped before.
+            let _ = give.send(load());
+        })?;
+    Ok(loaded)
+}
+
+/// The connections that are open.
+struct Connections {
+    state: State,
+    app: Router,
+    places: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Connections {
+    fn new(state: &State, closing: watch::Receiver<bool>) -> Self {
+        Self {
+            app: app(state),
+            places: Arc::new(Semaphore::new(state.limits.connections)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            state: Arc::clone(state),
+            closing,
+        }
+    }
+
+    /// Serves a connection, or says that there are too many.
+    fn take(&self, stream: TcpStream) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            // One that is not even told is closed.
+            if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
+                tokio::spawn(async move {
+                    turn_away(stream).await;
+                    drop(place);
+                });
+            }
+            return;
+        };
+        // Answers are small and awaited.
+        let _ = stream.set_nodelay(true);
+        let (app, closing) = (self.app.clone(), self.closing.clone());
+        let limits = self.state.limits;
+        tokio::spawn(async move {
+            let stream = TokioIo::new(Patient::new(stream, limits.write));
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.head)
+                .max_headers(64)
+                .max_buf_size(64 << 10);
+            serve_connection(builder, stream, app, closing).await;
+            drop(place);
+        });
+    }
+
+    /// Waits until all have ended, but no longer than this.
+    async fn wait(&self, patience: Duration) {
+        let all = u32::try_from(self.state.limits.connections).unwrap_or(u32::MAX);
+        // Those that have not ended are cut.
+        let _ = tokio::time::timeout(patience, self.places.acquire_many(all)).await;
+    }
+}
+
+async fn serve_connection(
+    builder: hyper::server::conn::http1::Builder,
+    stream: TokioIo<Patient>,
+    app: Router,
+    mut closing: watch::Receiver<bool>,
+) {
+    let connection = builder.serve_connection(stream, TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    // However a connection ends, there is nobody to be told.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = closing.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

@@ -1,0 +1,109 @@
+//! What all requests share.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Semaphore;
+
+use crate::body::Memory;
+use crate::limits::{DECODED, Limits};
+use crate::model_thread::ModelThread;
+use crate::models::Models;
+use crate::options::{Loaded, Options};
+use crate::queue::Queue;
+use crate::recent::Recent;
+use crate::refusal::Refusal;
+
+/// What all requests share.
+pub(crate) type State = Arc<Shared>;
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) limits: Limits,
+    pub(crate) address: SocketAddr,
+    pub(crate) memory: Memory,
+    pub(crate) queue: Queue,
+    /// Photos that may be decoded at a time.
+    pub(crate) decoded: Arc<Semaphore>,
+    pub(crate) thread: ModelThread,
+    pub(crate) recent: Recent,
+    ready: OnceLock<Ready>,
+    is_draining: AtomicBool,
+    /// Requests that are being answered.
+    active: AtomicUsize,
+}
+
+/// What there is once all is loaded.
+pub(crate) struct Ready {
+    pub(crate) models: Models,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, address: SocketAddr) -> std::io::Result<State> {
+        let limits = options.limits;
+        Ok(Arc::new(Self {
+            address,
+            memory: Memory::new(limits.held_bytes.max(limits.body_bytes)),
+            queue: Queue::new(limits.queue),
+            decoded: Arc::new(Semaphore::new(DECODED)),
+            thread: ModelThread::start()?,
+            recent: Recent::default(),
+            ready: OnceLock::new(),
+            is_draining: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
+            limits,
+            options,
+        }))
+    }
+
+    /// Begins to answer.
+    pub(crate) fn set_ready(&self, loaded: Loaded) {
+        let ready = Ready {
+            models: Models::new(loaded.models),
+        };
+        // It happens once.
+        let _ = self.ready.set(ready);
+    }
+
+    /// What there is, unless it is being loaded or the server is about to stop.
+    pub(crate) fn ready(&self) -> Result<&Ready, Refusal> {
+        if self.is_draining() {
+            return Err(Refusal::draining());
+        }
+        self.ready.get().ok_or_else(Refusal::loading)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
+    /// Requests that are being answered.
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn tell(&self, sentence: &str) {
+        (self.options.tell)(sentence);
+    }
+}
+
+/// A request that is being answered, until this is dropped.
+pub(crate) struct Active(State);
+
+impl Active {
+    pub(crate) fn new(state: &State) -> Self {
+        state.active.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::SeqCst);
+    }
+}
