@@ -1,0 +1,186 @@
+// Puts the parts of the page together.
+
+import { followEvents, getJson, setAskForKey } from './api.js';
+import { startCamera, stop as stopCamera, cameraIsOn } from './camera.js';
+import { byId, element, icon, say, show } from './dom.js';
+import { historyList, noteResult, countSoon, startHistory } from './history.js';
+import { startIntake } from './intake.js';
+import { startPanel } from './panel.js';
+import { offerReference, startReferences } from './references.js';
+import { noteArrival, sessionList, startSession } from './session.js';
+import { emit, on, putEntry, putModels, select, state } from './state.js';
+import { startTheme } from './theme.js';
+import { startThresholds } from './thresholds.js';
+import { judge } from './verdict.js';
+import { actions, startViewer } from './viewer.js';
+
+const VIEWS = ['inspect', 'history', 'thresholds'];
+
+function askForKey(sentence) {
+  const dialog = byId('key-dialog');
+  byId('key-sentence').textContent = sentence;
+  byId('key').value = '';
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => {
+      const key = byId('key').value.trim();
+      resolve(dialog.returnValue === 'ok' && key ? key : null);
+    }, { once: true });
+    dialog.returnValue = '';
+    dialog.showModal();
+  });
+}
+
+/** Shows one of the three views; its name is also the address's fragment. */
+function open(view) {
+  if (!VIEWS.includes(view)) return;
+  if (view !== 'inspect' && cameraIsOn()) stopCamera();
+  state.view = view;
+  document.body.dataset.view = view;
+  for (const tab of document.querySelectorAll('[data-open]')) {
+    if (tab.dataset.open === view) tab.setAttribute('aria-current', 'page');
+    else tab.removeAttribute('aria-current');
+  }
+  if (location.hash !== `#${view}`) history.replaceState(null, '', `#${view}`);
+  emit('view', view);
+}
+
+function drawModels() {
+  const field = byId('model');
+  show(field, [...state.models.keys()].map((name) => element('option', { value: name, selected: name === state.model }, name)));
+  field.disabled = state.models.size < 2;
+}
+
+function drawConnection(connected) {
+  const mark = byId('connection');
+  mark.dataset.state = connected ? 'on' : 'off';
+  mark.textContent = connected ? 'Live' : 'Not connected';
+  mark.title = connected ? 'Results of other clients and folders appear as they arrive.' : 'The server cannot be reached; trying again.';
+}
+
+// Whatever the watched folder's status holds, in its own words.
+function drawWatch(status) {
+  const box = byId('watch');
+  box.hidden = !status;
+  if (!status) return;
+  const parts = Object.entries(status)
+    .filter(([, part]) => ['string', 'number', 'boolean'].includes(typeof part))
+    .map(([name, part]) => {
+      const text = typeof part === 'number' ? String(Math.round(part * 10) / 10) : String(part);
+      return element('span', {}, element('span', { class: 'muted' }, `${name.replaceAll('_', ' ')} `), text);
+    });
+  show(box, element('strong', {}, 'Watched folder'), parts);
+}
+
+async function loadServer() {
+  const [info, { models }] = await Promise.all([getJson('v1/info'), getJson('v1/models')]);
+  state.info = info;
+  byId('version').textContent = info.version;
+  document.body.classList.toggle('no-history', !info.history);
+  putModels(models);
+  drawWatch(info.watch);
+  emit('info');
+}
+
+function receive(name, data) {
+  if (name === 'result') {
+    const fresh = !state.entries.has(data.id);
+    if (fresh) putEntry(data);
+    noteArrival(data);
+    noteResult(data);
+  } else if (name === 'verdict') {
+    putEntry(data);
+    countSoon();
+  } else if (name === 'model') {
+    putModels([...[...state.models.values()].filter(({ name: known }) => known !== data.name), data]);
+  } else if (name === 'watch') {
+    drawWatch(data);
+  }
+}
+
+const list = () => (state.view === 'history' ? historyList() : sessionList());
+
+const KEYS = {
+  g: () => judge('good'), d: () => judge('defect'), u: () => judge('unsure'),
+  j: () => list().step(1), k: () => list().step(-1), ArrowDown: () => list().step(1), ArrowUp: () => list().step(-1),
+  m: actions.toggleMap, o: actions.toggleOutlines,
+  '+': actions.zoomIn, '=': actions.zoomIn, '-': actions.zoomOut, 0: actions.fit,
+  '?': () => byId('keys-dialog').showModal(),
+};
+
+function listenForKeys() {
+  addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest?.('input:not([type=checkbox], [type=range]), select, textarea, dialog')) return;
+    if (event.target.type === 'range' && event.key.startsWith('Arrow')) return;
+    const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
+    if (!action || (state.view === 'thresholds' && event.key !== '?')) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function startButtons() {
+  for (const button of document.querySelectorAll('[data-icon]')) button.prepend(icon(button.dataset.icon));
+  for (const tab of document.querySelectorAll('[data-open]')) {
+    tab.addEventListener('click', (event) => {
+      event.preventDefault();
+      open(tab.dataset.open);
+    });
+  }
+  byId('model').addEventListener('change', (event) => {
+    state.model = event.target.value;
+    emit('models');
+    emit('model');
+  });
+  byId('keys-button').addEventListener('click', () => byId('keys-dialog').showModal());
+  byId('server-again').addEventListener('click', () => location.reload());
+  addEventListener('hashchange', () => open(location.hash.slice(1)));
+}
+
+async function start() {
+  startTheme();
+  setAskForKey(askForKey);
+  startViewer();
+  startPanel();
+  startSession();
+  startHistory();
+  startThresholds();
+  startReferences();
+  startCamera();
+  startButtons();
+  listenForKeys();
+  on('models', drawModels);
+  on('arrived', (entry) => {
+    if (cameraIsOn()) say('The photo is in the list.');
+    noteArrival(entry);
+    noteResult(entry);
+  });
+  on('selection', (id) => {
+    if (id && cameraIsOn()) stopCamera();
+  });
+  on('reference', (id) => {
+    open('thresholds');
+    offerReference(id);
+  });
+  startIntake(() => {
+    if (cameraIsOn()) stopCamera();
+    open('inspect');
+  });
+  try {
+    await loadServer();
+  } catch (error) {
+    byId('server-error').hidden = false;
+    byId('server-sentence').textContent = error.message;
+    return;
+  }
+  open(VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'inspect');
+  followEvents(receive, drawConnection);
+}
+
+on('camera', (active) => {
+  state.camera = active;
+  document.body.classList.toggle('camera-on', active);
+  if (active) select(null);
+});
+
+start();
