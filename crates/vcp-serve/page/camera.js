@@ -130,8 +130,10 @@ async function inspectFrame() {
   if (!live) return;
   lastFrame = blob;
   const thresholds = state.moved.get(state.model) ?? recordThresholds(record);
-  showPhoto(canvas, { width: canvas.width, height: canvas.height }, inlineMap(record));
-  showThreshold(thresholds.pixel, state.minArea);
+  const map = inlineMap(record);
+  showPhoto(canvas, { width: canvas.width, height: canvas.height }, map);
+  showThreshold(thresholds.pixel, state.minArea ?? 1);
+  emit('frame', map);
   const now = performance.now();
   ends = [...ends.filter((end) => now - end < 3000), now];
   drawLive(record, decide(record.score, thresholds));

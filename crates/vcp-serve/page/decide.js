@@ -48,9 +48,14 @@ export const shownThresholds = (entry) =>
 export const shownDecision = (entry) =>
   state.moved.has(entry.model.name) ? decide(entry.record.score, shownThresholds(entry)) : entry.record.decision;
 
+const recordedMinArea = (record) => record.min_area ?? 1;
+
+/** Regions of fewer pixels of the photo are not shown. */
+export const shownMinArea = (entry) => state.minArea ?? recordedMinArea(entry.record);
+
 /** Whether the regions of the record are those to show. */
 export const regionsAsRecorded = (entry) =>
-  shownThresholds(entry).pixel === entry.record.pixel_threshold && state.minArea === (entry.record.min_area ?? 1);
+  shownThresholds(entry).pixel === entry.record.pixel_threshold && shownMinArea(entry) === recordedMinArea(entry.record);
 
 /** Moves one threshold of a model in this browser. The review threshold stays at or below that of the score. */
 export function moveThreshold(name, which, to, from) {
@@ -63,7 +68,7 @@ export function moveThreshold(name, which, to, from) {
 /** Goes back to the thresholds that the results were decided with. */
 export function resetThresholds(name) {
   state.moved.delete(name);
-  state.minArea = 1;
+  state.minArea = null;
   emit('thresholds');
 }
 

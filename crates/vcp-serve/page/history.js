@@ -5,21 +5,26 @@ import { byId, element, show } from './dom.js';
 import { count, percent } from './format.js';
 import { resultList } from './list.js';
 import { drawPlot } from './plot.js';
-import { emit, on, putEntry, select, state } from './state.js';
+import { emit, forget, on, select, state } from './state.js';
 
 const PAGE = 200;
+// A page that is left open beside a line does not grow for ever.
+const MOST = 20_000;
 const HOUR = 3_600_000;
 const PERIODS = { hour: HOUR, day: 24 * HOUR, week: 7 * 24 * HOUR, month: 30 * 24 * HOUR };
 
 let list;
 let loaded = [];
-let known = new Set();
 let cursor = null;
 let loading = false;
 let total = 0;
 // Answers to earlier filters are not used.
 let round = 0;
 let refresh = null;
+// Whether results arrived that the list does not show.
+let stale = false;
+let historyScores = [];
+let shown = {};
 
 function period() {
   const { value } = byId('filter-period');
@@ -52,9 +57,9 @@ async function loadMore() {
     const page = await getJson('v1/results', { ...shown, limit: PAGE, cursor: cursor || undefined });
     if (now !== round) return;
     for (const entry of page.results) {
-      if (known.has(entry.id)) continue;
-      known.add(entry.id);
-      loaded.push({ id: entry.id });
+      if (state.listed.history.has(entry.id)) continue;
+      state.listed.history.add(entry.id);
+      loaded.push(entry.id);
       state.entries.set(entry.id, entry);
     }
     cursor = page.next_cursor;
@@ -103,9 +108,6 @@ async function loadSummary() {
   }
 }
 
-let historyScores = [];
-let shown = {};
-
 function publishScores() {
   state.scores = historyScores;
   emit('scores');
@@ -125,8 +127,11 @@ export async function reloadHistory() {
   if (!state.info?.history) return;
   round += 1;
   shown = filters();
+  const old = loaded;
   loaded = [];
-  known = new Set();
+  stale = false;
+  state.listed.history.clear();
+  forget(old);
   cursor = '';
   loading = false;
   byId('history-list').scrollTop = 0;
@@ -145,9 +150,14 @@ function fits(entry) {
 
 /** Takes a result in that has just arrived, and counts anew soon. */
 export function noteResult(entry) {
-  if (round > 0 && !known.has(entry.id) && fits(entry)) {
-    known.add(entry.id);
-    loaded.unshift({ id: entry.id });
+  const { history } = state.listed;
+  if (state.view !== 'history' || loaded.length >= MOST) {
+    stale = true;
+    return;
+  }
+  if (round > 0 && !history.has(entry.id) && fits(entry)) {
+    history.add(entry.id);
+    loaded.unshift(entry.id);
     const node = byId('history-list');
     // What is looked at stays where it is.
     if (node.scrollTop > 0) node.scrollTop += 60;
@@ -160,7 +170,7 @@ export function noteResult(entry) {
 export function countSoon() {
   refresh ??= setTimeout(() => {
     refresh = null;
-    if (round > 0) loadSummary();
+    if (round > 0 && state.view === 'history') loadSummary();
   }, 1500);
 }
 
@@ -197,12 +207,10 @@ export function startHistory() {
   on('models', fillModels);
   on('thresholds', () => list.draw());
   on('selection', () => list.draw());
-  on('entry', () => {
-    list.draw();
-  });
+  on('entry', () => list.draw());
   on('view', (view) => {
     if (view !== 'history') return;
-    if (round === 0) reloadHistory();
+    if (round === 0 || stale) reloadHistory();
     else publishScores();
   });
 }

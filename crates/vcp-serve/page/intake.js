@@ -12,7 +12,6 @@ const PHOTOS = /\.(jpe?g|jfif|png|webp|bmp|gif|tiff?|p[bgpn]m)$/i;
 const waiting = [];
 const progress = { total: 0, done: 0, failed: 0, running: 0, busy: false, name: '' };
 let stopping = new AbortController();
-let failures = 0;
 
 /** Query values that say which model and thresholds new photos are processed with. */
 export function segmentQuery() {
@@ -21,7 +20,7 @@ export function segmentQuery() {
     model: state.model,
     score_threshold: moved?.score,
     pixel_threshold: moved?.pixel,
-    min_area: state.sendMoved && state.minArea > 1 ? state.minArea : undefined,
+    min_area: state.sendMoved ? state.minArea : undefined,
     source: 'page',
   };
 }
@@ -82,9 +81,8 @@ async function send({ file, name }) {
 
 function fail(item, error) {
   progress.failed += 1;
-  failures += 1;
   emit('failed', {
-    key: `failure-${failures}`, name: item.name, error: error.message,
+    name: item.name, error: error.message,
     retry: [400, 413, 415, 422].includes(error.status) ? null : () => add([item]),
   });
 }
@@ -112,7 +110,7 @@ function drawProgress() {
   const active = running > 0 || waiting.length > 0;
   box.hidden = !active;
   if (!active) {
-    if (total > 1 || failed > 0) say(`${counted(done, 'photo')} inspected${failed ? `, ${failed} without a result` : ''}.`);
+    if (total > 1) say(`${counted(done, 'photo')} inspected${failed ? `; ${counted(failed, 'other')} gave no result` : ''}.`);
     Object.assign(progress, { total: 0, done: 0, failed: 0, busy: false });
     return;
   }

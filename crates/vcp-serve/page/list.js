@@ -36,10 +36,10 @@ function scoreBar(entry) {
     element('span', { class: 'limit', style: { left: within(threshold) } }));
 }
 
-function resultRow(entry) {
+function resultRow(entry, picture) {
   const name = fileName(entry.name || entry.record.path);
   return [
-    thumbnail(entry.id),
+    picture,
     element('span', { class: 'row-text' },
       element('span', { class: 'row-name', title: entry.name }, name),
       element('span', { class: 'row-more' }, element('span', {}, moment(entry.time)), scoreBar(entry),
@@ -49,22 +49,9 @@ function resultRow(entry) {
   ];
 }
 
-function failedRow(item) {
-  return [
-    element('span', { class: 'thumbnail missing' }),
-    element('span', { class: 'row-text' },
-      element('span', { class: 'row-name', title: item.name }, fileName(item.name)),
-      element('span', { class: 'row-error', title: item.error }, item.error)),
-    item.retry
-      ? element('button', { type: 'button', class: 'small', tabindex: -1,
-          onclick: (event) => { event.stopPropagation(); item.retry(); } }, 'Again')
-      : null,
-  ];
-}
-
 /**
- * A list in `node`, whose items are `{id}` for results, or `{key, name, error, retry}` for photos that gave none.
- * `choose(id)` is called when a result is chosen, `nearEnd()` when its last rows come into view.
+ * A list of results by id in `node`. `choose(id)` is called when one is chosen, `nearEnd()` when the last rows come
+ * into view.
  */
 export function resultList(node, { label, choose, nearEnd = () => {} }) {
   const space = element('div', { class: 'list-space' });
@@ -72,46 +59,44 @@ export function resultList(node, { label, choose, nearEnd = () => {} }) {
   node.setAttribute('role', 'listbox');
   node.setAttribute('aria-label', label);
   node.tabIndex = 0;
-  let items = [];
+  let ids = [];
   let total = null;
   const rows = new Map();
-  const idOf = (item) => item.id ?? item.key;
-  const indexOf = (id) => items.findIndex((item) => item.id === id);
 
-  function row(item, index) {
-    const id = idOf(item);
-    const entry = item.id ? state.entries.get(item.id) : null;
+  function row(id, index) {
+    const entry = state.entries.get(id);
+    if (!entry) return;
     let made = rows.get(id);
     if (!made) {
-      const option = element('div', { class: 'row', role: 'option', id: `${node.id}-${id}` });
-      if (item.id) option.addEventListener('click', () => { choose(item.id); node.focus({ preventScroll: true }); });
-      made = { option, entry: null };
+      const option = element('div', {
+        class: 'row', role: 'option', id: `${node.id}-${id}`,
+        onclick: () => {
+          choose(id);
+          node.focus({ preventScroll: true });
+        },
+      });
+      made = { option, picture: thumbnail(id), entry: null, look: '' };
       rows.set(id, made);
       space.append(option);
     }
     const { option } = made;
-    const look = entry ? `${shownDecision(entry)} ${shownThresholds(entry).score} ${entry.verdict?.verdict}` : item.error;
+    const look = `${shownDecision(entry)} ${shownThresholds(entry).score}`;
     if (made.entry !== entry || made.look !== look) {
-      const picture = made.entry ? option.querySelector('img') : null;
-      show(option, entry ? resultRow(entry) : failedRow(item));
-      // A picture that is there already does not flicker.
-      if (picture && entry) option.querySelector('img').replaceWith(picture);
-      made.entry = entry;
-      made.look = look;
+      show(option, resultRow(entry, made.picture));
+      Object.assign(made, { entry, look });
     }
     option.style.transform = `translateY(${index * ROW}px)`;
-    option.setAttribute('aria-selected', item.id !== undefined && item.id === state.selected);
+    option.setAttribute('aria-selected', id === state.selected);
     option.setAttribute('aria-posinset', index + 1);
-    option.setAttribute('aria-setsize', total ?? items.length);
-    return id;
+    option.setAttribute('aria-setsize', total ?? ids.length);
   }
 
   const draw = eachFrame(() => {
-    space.style.height = `${items.length * ROW}px`;
+    space.style.height = `${ids.length * ROW}px`;
     const first = Math.max(0, Math.floor(node.scrollTop / ROW) - 3);
-    const last = Math.min(items.length, Math.ceil((node.scrollTop + node.clientHeight) / ROW) + 3);
-    const seen = new Set();
-    for (let index = first; index < last; index += 1) seen.add(row(items[index], index));
+    const last = Math.min(ids.length, Math.ceil((node.scrollTop + node.clientHeight) / ROW) + 3);
+    const seen = new Set(ids.slice(first, last));
+    for (let index = first; index < last; index += 1) row(ids[index], index);
     for (const [id, { option }] of rows) {
       if (seen.has(id)) continue;
       option.remove();
@@ -120,54 +105,48 @@ export function resultList(node, { label, choose, nearEnd = () => {} }) {
     const active = rows.get(state.selected);
     if (active) node.setAttribute('aria-activedescendant', active.option.id);
     else node.removeAttribute('aria-activedescendant');
-    if (last >= items.length - 10 && items.length > 0) nearEnd();
+    if (last >= ids.length - 10 && ids.length > 0) nearEnd();
   });
 
   function reveal(id) {
-    const index = indexOf(id);
+    const index = ids.indexOf(id);
     if (index < 0) return;
     const top = index * ROW;
     if (top < node.scrollTop) node.scrollTop = top;
     else if (top + ROW > node.scrollTop + node.clientHeight) node.scrollTop = top + ROW - node.clientHeight;
   }
 
-  /** Chooses the result before or after the one that is shown. */
-  function step(by) {
-    const at = indexOf(state.selected);
-    for (let index = at < 0 ? (by > 0 ? 0 : -1) : at + by; index >= 0 && index < items.length; index += by) {
-      if (items[index].id) {
-        choose(items[index].id);
-        reveal(items[index].id);
-        return;
-      }
-    }
+  function chooseAt(index) {
+    const id = ids[Math.min(Math.max(index, 0), ids.length - 1)];
+    if (id === undefined) return;
+    choose(id);
+    reveal(id);
   }
 
   node.addEventListener('scroll', () => draw(), { passive: true });
   node.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(node.clientHeight / ROW) - 1);
-    const at = indexOf(state.selected);
-    const move = {
-      ArrowDown: 1, ArrowUp: -1,
-      PageDown: Math.min(page, items.length - 1 - at), PageUp: -Math.min(page, at), Home: -at,
-      End: items.length - 1 - at,
+    const at = ids.indexOf(state.selected);
+    const to = {
+      ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: ids.length - 1,
     }[event.key];
-    if (move === undefined) return;
+    if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    if (move !== 0) step(move);
+    chooseAt(to);
   });
   new ResizeObserver(() => draw()).observe(node);
 
   return {
-    set(newItems, newTotal = null) {
-      items = newItems;
+    set(newIds, newTotal = null) {
+      ids = newIds;
       total = newTotal;
       draw();
     },
     draw: () => draw(),
-    step,
+    /** Chooses the result after (1) or before (-1) the one that is shown. */
+    step: (by) => chooseAt(ids.indexOf(state.selected) + by),
     reveal,
   };
 }

@@ -1,9 +1,9 @@
 // Puts the parts of the page together.
 
 import { followEvents, getJson, setAskForKey } from './api.js';
-import { startCamera, stop as stopCamera, cameraIsOn } from './camera.js';
+import { cameraIsOn, startCamera, stop as stopCamera } from './camera.js';
 import { byId, element, icon, say, show } from './dom.js';
-import { historyList, noteResult, countSoon, startHistory } from './history.js';
+import { countSoon, historyList, noteResult, reloadHistory, startHistory } from './history.js';
 import { startIntake } from './intake.js';
 import { startPanel } from './panel.js';
 import { offerReference, startReferences } from './references.js';
@@ -50,7 +50,27 @@ function drawModels() {
   field.disabled = state.models.size < 2;
 }
 
+// What arrived while there was no connection.
+async function catchUp(since) {
+  try {
+    putModels((await getJson('v1/models')).models);
+    if (!state.info?.history) return;
+    const { results } = await getJson('v1/results', { after: since, limit: 200 });
+    for (const entry of results.reverse()) receive('result', entry);
+    if (state.view === 'history') reloadHistory();
+  } catch {
+    // The next connection tries again.
+  }
+}
+
+let lost = null;
+
 function drawConnection(connected) {
+  if (!connected) lost ??= new Date().toISOString();
+  else if (lost) {
+    catchUp(lost);
+    lost = null;
+  }
   const mark = byId('connection');
   mark.dataset.state = connected ? 'on' : 'off';
   mark.textContent = connected ? 'Live' : 'Not connected';
@@ -150,6 +170,7 @@ async function start() {
   startButtons();
   listenForKeys();
   on('models', drawModels);
+  on('advance', () => list().step(1));
   on('arrived', (entry) => {
     if (cameraIsOn()) say('The photo is in the list.');
     noteArrival(entry);

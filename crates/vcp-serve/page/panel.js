@@ -2,7 +2,8 @@
 
 import { download, resultAddress } from './api.js';
 import {
-  modelThresholds, moveThreshold, recordThresholds, regionsAsRecorded, resetThresholds, shownDecision, shownThresholds,
+  modelThresholds, moveThreshold, recordThresholds, regionsAsRecorded, resetThresholds, shownDecision, shownMinArea,
+  shownThresholds,
 } from './decide.js';
 import { byId, eachFrame, element, icon, show } from './dom.js';
 import { count, counted, fileName, milliseconds, moment, shortDigest, value } from './format.js';
@@ -39,7 +40,7 @@ function move(which, to) {
 
 function drawThresholds() {
   const at = handleValues();
-  const nothing = at === null || (!selectedEntry() && !state.scores.some((number) => number > 0));
+  const nothing = at === null || (!selectedEntry() && !state.camera && !state.scores.some((number) => number > 0));
   byId('thresholds-panel').hidden = nothing;
   if (nothing) return;
   scores.update(state.scores, { review: at.review, score: at.score });
@@ -48,8 +49,8 @@ function drawThresholds() {
   const moved = state.moved.has(name);
   byId('moved').hidden = !moved;
   byId('send-moved-row').hidden = !moved || name !== state.model;
-  byId('min-area').value = state.minArea;
   const entry = selectedEntry();
+  byId('min-area').value = entry ? shownMinArea(entry) : state.minArea ?? 1;
   const today = modelThresholds(name);
   const other = entry && today && !moved && ['score', 'pixel', 'review'].some(
     (which) => today[which] !== recordThresholds(entry.record)[which]);
@@ -85,7 +86,7 @@ function regionsNow(entry) {
   current.size ??= workingSize(width, height);
   current.scaled ??= scaledMap(current.map, current.size.width, current.size.height);
   return {
-    regions: photoRegions(current.scaled, current.size, { width, height }, shownThresholds(entry).pixel, state.minArea),
+    regions: photoRegions(current.scaled, current.size, { width, height }, shownThresholds(entry).pixel, shownMinArea(entry)),
     exact: false,
   };
 }
@@ -170,7 +171,7 @@ async function load(entry) {
     }),
     mapOf(entry),
   ]);
-  showThreshold(shownThresholds(entry).pixel, state.minArea);
+  showThreshold(shownThresholds(entry).pixel, shownMinArea(entry));
   const [gotPhoto, gotMap] = await taken;
   if (!still()) return;
   if (gotPhoto.status === 'rejected') problems.push(`The photo cannot be shown. ${gotPhoto.reason.message}`);
@@ -235,7 +236,12 @@ export function startPanel() {
   on('scores', drawThresholds);
   on('info', drawHeader);
   on('camera', (active) => {
-    if (!active) showSelected();
+    if (active) drawThresholds();
+    else showSelected();
+  });
+  on('frame', (map) => {
+    current = { id: null, map, scaled: null, size: null, histogram: map ? histogramOf(map, MAP_STEPS) : [] };
+    drawThresholds();
   });
   on('entry', (entry) => {
     if (entry.id !== state.selected) return;
@@ -246,7 +252,7 @@ export function startPanel() {
     drawHeader();
     drawThresholds();
     const entry = selectedEntry();
-    if (entry) showThreshold(shownThresholds(entry).pixel, state.minArea);
+    if (entry) showThreshold(shownThresholds(entry).pixel, shownMinArea(entry));
     drawRegions();
   });
 }

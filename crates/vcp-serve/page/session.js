@@ -2,22 +2,22 @@
 
 import { byId, element, show } from './dom.js';
 import { tally } from './decide.js';
-import { count } from './format.js';
+import { count, fileName } from './format.js';
 import { outcomeMark, resultList } from './list.js';
-import { emit, on, select, state } from './state.js';
+import { emit, forget, on, select, state } from './state.js';
 
 const MOST = 1000;
 const STEPS = 40;
 
 let list;
-let items = [];
+let ids = [];
 let following = true;
 
-const entries = () => items.map(({ id }) => state.entries.get(id)).filter(Boolean);
+const entries = () => ids.map((id) => state.entries.get(id)).filter(Boolean);
 
 function draw() {
-  list.set(items);
-  byId('session-empty').hidden = items.length > 0;
+  list.set(ids);
+  byId('session-empty').hidden = ids.length > 0;
   const counts = tally(entries());
   show(byId('session-counts'), Object.entries(counts).map(([decision, number]) =>
     element('span', { class: 'tally' }, outcomeMark(decision), element('strong', {}, count(number)))));
@@ -40,14 +40,28 @@ function follow(is) {
 
 /** Takes in a result that is new, from here or from elsewhere. */
 export function noteArrival(entry) {
-  if (items.some(({ id }) => id === entry.id)) return;
-  items.unshift({ id: entry.id });
-  if (items.length > MOST) items.length = MOST;
+  const { session } = state.listed;
+  if (session.has(entry.id)) return;
+  session.add(entry.id);
+  ids.unshift(entry.id);
+  const old = ids.splice(MOST);
+  for (const id of old) session.delete(id);
+  forget(old);
   draw();
   if (state.view === 'inspect' && !state.camera && (following || state.selected === null)) {
     select(entry.id);
     list.reveal(entry.id);
   }
+}
+
+// A photo that gave no result, with the reason, until it is tried again or put away.
+function noteFailure({ name, error, retry }) {
+  const item = element('div', {},
+    element('p', {}, element('strong', { title: name }, fileName(name)), element('span', { class: 'error' }, error)),
+    element('span', { class: 'failure-buttons' },
+      retry && element('button', { type: 'button', class: 'small', onclick: () => { item.remove(); retry(); } }, 'Try again'),
+      element('button', { type: 'button', class: 'small', onclick: () => item.remove() }, 'Dismiss')));
+  byId('failures').prepend(item);
 }
 
 /** The list of this session, for keys. */
@@ -59,22 +73,15 @@ export function startSession() {
     label: 'Results of this session',
     choose(id) {
       // Whoever looks at an earlier photo does not want to be taken away from it.
-      if (id !== items[0]?.id) follow(false);
+      if (id !== ids[0]) follow(false);
       select(id);
     },
   });
   byId('follow').addEventListener('change', (event) => {
     follow(event.target.checked);
-    if (following && items[0]?.id) select(items[0].id);
+    if (following && ids[0]) select(ids[0]);
   });
-  on('failed', (failure) => {
-    items.unshift({ ...failure, retry: failure.retry && (() => {
-      items = items.filter(({ key }) => key !== failure.key);
-      draw();
-      failure.retry();
-    }) });
-    draw();
-  });
+  on('failed', noteFailure);
   on('thresholds', draw);
   on('selection', () => list.draw());
   on('entry', () => list.draw());

@@ -36,8 +36,10 @@ export const state = {
   moved: new Map(),
   /** Whether moved thresholds also go with new photos. */
   sendMoved: false,
-  /** Regions of fewer pixels are not shown. */
-  minArea: 1,
+  /** Regions of fewer pixels are not shown; null for what each record says. */
+  minArea: null,
+  /** Ids in the lists; entries in none of them are forgotten. */
+  listed: { session: new Set(), history: new Set() },
   /** Who judges, as free text. */
   who: localStorage.getItem('vcp-clip who') ?? '',
 };
@@ -46,6 +48,15 @@ export const state = {
 export function putEntry(entry) {
   state.entries.set(entry.id, entry);
   emit('entry', entry);
+}
+
+/** Lets entries go that no list holds any more. */
+export function forget(ids) {
+  for (const id of ids) {
+    if (state.listed.session.has(id) || state.listed.history.has(id) || id === state.selected) continue;
+    state.entries.delete(id);
+    state.files.delete(id);
+  }
 }
 
 /** Takes the server's models in. */

@@ -4,7 +4,7 @@ import { resultAddress, sendJson } from './api.js';
 import { VERDICTS } from './decide.js';
 import { byId, element, icon, say } from './dom.js';
 import { moment } from './format.js';
-import { putEntry, selectedEntry, state } from './state.js';
+import { emit, putEntry, selectedEntry, state } from './state.js';
 
 const buttons = new Map();
 
@@ -21,6 +21,7 @@ export async function judge(verdict) {
     putEntry(await sendJson('PUT', resultAddress(entry.id, 'verdict'), { verdict: next, who: state.who }));
     const spoken = next ? `Judged ${VERDICTS[next].word.toLowerCase()}.` : 'The verdict was taken back.';
     byId('spoken').textContent = spoken;
+    if (next && byId('advance').checked && state.selected === entry.id) emit('advance');
   } catch (problem) {
     putEntry(entry);
     if (state.selected === entry.id) error.textContent = `The verdict was not stored. ${problem.message}`;
@@ -53,6 +54,9 @@ export function startVerdict() {
     buttons.set(name, button);
     byId('verdict-buttons').append(button);
   }
+  const advance = byId('advance');
+  advance.checked = localStorage.getItem('vcp-clip advance') === 'yes';
+  advance.addEventListener('change', () => localStorage.setItem('vcp-clip advance', advance.checked ? 'yes' : 'no'));
   const who = byId('who');
   who.value = state.who;
   who.addEventListener('change', () => {
