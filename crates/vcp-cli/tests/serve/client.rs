@@ -42,8 +42,11 @@ impl Server {
     /// Listening, but perhaps not ready.
     pub(crate) fn begin(workplace: &Workplace, arguments: &[&str]) -> Self {
         let mut command: Command = workplace.command(["serve"]);
+        if !arguments.iter().any(|it| it.starts_with("--listen")) {
+            command.arg("--listen=127.0.0.1:0");
+        }
         let mut child = command
-            .args(["--listen", "127.0.0.1:0", "--quiet"])
+            .arg("--quiet")
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
