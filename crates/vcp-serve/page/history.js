@@ -5,7 +5,7 @@ import { byId, element, show } from './dom.js';
 import { count, percent } from './format.js';
 import { resultList } from './list.js';
 import { drawPlot } from './plot.js';
-import { emit, forget, on, select, state } from './state.js';
+import { emit, forget, noteSource, on, select, state } from './state.js';
 
 const PAGE = 200;
 // A page that is left open beside a line does not grow for ever.
@@ -61,6 +61,7 @@ async function loadMore() {
       state.listed.history.add(entry.id);
       loaded.push(entry.id);
       state.entries.set(entry.id, entry);
+      noteSource(entry.source);
     }
     cursor = page.next_cursor;
     problem('');
@@ -141,10 +142,9 @@ export async function reloadHistory() {
 // Whether a new result belongs into the list as it is filtered.
 function fits(entry) {
   const { after, before, outcome, verdict, model, source } = shown;
-  const from = (wanted) => entry.source === wanted || entry.source.startsWith(`${wanted}:`);
   return (!after || entry.time >= after) && (!before || entry.time < before) &&
     (!outcome || entry.record.decision === outcome) && (!model || entry.model.name === model) &&
-    (!source || from(source)) &&
+    (!source || entry.source === source) &&
     (!verdict || (verdict === 'none' ? !entry.verdict : entry.verdict?.verdict === verdict));
 }
 
@@ -184,6 +184,16 @@ function fillModels() {
     [...state.models.keys()].map((name) => element('option', { value: name, selected: name === value }, name)));
 }
 
+const SOURCES = { page: 'This page', http: 'Other clients' };
+
+function fillSources() {
+  const field = byId('filter-source');
+  const { value } = field;
+  show(field, element('option', { value: '' }, 'All sources'),
+    [...state.sources].map((name) =>
+      element('option', { value: name, selected: name === value }, SOURCES[name] ?? name)));
+}
+
 /** Makes the history work; once. */
 export function startHistory() {
   // On a low screen the photo needs the room.
@@ -205,6 +215,7 @@ export function startHistory() {
     });
   }
   on('models', fillModels);
+  on('sources', fillSources);
   on('thresholds', () => list.draw());
   on('selection', () => list.draw());
   on('entry', () => list.draw());

@@ -19,6 +19,7 @@ export function segmentQuery() {
   return {
     model: state.model,
     score_threshold: moved?.score,
+    review_threshold: moved?.review,
     pixel_threshold: moved?.pixel,
     min_area: state.sendMoved ? state.minArea : undefined,
     source: 'page',

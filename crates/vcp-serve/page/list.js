@@ -24,7 +24,14 @@ export function verdictMark(verdict) {
 function thumbnail(id) {
   const image = element('img', { alt: '', class: 'thumbnail', draggable: 'false' });
   image.addEventListener('error', () => image.classList.add('missing'));
-  setPicture(image, resultAddress(id, 'thumbnail.jpg'));
+  // What no server keeps is still here.
+  const file = id.startsWith('here-') ? state.files.get(id) : undefined;
+  if (file) {
+    image.src = URL.createObjectURL(file);
+    image.addEventListener('load', () => URL.revokeObjectURL(image.src), { once: true });
+  } else {
+    setPicture(image, resultAddress(id, 'thumbnail.jpg'));
+  }
   return image;
 }
 
@@ -63,9 +70,10 @@ export function resultList(node, { label, choose, nearEnd = () => {} }) {
   let total = null;
   const rows = new Map();
 
-  function row(id, index) {
+  // The row of a result, which stands before `next` in the document, so that both orders are one.
+  function row(id, index, next) {
     const entry = state.entries.get(id);
-    if (!entry) return;
+    if (!entry) return next;
     let made = rows.get(id);
     if (!made) {
       const option = element('div', {
@@ -77,9 +85,9 @@ export function resultList(node, { label, choose, nearEnd = () => {} }) {
       });
       made = { option, picture: thumbnail(id), entry: null, look: '' };
       rows.set(id, made);
-      space.append(option);
     }
     const { option } = made;
+    if (option !== next) space.insertBefore(option, next);
     const look = `${shownDecision(entry)} ${shownThresholds(entry).score}`;
     if (made.entry !== entry || made.look !== look) {
       show(option, resultRow(entry, made.picture));
@@ -89,6 +97,7 @@ export function resultList(node, { label, choose, nearEnd = () => {} }) {
     option.setAttribute('aria-selected', id === state.selected);
     option.setAttribute('aria-posinset', index + 1);
     option.setAttribute('aria-setsize', total ?? ids.length);
+    return option.nextSibling;
   }
 
   const draw = eachFrame(() => {
@@ -96,12 +105,13 @@ export function resultList(node, { label, choose, nearEnd = () => {} }) {
     const first = Math.max(0, Math.floor(node.scrollTop / ROW) - 3);
     const last = Math.min(ids.length, Math.ceil((node.scrollTop + node.clientHeight) / ROW) + 3);
     const seen = new Set(ids.slice(first, last));
-    for (let index = first; index < last; index += 1) row(ids[index], index);
     for (const [id, { option }] of rows) {
       if (seen.has(id)) continue;
       option.remove();
       rows.delete(id);
     }
+    let next = space.firstChild;
+    for (let index = first; index < last; index += 1) next = row(ids[index], index, next);
     const active = rows.get(state.selected);
     if (active) node.setAttribute('aria-activedescendant', active.option.id);
     else node.removeAttribute('aria-activedescendant');

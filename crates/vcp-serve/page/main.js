@@ -114,6 +114,9 @@ function receive(name, data) {
     putModels([...[...state.models.values()].filter(({ name: known }) => known !== data.name), data]);
   } else if (name === 'watch') {
     drawWatch(data);
+  } else if (name === 'missed') {
+    // The server does not keep what a slow reader has not fetched.
+    catchUp(new Date(Date.now() - 5 * 60_000).toISOString());
   }
 }
 
@@ -194,7 +197,8 @@ async function start() {
     byId('server-sentence').textContent = error.message;
     return;
   }
-  open(VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'inspect');
+  const wanted = location.hash.slice(1);
+  open(VIEWS.includes(wanted) && (wanted !== 'history' || state.info.history) ? wanted : 'inspect');
   followEvents(receive, drawConnection);
 }
 

@@ -4,24 +4,50 @@ import { palette } from './colours.js';
 
 /** Values of the map are stored as 16-bit numbers, of which this one stands for 1. */
 export const FULL = 65_535;
+// The longest side at which a map that is not square is drawn.
+const LARGEST = 1024;
 
-/** A `.npy` file with values `<u2` and shape [side, side]: `{side, values}`; throws if it is anything else. */
-export function parseNpy(buffer) {
+// The header of a `.npy` file: type and shape of its values, and where they start.
+function npyHeader(buffer) {
   const bytes = new Uint8Array(buffer);
-  const view = new DataView(buffer);
   const magic = String.fromCharCode(...bytes.subarray(1, 6));
   if (bytes.length < 12 || bytes[0] !== 0x93 || magic !== 'NUMPY') throw new Error('The map is not a .npy file.');
+  const view = new DataView(buffer);
   const start = bytes[6] === 1 ? 10 : 12;
   const length = bytes[6] === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
   const header = new TextDecoder('latin1').decode(bytes.subarray(start, start + length));
-  const shape = /'shape':\s*\((\d+),\s*(\d+)\)/.exec(header);
-  const side = Number(shape?.[1]);
-  if (!header.includes("'<u2'") || !shape || shape[1] !== shape[2] || side === 0) {
-    throw new Error('The map is not a square of 16-bit values.');
+  const type = /'descr':\s*'([^']*)'/.exec(header)?.[1];
+  const [, height, width] = /'shape':\s*\((\d+),\s*(\d+)\)/.exec(header) ?? [];
+  return { type, height: Number(height), width: Number(width), start: start + length };
+}
+
+// Maps of photos that were processed in windows have the photo's size; here they are squares, as all others are.
+function squared(values, width, height) {
+  const side = Math.min(Math.max(width, height), LARGEST);
+  const square = new Uint16Array(side * side);
+  for (let y = 0; y < side; y += 1) {
+    const row = Math.floor(((y + 0.5) * height) / side) * width;
+    for (let x = 0; x < side; x += 1) square[y * side + x] = values[row + Math.floor(((x + 0.5) * width) / side)];
   }
-  if (bytes.length - start - length < 2 * side * side) throw new Error('The map ends early.');
+  return { side, values: square };
+}
+
+/**
+ * A map from a `.npy` file, `{side, values}`: values in steps of 1/65535 as the history has them (`<u2`), or as
+ * 32-bit floats (`<f4`). Throws if it is anything else.
+ */
+export function parseNpy(buffer) {
+  const { type, width, height, start } = npyHeader(buffer);
+  const size = { '<u2': 2, '<f4': 4 }[type];
+  if (!size || !(width > 0 && height > 0)) throw new Error('The map is not a plane of values.');
+  const end = start + size * width * height;
+  if (buffer.byteLength < end) throw new Error('The map ends early.');
   // A copy, since the values need not lie at an even address.
-  return { side, values: new Uint16Array(buffer.slice(start + length, start + length + 2 * side * side)) };
+  const part = buffer.slice(start, end);
+  const values = size === 2
+    ? new Uint16Array(part)
+    : Uint16Array.from(new Float32Array(part), (value) => Math.round(Math.min(Math.max(value, 0), 1) * FULL));
+  return width === height ? { side: width, values } : squared(values, width, height);
 }
 
 /** The map in colours on a canvas of its own size, the more opaque the higher the value, as the program's overlay. */

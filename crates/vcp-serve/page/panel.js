@@ -50,6 +50,7 @@ function drawThresholds() {
   byId('moved').hidden = !moved;
   byId('send-moved-row').hidden = !moved || name !== state.model;
   const entry = selectedEntry();
+  byId('map-thresholds').hidden = !entry && !state.camera;
   byId('min-area').value = entry ? shownMinArea(entry) : state.minArea ?? 1;
   const today = modelThresholds(name);
   const other = entry && today && !moved && ['score', 'pixel', 'review'].some(

@@ -38,15 +38,25 @@ export const state = {
   sendMoved: false,
   /** Regions of fewer pixels are not shown; null for what each record says. */
   minArea: null,
+  /** Where results came from, as far as it was seen. */
+  sources: new Set(['page', 'http']),
   /** Ids in the lists; entries in none of them are forgotten. */
   listed: { session: new Set(), history: new Set() },
   /** Who judges, as free text. */
   who: localStorage.getItem('vcp-clip who') ?? '',
 };
 
+/** Notes where a result came from, so that it can be filtered by. */
+export function noteSource(source) {
+  if (state.sources.has(source)) return;
+  state.sources.add(source);
+  emit('sources');
+}
+
 /** Takes an entry in, new or changed, and tells the listeners. */
 export function putEntry(entry) {
   state.entries.set(entry.id, entry);
+  noteSource(entry.source);
   emit('entry', entry);
 }
 

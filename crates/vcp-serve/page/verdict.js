@@ -17,11 +17,12 @@ export async function judge(verdict) {
   error.textContent = '';
   // Shown at once, and taken back if the server does not take it.
   putEntry({ ...entry, verdict: next ? { verdict: next, who: state.who, time: new Date().toISOString() } : null });
+  // Not only when it is stored, so that the same key pressed again is meant for the next.
+  if (next && byId('advance').checked) emit('advance');
   try {
     putEntry(await sendJson('PUT', resultAddress(entry.id, 'verdict'), { verdict: next, who: state.who }));
     const spoken = next ? `Judged ${VERDICTS[next].word.toLowerCase()}.` : 'The verdict was taken back.';
     byId('spoken').textContent = spoken;
-    if (next && byId('advance').checked && state.selected === entry.id) emit('advance');
   } catch (problem) {
     putEntry(entry);
     if (state.selected === entry.id) error.textContent = `The verdict was not stored. ${problem.message}`;
