@@ -1,7 +1,7 @@
 // The camera: single photos, and a live mode that inspects one frame after the other.
 
 import { address, request } from './api.js';
-import { decide, modelThresholds, recordThresholds } from './decide.js';
+import { decide, modelRange, modelThresholds, recordThresholds } from './decide.js';
 import { byId, element, say, show } from './dom.js';
 import { milliseconds, value } from './format.js';
 import { add, segmentQuery } from './intake.js';
@@ -131,7 +131,7 @@ async function inspectFrame() {
   lastFrame = blob;
   const thresholds = state.moved.get(state.model) ?? recordThresholds(record);
   const map = inlineMap(record);
-  showPhoto(canvas, { width: canvas.width, height: canvas.height }, map);
+  showPhoto(canvas, { width: canvas.width, height: canvas.height }, map, modelRange(state.model));
   showThreshold(thresholds.pixel, state.minArea ?? 1);
   emit('frame', map);
   const now = performance.now();

@@ -40,6 +40,12 @@ export function modelThresholds(name) {
   return model ? complete(model.thresholds) : null;
 }
 
+/** The two ends of a model's colour scale. */
+export const modelRange = (name) => {
+  const model = state.models.get(name);
+  return model?.thresholds.range ?? model?.calibration?.range ?? [0, 1];
+};
+
 /** The thresholds with which a result is shown. */
 export const shownThresholds = (entry) =>
   state.moved.get(entry.model.name) ?? recordThresholds(entry.record);

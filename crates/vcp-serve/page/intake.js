@@ -111,7 +111,7 @@ function drawProgress() {
   const active = running > 0 || waiting.length > 0;
   box.hidden = !active;
   if (!active) {
-    if (total > 1) say(`${counted(done, 'photo')} inspected${failed ? `; ${counted(failed, 'other')} gave no result` : ''}.`);
+    if (total > 1) say(failed ? `${done} of ${total} photos gave a result.` : `${counted(done, 'photo')} inspected.`);
     Object.assign(progress, { total: 0, done: 0, failed: 0, busy: false });
     return;
   }

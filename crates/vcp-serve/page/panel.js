@@ -2,8 +2,8 @@
 
 import { download, resultAddress } from './api.js';
 import {
-  modelThresholds, moveThreshold, recordThresholds, regionsAsRecorded, resetThresholds, shownDecision, shownMinArea,
-  shownThresholds,
+  modelRange, modelThresholds, moveThreshold, recordThresholds, regionsAsRecorded, resetThresholds, shownDecision,
+  shownMinArea, shownThresholds,
 } from './decide.js';
 import { byId, eachFrame, element, icon, show } from './dom.js';
 import { count, counted, fileName, milliseconds, moment, shortDigest, value } from './format.js';
@@ -168,7 +168,7 @@ async function load(entry) {
     photoOf(entry).then((loaded) => {
       photo = loaded.photo;
       if (loaded.note) problems.push(loaded.note);
-      if (still()) showPhoto(photo, { width, height }, null);
+      if (still()) showPhoto(photo, { width, height }, null, modelRange(entry.model.name));
     }),
     mapOf(entry),
   ]);
@@ -180,7 +180,7 @@ async function load(entry) {
   const map = gotMap.value ?? null;
   if (gotMap.status === 'fulfilled' && !map) problems.push('No map was kept for this photo.');
   current = { id: entry.id, map, scaled: null, size: null, histogram: map ? histogramOf(map, MAP_STEPS) : [] };
-  showPhoto(photo, { width, height }, map);
+  showPhoto(photo, { width, height }, map, modelRange(entry.model.name));
   note.textContent = problems.join(' ');
   drawThresholds();
   drawRegions();

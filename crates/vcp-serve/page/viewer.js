@@ -14,8 +14,9 @@ const look = {
   map: true,
   opacity: 0.7,
   colours: 'inferno',
-  low: 0,
-  high: 1,
+  // Ends of the colour scale; null for those of the model.
+  low: null,
+  high: null,
   outlines: true,
   ...JSON.parse(localStorage.getItem(REMEMBERED) ?? '{}'),
 };
@@ -25,6 +26,7 @@ const shown = {
   photo: null,
   size: { width: 1, height: 1 },
   map: null,
+  range: [0, 1],
   threshold: 0.5,
   minArea: 1,
   regions: [],
@@ -114,8 +116,13 @@ function outline() {
   lines = contour(shown.map, shown.threshold, keep);
 }
 
+const scale = () => ({ low: look.low ?? shown.range[0], high: look.high ?? shown.range[1] });
+
 function colour() {
-  if (shown.map) colourMap(shown.map, look, coloured);
+  if (shown.map) colourMap(shown.map, { colours: look.colours, ...scale() }, coloured);
+  for (const [name, field] of Object.entries(controls.ends)) {
+    if (document.activeElement !== field) field.value = Math.round(scale()[name] * 1000) / 1000;
+  }
 }
 
 function readOut() {
@@ -129,9 +136,12 @@ function readOut() {
       : '';
 }
 
-/** Shows a photo (or null for none) and its map. The map may follow later. */
-export function showPhoto(photo, size, map) {
-  Object.assign(shown, { photo, size, map, highlight: null });
+/**
+ * Shows a photo (or null for none) and its map, which may follow later. `range` is the model's colour scale: its two
+ * ends.
+ */
+export function showPhoto(photo, size, map, range = [0, 1]) {
+  Object.assign(shown, { photo, size, map, range, highlight: null });
   colour();
   outline();
   placement.resize(placement.stage, size);
@@ -193,12 +203,15 @@ function toolButton(label, sign, action) {
 
 function scaleEnd(name, label) {
   return element('input', {
-    type: 'number', min: 0, max: 1, step: 0.05, value: look[name], 'aria-label': label, class: 'scale-end',
+    type: 'number', min: 0, max: 1, step: 0.05, 'aria-label': label, class: 'scale-end',
+    title: `${label}; empty for that of the model`,
     onchange: (event) => {
-      const number = Number(event.target.value);
-      const valid = event.target.value !== '' && number >= 0 && number <= 1;
-      if (valid && (name === 'low' ? number < look.high : number > look.low)) look[name] = number;
-      event.target.value = look[name];
+      const text = event.target.value;
+      const number = Number(text);
+      const other = name === 'low' ? number < scale().high : number > scale().low;
+      if (text === '') look[name] = null;
+      else if (number >= 0 && number <= 1 && other) look[name] = number;
+      event.target.value = Math.round(scale()[name] * 1000) / 1000;
       remember();
       colour();
       draw();
@@ -226,6 +239,10 @@ function toolbar() {
     map: toggle('map', 'Map', 'layers', 'M'),
     outlines: toggle('outlines', 'Outlines', 'outline', 'O'),
     zoom: element('output', { class: 'zoom', 'aria-label': 'Zoom' }),
+    ends: {
+      low: scaleEnd('low', 'Lower end of the colour scale'),
+      high: scaleEnd('high', 'Upper end of the colour scale'),
+    },
   };
   const opacity = element('input', {
     type: 'range', min: 0, max: 1, step: 0.05, value: look.opacity, 'aria-label': 'Opacity of the map',
@@ -238,8 +255,7 @@ function toolbar() {
   });
   byId('viewer-tools').append(
     element('div', { class: 'group' }, controls.map, opacity, controls.outlines),
-    element('div', { class: 'group scale' }, colours, scaleEnd('low', 'Lower end of the colour scale'), bar,
-      scaleEnd('high', 'Upper end of the colour scale')),
+    element('div', { class: 'group scale' }, colours, controls.ends.low, bar, controls.ends.high),
     element('div', { class: 'group end' },
       toolButton('Zoom out (−)', 'minus', () => placement.zoomOut()), controls.zoom,
       toolButton('Zoom in (+)', 'plus', () => placement.zoomIn()),
