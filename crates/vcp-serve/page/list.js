@@ -11,7 +11,7 @@ const ROW = 60;
 /** A word and sign for an outcome. */
 export function outcomeMark(decision) {
   const { word, icon: sign } = OUTCOMES[decision];
-  return element('span', { class: `mark ${decision}` }, icon(sign), word);
+  return element('span', { class: `mark ${decision}` }, icon(sign), element('span', { class: 'word' }, word));
 }
 
 /** A word and sign for a verdict. */
