@@ -101,6 +101,23 @@ async function loadServer() {
   emit('info');
 }
 
+// Whether the server answered. One that is loading its models, or that is not there, is asked again.
+async function waitForServer() {
+  const banner = byId('server-error');
+  for (;;) {
+    try {
+      await loadServer();
+      banner.hidden = true;
+      return true;
+    } catch (error) {
+      banner.hidden = false;
+      byId('server-sentence').textContent = error.message;
+      if (error.status !== 0 && error.status !== 503) return false;
+      await new Promise((resume) => setTimeout(resume, 1000 * (error.retryAfter ?? 2)));
+    }
+  }
+}
+
 function receive(name, data) {
   if (name === 'result') {
     const fresh = !state.entries.has(data.id);
@@ -190,13 +207,7 @@ async function start() {
     if (cameraIsOn()) stopCamera();
     open('inspect');
   });
-  try {
-    await loadServer();
-  } catch (error) {
-    byId('server-error').hidden = false;
-    byId('server-sentence').textContent = error.message;
-    return;
-  }
+  if (!(await waitForServer())) return;
   const wanted = location.hash.slice(1);
   open(VIEWS.includes(wanted) && (wanted !== 'history' || state.info.history) ? wanted : 'inspect');
   followEvents(receive, drawConnection);
