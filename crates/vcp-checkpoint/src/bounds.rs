@@ -9,6 +9,8 @@ pub const IMAGE_SIZE: RangeInclusive<usize> = 1..=4096;
 /// The share of a branch in the map. Both together are more than 0 and at most 1, so that maps stay
 /// probabilities.
 pub const SHARE: RangeInclusive<f32> = 0.0..=1.0;
+/// Fractions of pixels that make a score.
+pub const SCORE_FRACTIONS: usize = 8;
 /// Texts for the normal side, and for the anomalous side.
 pub const TEMPLATES: RangeInclusive<usize> = 1..=1024;
 /// Bytes of a text; the model reads at most its context length of tokens, 77 in CLIP.
@@ -41,6 +43,12 @@ pub const REFERENCE_PHOTOS: RangeInclusive<usize> = 1..=100_000;
 pub const REFERENCE_SCALE: RangeInclusive<f32> = 1e-6..=2.0;
 /// Bytes of the words that say where a calibration is from.
 pub const WORDS: RangeInclusive<usize> = 0..=10_000;
+
+/// Whether scores can be made of the largest pixels' means over these fractions.
+#[must_use]
+pub fn are_score_fractions(fractions: &[f32]) -> bool {
+    fractions.len() <= SCORE_FRACTIONS && fractions.iter().all(|it| *it > 0.0 && *it <= 1.0)
+}
 
 /// Whether maps can be made with these shares of branch 1 and branch 2: each within [`SHARE`], and
 /// together more than 0 and at most 1.

@@ -48,6 +48,11 @@ pub struct Settings {
     /// models'.
     #[serde(default = "official_blend", skip_serializing_if = "is_official")]
     pub blend: [f32; 2],
+    /// Fractions of a branch's largest pixels: the mean over each is taken, and the mean of these means is the branch's
+    /// score. A small fraction notices small defects, a large one missing parts. Empty for the published models',
+    /// 2000 of 518 × 518 pixels; files name it only where it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub score_fractions: Vec<f32>,
 }
 
 fn official_blend() -> [f32; 2] {
@@ -71,6 +76,7 @@ impl Default for Settings {
             activation: Activation::Gelu,
             global_context: true,
             blend: official_blend(),
+            score_fractions: Vec::new(),
         }
     }
 }
@@ -116,6 +122,14 @@ impl Settings {
                 "the branches' weights in the map are {:?}, expected two numbers from 0 to 1 whose sum \
                  is more than 0 and at most 1",
                 self.blend
+            ));
+        }
+        if !bounds::are_score_fractions(&self.score_fractions) {
+            return refuse(format!(
+                "the fractions of pixels that make the score are {:?}, expected at most {} numbers above 0 and at \
+                 most 1",
+                self.score_fractions,
+                bounds::SCORE_FRACTIONS
             ));
         }
         let (size, least) = (self.image_size, geometry.smallest_image());

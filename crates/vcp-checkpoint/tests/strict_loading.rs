@@ -242,6 +242,20 @@ fn settings_have_to_fit() {
         ),
         (
             Settings {
+                score_fractions: vec![0.1, 0.0],
+                ..good.clone()
+            },
+            "the fractions of pixels that make the score are [0.1, 0.0]",
+        ),
+        (
+            Settings {
+                score_fractions: vec![f32::NAN],
+                ..good.clone()
+            },
+            "the fractions of pixels that make the score are [NaN]",
+        ),
+        (
+            Settings {
                 image_size: 0,
                 ..good.clone()
             },

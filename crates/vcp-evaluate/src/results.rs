@@ -130,7 +130,7 @@ impl Results {
         mut datasets: Vec<DatasetDescription>,
         model: &ModelDescription,
         protocol: &Protocol,
-        score_pixels: usize,
+        score_pixels: &[usize],
         device: &str,
         program: &str,
     ) -> Self {
@@ -143,7 +143,12 @@ impl Results {
         // Plain data without maps keyed by anything but text can always be turned into a value.
         let mut constants = serde_json::to_value(protocol).unwrap_or_default();
         if let Value::Object(constants) = &mut constants {
-            constants.insert("score_pixels".to_owned(), score_pixels.into());
+            // One number but for models whose settings ask for several.
+            let score_pixels = match score_pixels {
+                [count] => (*count).into(),
+                counts => counts.into(),
+            };
+            constants.insert("score_pixels".to_owned(), score_pixels);
             constants.insert("image_size".to_owned(), model.settings.image_size.into());
             constants.insert(
                 "scaling".to_owned(),

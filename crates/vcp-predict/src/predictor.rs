@@ -6,7 +6,7 @@ use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
 use crate::references::{Comparison, PatchFeatures, agreed};
-use crate::score::{mean_of_largest, mean_of_largest_counting, pixels_for_score};
+use crate::score::{mean_of_largest, mean_of_largest_counting, mean_over, score_counts};
 use std::num::NonZero;
 use std::sync::Arc;
 use vcp_checkpoint::Weights;
@@ -23,7 +23,8 @@ pub struct PredictorOptions {
     pub blend: Option<[f32; 2]>,
     /// Standard deviation of the smoothing, in pixels of the map; 0 for none.
     pub smoothing: f32,
-    /// How many of a branch's largest pixels make the score; [`pixels_for_score`] if `None`.
+    /// How many of a branch's largest pixels make the score; as the model's settings say if `None`, and
+    /// [`pixels_for_score`](crate::pixels_for_score) where they say nothing.
     pub score_pixels: Option<NonZero<usize>>,
 }
 
@@ -115,6 +116,8 @@ pub struct Predictor {
     options: PredictorOptions,
     /// Shares of the branches in the map.
     blend: [f32; 2],
+    /// How many of a branch's largest pixels make the means whose mean is the score.
+    score_pixels: Vec<usize>,
     side: usize,
     /// Rows of the vision tower for one image.
     rows: usize,
@@ -163,6 +166,15 @@ impl Predictor {
             maps,
             options: *options,
             blend: options.blend.unwrap_or(weights.settings().blend),
+            score_pixels: options.score_pixels.map_or_else(
+                || {
+                    score_counts(
+                        &weights.settings().score_fractions,
+                        weights.settings().image_size,
+                    )
+                },
+                |count| vec![count.get()],
+            ),
             side: weights.settings().image_size,
             rows,
             tower_operations: tower_operations(weights.geometry(), weights.settings().image_size),
@@ -180,11 +192,11 @@ impl Predictor {
         self.maps.grid()
     }
 
-    /// How many of a branch's largest pixels make the score.
+    /// How many of a branch's largest pixels make the means whose mean is its score: one number but for models whose
+    /// settings say otherwise.
     #[must_use]
-    pub fn score_pixels(&self) -> usize {
-        let asked = self.options.score_pixels.map(NonZero::get);
-        asked.unwrap_or_else(|| pixels_for_score(self.side))
+    pub fn score_pixels(&self) -> &[usize] {
+        &self.score_pixels
     }
 
     /// The CPU, on which maps are made, and on which the model runs unless it was put elsewhere.
@@ -363,10 +375,11 @@ impl Predictor {
         self.check(logits)?;
         let [branch1, branch2] = [0, 1].map(|branch| self.branch_map(logits.view(), branch));
         let reference = self.reference_map(logits.view());
-        let count = self.score_pixels();
-        let largest = |map: &[f32]| match counts {
-            None => mean_of_largest(map, count),
-            Some(counts) => mean_of_largest_counting(map, count, counts),
+        let largest = |map: &[f32]| {
+            mean_over(&self.score_pixels, |count| match counts {
+                None => mean_of_largest(map, count),
+                Some(counts) => mean_of_largest_counting(map, count, counts),
+            })
         };
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(

@@ -11,6 +11,24 @@ pub fn pixels_for_score(side: usize) -> usize {
     (PIXELS_AT_518 * share).round().max(1.0) as usize
 }
 
+/// How many of the largest values count at `side` pixels, for each mean whose mean is the score: by the fractions of the
+/// model's settings, or the official code's where it has none. At least one each.
+pub(crate) fn score_counts(fractions: &[f32], side: usize) -> Vec<usize> {
+    let pixels = (side * side) as f64;
+    let count = |fraction: &f32| (f64::from(*fraction) * pixels).round().max(1.0) as usize;
+    if fractions.is_empty() {
+        vec![pixels_for_score(side)]
+    } else {
+        fractions.iter().map(count).collect()
+    }
+}
+
+/// The mean of the means of so many largest values each.
+pub(crate) fn mean_over(counts: &[usize], mean: impl Fn(usize) -> f32) -> f32 {
+    let sum: f32 = counts.iter().map(|count| mean(*count)).sum();
+    sum / counts.len() as f32
+}
+
 /// The mean of the `count` largest values (of all, if there are fewer; 0 of none).
 #[must_use]
 pub fn mean_of_largest(values: &[f32], count: usize) -> f32 {
@@ -51,6 +69,17 @@ mod tests {
     fn count_scales_with_the_area() {
         for (side, count) in [(518, 2000), (1036, 8000), (259, 500), (98, 72), (1, 1)] {
             assert_eq!(pixels_for_score(side), count, "side {side}");
+        }
+    }
+
+    #[test]
+    fn several_fractions_are_averaged_and_none_is_the_official_number() {
+        assert_eq!(score_counts(&[], 518), [2000]);
+        assert_eq!(score_counts(&[0.5, 0.1, 1e-9], 10), [50, 10, 1]);
+        let values = [0.5, 0.25, 1.0, 0.75, 0.0];
+        let score = |counts: &[usize]| mean_over(counts, |count| mean_of_largest(&values, count));
+        for (counts, mean) in [(vec![1], 1.0), (vec![1, 5], 0.75), (vec![2, 2], 0.875)] {
+            assert!((score(&counts) - mean).abs() < 1e-7, "{counts:?}");
         }
     }
 

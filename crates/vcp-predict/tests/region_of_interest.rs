@@ -73,7 +73,7 @@ fn what_does_not_count_has_no_influence() {
     };
     let found = predicted(&predictor, None, Some(Arc::clone(&corner)));
     let counts = corner.squeezed(SIZE, side);
-    let score = |map: &[f32]| mean_of_largest_counting(map, predictor.score_pixels(), &counts);
+    let score = |map: &[f32]| mean_of_largest_counting(map, predictor.score_pixels()[0], &counts);
     let expected = 0.5 * (score(&all.branch1) + score(&all.branch2));
     assert_eq!(found.score().to_bits(), expected.to_bits());
     let counting = all
@@ -117,7 +117,8 @@ fn each_window_has_its_part_of_the_region() {
         let (width, height) = (part.width(), part.height());
         let part = RegionOfInterest::new(width, height, counts).expect("a region");
         let counts = part.squeezed((width, height), side);
-        let score = |map: &[f32]| mean_of_largest_counting(map, predictor.score_pixels(), &counts);
+        let score =
+            |map: &[f32]| mean_of_largest_counting(map, predictor.score_pixels()[0], &counts);
         0.5 * (score(&prediction[0].branch1) + score(&prediction[0].branch2))
     };
     // Two windows one above the other, from rows 0 and 16 on.

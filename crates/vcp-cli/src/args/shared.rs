@@ -76,6 +76,16 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) image_size: Option<usize>,
 
+    /// Fractions of a branch's largest pixels, above 0 and at most 1, separated by commas: the mean over each
+    /// is taken, and their mean is the score [default: the bundle's, else 2000 of 518 x 518 pixels]
+    #[arg(
+        long,
+        help_heading = "Model",
+        value_name = "F,…",
+        value_delimiter = ','
+    )]
+    pub(crate) score_fractions: Vec<f32>,
+
     /// A text for a good product; must contain <|class|>, which stands for the product.
     /// Repeatable [default: the bundle's, else "a photo of a good <|class|>"].
     #[arg(long, help_heading = "Model", value_name = "TEXT")]

@@ -120,6 +120,7 @@ impl Choice {
                     global_context: arguments
                         .global_context
                         .map(|context| context == OnOrOff::On),
+                    score_fractions: arguments.score_fractions,
                 },
             },
         }

@@ -87,6 +87,8 @@ pub enum Mismatch {
     NoReferences,
     /// Photos were turned as their metadata say (true), or left as they are stored.
     Orientation(bool),
+    /// The score was made of other fractions of the largest pixels.
+    ScoreFractions,
     /// Without the option `--blend`.
     BlendOption,
     /// Without the option `--smoothing`.
@@ -170,7 +172,9 @@ pub(crate) fn windows_of(tiling: &Tiling) -> CalibrationWindows {
 
 /// A constant that makes other values of the same photo than `calibrate` has seen, if there is one.
 fn other_constants(settings: &Settings, constants: &PredictorOptions) -> Option<Mismatch> {
-    let usual_count = |count: NonZero<usize>| count.get() == pixels_for_score(settings.image_size);
+    let usual_count = |count: NonZero<usize>| {
+        settings.score_fractions.is_empty() && count.get() == pixels_for_score(settings.image_size)
+    };
     let blend = constants.blend.unwrap_or(settings.blend);
     let smoothing = PredictorOptions::default().smoothing;
     if blend.map(f32::to_bits) != settings.blend.map(f32::to_bits) {
@@ -210,6 +214,7 @@ impl fmt::Display for Mismatch {
             Self::NoReferences => "without reference photos",
             Self::Orientation(true) => "without --no-orientation",
             Self::Orientation(false) => "with --no-orientation",
+            Self::ScoreFractions => "with other fractions of pixels in the score",
             Self::BlendOption => "without --blend",
             Self::SmoothingOption => "without --smoothing",
             Self::ScorePixelsOption => "without --score-pixels",

@@ -19,6 +19,8 @@ pub struct SettingChanges {
     pub activation: Option<Activation>,
     /// Whether the context vectors depend on the photo.
     pub global_context: Option<bool>,
+    /// Fractions of the largest pixels that make the score; unchanged if empty.
+    pub score_fractions: Vec<f32>,
 }
 
 impl SettingChanges {
@@ -45,6 +47,9 @@ impl SettingChanges {
         if let Some(global_context) = self.global_context {
             settings.global_context = global_context;
         }
+        if !self.score_fractions.is_empty() {
+            settings.score_fractions.clone_from(&self.score_fractions);
+        }
         settings
     }
 }
@@ -65,6 +70,8 @@ pub(super) fn difference(found_with: &Settings, now: &Settings) -> Option<Mismat
         || found_with.anomalous_templates != now.anomalous_templates
     {
         Some(Mismatch::Templates)
+    } else if found_with.score_fractions != now.score_fractions {
+        Some(Mismatch::ScoreFractions)
     } else {
         Some(Mismatch::Blend)
     }

@@ -17,7 +17,7 @@
 //!   patches have a distance of at most 1. A single photo is compared with its own turned copies, and other photos are
 //!   taken to be one and a half times as far as the nearest of these; of several photos, a quarter of that copy's distance
 //!   is the least, since shots of one part in one fixture hardly differ.
-//! - A distance d becomes r = d⁸ / (1 + d⁸), from 0 to 1 and 0.5 where good photos end, so that values of different photos
+//! - A distance d becomes r = d⁶ / (1 + d⁶), from 0 to 1 and 0.5 where good photos end, so that values of different photos
 //!   and days mean the same.
 //! - With the model's own value m it becomes √(r · (m + [`FLOOR`]) / (1 + [`FLOOR`])), of each pixel and of the score. Their
 //!   geometric mean was more accurate than their arithmetic one, on photos that the model judges well without references
@@ -57,7 +57,7 @@ pub(crate) fn agreed(own: f32, reference: f32) -> f32 {
 
 /// Of a distance in units of what good photos reach: 0 to 1, and 0.5 at 1.
 fn strangeness(distance: f32) -> f32 {
-    let power = distance.max(0.0).powi(8);
+    let power = distance.max(0.0).powi(6);
     // Beyond what a float holds there is no doubt.
     if power.is_finite() {
         power / (1.0 + power)

@@ -102,7 +102,7 @@ fn plainly(
             .iter()
             .map(|distance| (-sharpness * distance).exp());
         let distance = -(terms.sum::<f64>() / distances.len() as f64).ln() / sharpness;
-        distance.powi(8) / (1.0 + distance.powi(8))
+        distance.powi(6) / (1.0 + distance.powi(6))
     };
     (0..count).map(patch).collect()
 }
