@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn strangeness_is_absolute() {
         assert!(strangeness(0.0).abs() < 1e-9 && (strangeness(1.0) - 0.5).abs() < 1e-6);
-        assert!(strangeness(0.5) < 0.01 && strangeness(2.0) > 0.99);
+        assert!(strangeness(0.5) < 0.02 && strangeness(2.0) > 0.98);
         assert!((strangeness(f32::MAX) - 1.0).abs() < 1e-6);
         assert!(strangeness(-1.0).abs() < 1e-9);
     }
