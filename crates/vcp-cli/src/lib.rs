@@ -14,8 +14,10 @@ mod console;
 mod data;
 mod eval;
 mod exit;
+mod history;
 mod inputs;
 mod interrupt;
+mod kept_history;
 mod model;
 mod place;
 mod progress;
@@ -24,6 +26,7 @@ mod segment;
 mod serve;
 #[cfg(feature = "train")]
 mod train;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -31,7 +34,7 @@ use clap::FromArgMatches as _;
 
 pub use exit::Exit;
 
-use args::{Arguments, Command, ModelCommand};
+use args::{Arguments, Command, HistoryCommand, ModelCommand};
 use config::{ParseError, Parsed};
 
 /// Runs `vcp-clip` with these arguments, the first of which is the program's name, and these
@@ -97,6 +100,10 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
     match command {
         Command::Segment(segment) => segment::run(segment),
         Command::Serve(serve) => serve::run(*serve),
+        Command::Watch(watch) => watch::run(*watch),
+        Command::History(history) => match history.command {
+            HistoryCommand::Export(export) => history::export(&export),
+        },
         Command::Calibrate(calibrate) => calibrate::run(calibrate),
         Command::Eval(eval) => eval::run(eval),
         Command::Data(data) => data::run(data),

@@ -31,9 +31,9 @@
 //! - Every [`Error`] is a sentence and has a [`Fault`]: whether photo, limits, model, device or the place for
 //!   results is to blame.
 //!
-//! Nothing here prints, and nothing but [`model::cache_folder`] depends on the environment. (Decoders may panic on
-//! damaged files; that becomes an error, but the standard library prints it unless the program has called
-//! [`hush_caught`] once.)
+//! Nothing here prints, and nothing but [`model::cache_folder`] and [`model::data_folder`] depends on the environment.
+//! (Decoders may panic on damaged files; that becomes an error, but the standard library prints it unless the program
+//! has called [`hush_caught`] once.)
 //!
 //! The parts are crates of their own, and here as [`image`], [`checkpoint`] and [`predict`].
 #![forbid(unsafe_code)]

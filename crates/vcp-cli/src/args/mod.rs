@@ -7,6 +7,9 @@ mod calibrate;
 mod data;
 mod device;
 mod eval;
+mod history;
+mod judging;
+mod kept_history;
 mod model;
 mod numbers;
 mod photos;
@@ -18,6 +21,7 @@ mod shared;
 mod tiling;
 #[cfg(feature = "train")]
 mod train;
+mod watch;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
@@ -32,6 +36,9 @@ pub(crate) use device::RunArgs;
 #[cfg(feature = "train")]
 pub(crate) use device::TrainDeviceArgs;
 pub(crate) use eval::{EvalArgs, EvalSave};
+pub(crate) use history::{ExportArgs, HistoryCommand, HistoryCommandArgs};
+pub(crate) use judging::JudgingArgs;
+pub(crate) use kept_history::{HistoryArgs, HistoryKeep};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
@@ -44,6 +51,7 @@ pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs, OnOrO
 pub(crate) use tiling::TilingArgs;
 #[cfg(feature = "train")]
 pub(crate) use train::{AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs};
+pub(crate) use watch::WatchArgs;
 
 const AFTER_HELP: &str = "\
 Every option can also be set in the environment, as VCP_CLIP_ and its name in capitals with
@@ -76,6 +84,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Segment(SegmentArgs),
     Serve(Box<ServeArgs>),
+    Watch(Box<WatchArgs>),
+    History(HistoryCommandArgs),
     Calibrate(CalibrateArgs),
     Eval(EvalArgs),
     Data(DataArgs),

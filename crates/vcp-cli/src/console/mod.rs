@@ -108,6 +108,11 @@ pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether somebody may be looking at standard output.
+pub(crate) fn is_output_watched() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Shows how far the work is, in place of what this has shown before. For terminals.
 #[cfg(feature = "train")]
 pub(crate) fn show(state: &str) {

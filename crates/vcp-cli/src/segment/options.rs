@@ -48,7 +48,8 @@ pub(crate) struct Options {
 impl Options {
     /// Checks the arguments against one another.
     pub(crate) fn new(arguments: SegmentArgs) -> anyhow::Result<Self> {
-        let range = range(&arguments.range)?;
+        let judging = arguments.judging;
+        let thresholds = judging.thresholds()?;
         let results = match (arguments.out.clone(), arguments.save) {
             (None, kinds) if kinds.is_empty() => None,
             (None, _) => {
@@ -72,20 +73,15 @@ impl Options {
             scan: arguments.photos.scan_options(),
             choice: Choice::new(arguments.choice)?,
             results,
-            thresholds: ThresholdOptions {
-                score: arguments.score_threshold,
-                review: arguments.review_threshold,
-                pixel: arguments.pixel_threshold,
-                range,
-            },
-            references: arguments.references,
-            no_references: arguments.no_references,
-            calibration: arguments.calibration.map(CalibrationSource::File),
+            thresholds,
+            references: judging.references,
+            no_references: judging.no_references,
+            calibration: judging.calibration.map(CalibrationSource::File),
             decode: arguments.photos.decode_options(),
             every_page: arguments.photos.every_page(),
             tiling,
             mask,
-            min_area: arguments.min_area,
+            min_area: judging.min_area,
             device: arguments.run.device.device,
             threads: arguments.run.threads,
             format: arguments.format,
@@ -122,15 +118,5 @@ impl From<Save> for ResultKind {
             Save::Npy => Self::Npy,
             Save::Json => Self::Json,
         }
-    }
-}
-
-fn range(values: &[f32]) -> anyhow::Result<Option<(f32, f32)>> {
-    match *values {
-        [] => Ok(None),
-        [low, high] if low < high => Ok(Some((low, high))),
-        _ => Err(usage(
-            "--range takes two numbers LO,HI, the first below the second.",
-        )),
     }
 }

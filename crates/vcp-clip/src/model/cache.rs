@@ -1,4 +1,4 @@
-//! The folder that pulled weights are kept in.
+//! The folders that are kept for this user: of pulled weights, and of data.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,7 +7,7 @@ use etcetera::BaseStrategy;
 use super::ModelError;
 
 /// `vcp-clip` in the platform's cache folder, as the operating system gives it for this user: on Linux
-/// `$XDG_CACHE_HOME` or `~/.cache`. Nothing else in this crate depends on the environment.
+/// `$XDG_CACHE_HOME` or `~/.cache`. Nothing else in this crate depends on the environment but [`data_folder`].
 ///
 /// # Errors
 /// [`ModelError::NoCache`] when none is known.
@@ -15,6 +15,17 @@ pub fn cache_folder() -> Result<PathBuf, ModelError> {
     let strategy = etcetera::base_strategy::choose_native_strategy()
         .map_err(|error| ModelError::NoCache(error.to_string()))?;
     Ok(strategy.cache_dir().join("vcp-clip"))
+}
+
+/// `vcp-clip` in the platform's folder for data that programs keep, as the operating system gives it for this user: on
+/// Linux `$XDG_DATA_HOME` or `~/.local/share`.
+///
+/// # Errors
+/// [`ModelError::NoData`] when none is known.
+pub fn data_folder() -> Result<PathBuf, ModelError> {
+    let strategy = etcetera::base_strategy::choose_native_strategy()
+        .map_err(|error| ModelError::NoData(error.to_string()))?;
+    Ok(strategy.data_dir().join("vcp-clip"))
 }
 
 /// Whether a value of `--model` is the name of a pulled bundle rather than a path: it has neither

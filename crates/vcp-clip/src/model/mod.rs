@@ -12,7 +12,7 @@ use vcp_checkpoint::{Geometry, LearnedGeometry};
 
 #[cfg(feature = "built-in")]
 pub use built_in::{built_in_file, built_in_size};
-pub use cache::{cache_folder, cached_bundle, is_name};
+pub use cache::{cache_folder, cached_bundle, data_folder, is_name};
 pub use changes::SettingChanges;
 pub use open::{Applicable, Model, ModelError, ModelOptions, describe};
 

@@ -74,6 +74,9 @@ pub enum ModelError {
     /// No folder for the cache is known.
     #[error("No cache folder is known for this user; give one with --cache: {0}")]
     NoCache(String),
+    /// No folder is known that programs keep data in.
+    #[error("No folder for data is known for this user ({0}); name one with --history DIR.")]
+    NoData(String),
     /// This crate was built without the built-in model.
     #[error(
         "This program was built without the built-in model; name a bundle, or build it with the feature `built-in`."

@@ -69,6 +69,13 @@ impl Content {
     }
 }
 
+/// Whether a file that comes into a watched folder is taken for a photo: its name ends as those of pictures that are
+/// read, and no earlier run wrote it.
+#[must_use]
+pub fn is_photo(path: &Path) -> bool {
+    has_ending(path) && !is_own_picture(path)
+}
+
 /// Whether a name ends as those of pictures that are read do.
 pub(super) fn has_ending(path: &Path) -> bool {
     ENDINGS.contains(&ending(path).as_str())

@@ -11,7 +11,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 pub use decoding::{Decoding, SettledBits, settle_bits};
-pub use kinds::Skipped;
+pub use kinds::{Skipped, is_photo};
 pub use pages::every_page;
 
 use folder::CommonFolder;
