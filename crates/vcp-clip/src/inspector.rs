@@ -10,7 +10,7 @@ use vcp_image::{
 };
 use vcp_predict::references::{Comparison, ReferenceMemory};
 use vcp_predict::tiling::Tiling;
-use vcp_predict::{Predictor, PredictorOptions, PreparedPhoto};
+use vcp_predict::{Prediction, Predictor, PredictorOptions, PreparedPhoto};
 
 use crate::calibration::{CalibrationSource, Mismatch, Viewing};
 use crate::cost::Estimate;
@@ -303,6 +303,23 @@ impl Inspector {
         let photo = self.prepared(photo.into())?;
         let photo = photo.compared_with(memory.map(Comparison::with));
         self.inspect_decoded(photo, &mut unwatched)
+    }
+
+    /// What the model says of images that were resized and normalised elsewhere, each [3, side, side] with the model's
+    /// image size as the side. They are compared with reference photos as photos are; all of them counts, whatever the
+    /// mask says, since where it lies in them is not known.
+    ///
+    /// # Errors
+    /// When an image has another size, or the model's device fails or gives something that is no number.
+    pub fn predict_normalised(&self, images: Vec<Vec<f32>>) -> Result<Vec<Prediction>, Error> {
+        let comparison = self.memory.as_ref().map(Arc::clone).map(Comparison::with);
+        let prepared = images
+            .into_iter()
+            .map(|image| self.predictor.prepared_from_normalised(image));
+        let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
+        Ok(self
+            .predictor
+            .predict_compared(&prepared, comparison.as_ref())?)
     }
 
     /// The first part of [`Inspector::inspect_file`], which may run on another thread than the model:

@@ -41,10 +41,13 @@ pub struct NewResult<'a> {
 
 /// A result in a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry {
     /// What it is called.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub id: ResultId,
-    /// When the photo was inspected.
+    /// When the photo was inspected, as RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub time: Time,
     /// Where the photo came from.
     pub source: String,
@@ -67,6 +70,7 @@ pub struct Entry {
 
 /// A model, as entries name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModelEntry {
     /// Its name.
     pub name: String,
@@ -76,6 +80,7 @@ pub struct ModelEntry {
 
 /// Which files there are of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Has {
     /// The photo's file.
     pub photo: bool,
@@ -87,6 +92,7 @@ pub struct Has {
 
 /// What a person says of a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The part is good, whatever the decision is.
@@ -99,12 +105,14 @@ pub enum Verdict {
 
 /// A verdict, with who gave it and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GivenVerdict {
     /// The verdict.
     pub verdict: Verdict,
     /// Who gave it, in their own words; may be empty.
     pub who: String,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub time: Time,
 }
 

@@ -59,10 +59,12 @@ pub(crate) struct Inner {
 
 /// Some results, newest first, and where the list goes on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Page {
     /// The results.
     pub results: Vec<Entry>,
     /// What to give [`History::list`] for those that follow; none after the last.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub next_cursor: Option<Cursor>,
 }
 

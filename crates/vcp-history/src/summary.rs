@@ -14,6 +14,7 @@ const MOST_BUCKETS: usize = 1000;
 
 /// How the results that were asked for came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Number of results.
     pub inspected: u64,
@@ -37,8 +38,10 @@ pub struct Summary {
 
 /// The results of a part of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rejects {
     /// When it begins.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub time: Time,
     /// Number of results.
     pub inspected: u64,

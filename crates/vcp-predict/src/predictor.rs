@@ -491,7 +491,19 @@ impl Predictor {
     /// When a photo was prepared for another image size, or the model gives something that
     /// is no number.
     pub fn predict(&self, prepared: &[Prepared]) -> Result<Vec<Prediction>, Error> {
-        self.logits(prepared)?
+        self.predict_compared(prepared, None)
+    }
+
+    /// As [`Predictor::predict`], of photos that are compared with good ones, if any are given.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_compared(
+        &self,
+        prepared: &[Prepared],
+        comparison: Option<&Comparison>,
+    ) -> Result<Vec<Prediction>, Error> {
+        self.compared_logits(prepared, comparison)?
             .iter()
             .map(|logits| self.finish(logits))
             .collect()

@@ -1,10 +1,10 @@
 //! The routes.
 
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Router, body::Body};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,11 +14,10 @@ use crate::access::Access;
 use crate::guard;
 use crate::json::json_response;
 use crate::models::ModelEntry;
-use crate::page;
-use crate::pictures::File;
 use crate::refusal::{Reason, Refusal};
 use crate::segment::segment;
 use crate::state::State;
+use crate::{calibrate, events, metrics, openapi, page, protocol, references, results};
 
 /// The answer to `GET /v1/models`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -66,7 +65,39 @@ pub(crate) fn app(state: &State) -> Router {
         .route("/v1/info", get(info))
         .route("/v1/models", get(models))
         .route("/v1/segment", post(segment))
-        .route("/v1/results/{id}/{file}", get(result_file))
+        .route("/v1/results", get(results::list))
+        .route("/v1/results/{id}", get(results::one))
+        .route("/v1/results/{id}/verdict", put(results::judge))
+        .route("/v1/results/{id}/{file}", get(results::file))
+        .route("/v1/summary", get(results::summary))
+        .route("/v1/export", get(results::export))
+        .route("/v1/calibrations", post(calibrate::propose))
+        .route("/v1/calibrations/{id}/accept", post(calibrate::accept))
+        .route(
+            "/v1/references",
+            post(references::set).delete(references::remove),
+        )
+        .route("/v1/events", get(events::events))
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .route("/v2", get(protocol::server))
+        .route("/v2/health/live", get(protocol::live))
+        .route("/v2/health/ready", get(protocol::ready))
+        .route("/v2/models/{name}", get(protocol::model))
+        .route("/v2/models/{name}/ready", get(protocol::model_ready))
+        .route("/v2/models/{name}/infer", post(protocol::infer))
+        .route(
+            "/v2/models/{name}/versions/{version}",
+            get(protocol::version),
+        )
+        .route(
+            "/v2/models/{name}/versions/{version}/ready",
+            get(protocol::version_ready),
+        )
+        .route(
+            "/v2/models/{name}/versions/{version}/infer",
+            post(protocol::infer_version),
+        )
         .fallback(nowhere)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(state.clone(), guard::check));
@@ -75,6 +106,7 @@ pub(crate) fn app(state: &State) -> Router {
         None => routes,
     };
     routes
+        .layer(from_fn_with_state(state.clone(), metrics::count))
         .layer(from_fn_with_state(state.clone(), guard::outermost))
         .with_state(state.clone())
 }
@@ -142,7 +174,7 @@ async fn info(Extract(state): Extract<State>) -> Result<Response, Refusal> {
     let info = Info {
         name: "vcp-clip",
         version: env!("CARGO_PKG_VERSION"),
-        history: false,
+        history: ready.history().is_some(),
         authentication: matches!(state.options.access, Access::Keys(_)),
         limits: LimitsEntry {
             body_bytes: state.limits.body_bytes,
@@ -152,22 +184,4 @@ async fn info(Extract(state): Extract<State>) -> Result<Response, Refusal> {
         watch: None,
     };
     Ok(json_response(StatusCode::OK, &info))
-}
-
-/// `GET /v1/results/{id}/{file}`
-async fn result_file(
-    Extract(state): Extract<State>,
-    Path((id, name)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
-    let file = File::of_name(&name);
-    let found = file.and_then(|file| Some((file, state.recent.get(&id)?.file(file)?)));
-    let Some((file, bytes)) = found else {
-        return Err(Refusal::not_found(
-            "There is no such file of a result, or it is no longer kept.",
-        ));
-    };
-    let mut response = Response::new(Body::from(bytes));
-    let kind = HeaderValue::from_static(file.content_type());
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
 }

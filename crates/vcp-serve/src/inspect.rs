@@ -1,26 +1,41 @@
-//! A photo's way through the server: decoded on one thread, inspected on the model's, finished on a third.
+//! A photo's way through the server: decoded on one thread, inspected on the model's, finished and kept on a third.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use vcp_clip::record::Record;
 use vcp_clip::{DecisionThresholds, Inspection, Inspector};
+use vcp_history::{NewResult, ResultId};
 
+use crate::json::to_json;
+use crate::model_thread::Wanted;
 use crate::models::ServedModel;
+use crate::options::KeptHistory;
 use crate::pictures::File;
 use crate::refusal::Refusal;
-use crate::state::Shared;
+use crate::state::State;
 
 /// What is asked about a photo.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) model: Arc<ServedModel>,
+    pub(crate) inspector: Arc<Inspector>,
     pub(crate) thresholds: DecisionThresholds,
     pub(crate) min_area: u64,
     /// The files that are to be made of it.
     pub(crate) files: Vec<File>,
+    /// Where the photo comes from, if the result is to be kept in the history.
+    pub(crate) source: Option<&'static str>,
+}
+
+/// A photo as it arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    pub(crate) name: String,
+    pub(crate) bytes: Bytes,
 }
 
 /// What is known of a photo in the end.
@@ -28,25 +43,32 @@ pub(crate) struct Asked {
 pub(crate) struct Inspected {
     pub(crate) record: Record,
     pub(crate) files: Vec<(File, Bytes)>,
+    /// What the history calls the result, if it keeps it.
+    pub(crate) id: Option<ResultId>,
 }
 
-/// Inspects a photo whose file is in memory.
+/// How long a photo spent in each stage.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spent {
+    decode: Duration,
+    model: Duration,
+}
+
+/// Inspects a photo whose file is in memory. If it is to be kept in the history, it is there when this returns.
 pub(crate) async fn inspect(
-    state: &Shared,
-    asked: &Asked,
-    name: &str,
-    photo: &Bytes,
+    state: &State,
+    asked: &Arc<Asked>,
+    image: Image,
 ) -> Result<Inspected, Refusal> {
-    let inspector = asked.model.inspector();
-    let (inspection, spent) = predict(state, &inspector, name, photo).await?;
-    let (asked, name) = (asked.clone(), name.to_owned());
-    blocking(move || finish(inspection.adapted(&asked), &asked, name, spent)).await
+    let (predicted, spent) = predict(state, &asked.inspector, &image).await?;
+    let (state, asked) = (Arc::clone(state), Arc::clone(asked));
+    blocking(move || finish(&state, predicted.adapted(&asked), &asked, &image, spent)).await
 }
 
 /// A photo that went through the model. While it is there, it counts as one of those that may be decoded.
 pub(crate) struct Predicted {
     inspection: Inspection,
-    _decoded: tokio::sync::OwnedSemaphorePermit,
+    _decoded: OwnedSemaphorePermit,
 }
 
 impl Predicted {
@@ -65,55 +87,127 @@ impl Predicted {
 
 /// Decodes a photo and runs the model; says how long that took, without waiting.
 pub(crate) async fn predict(
-    state: &Shared,
+    state: &State,
     inspector: &Arc<Inspector>,
-    name: &str,
-    photo: &Bytes,
-) -> Result<(Predicted, Duration), Refusal> {
+    image: &Image,
+) -> Result<(Predicted, Spent), Refusal> {
+    let begun = Instant::now();
     let permit = Arc::clone(&state.decoded).acquire_owned().await;
     let permit = permit.map_err(|_| Refusal::draining())?;
+    let mut waited = begun.elapsed();
     // The permit goes where the photo goes: what runs on when the client has gone still takes memory.
-    let (decoder, name, photo) = (Arc::clone(inspector), name.to_owned(), photo.clone());
+    let (decoder, image) = (Arc::clone(inspector), image.clone());
     let decode = move || {
         let begun = Instant::now();
-        let decoded = decoder.decode_bytes(&photo, &name, decoder.decode_options())?;
+        let options = decoder.decode_options();
+        let decoded = decoder.decode_bytes(&image.bytes, &image.name, options)?;
         Ok((decoded, permit, begun.elapsed()))
     };
-    let (decoded, permit, decoding) = blocking(decode).await?;
+    let (decoded, permit, decode) = blocking(decode).await?;
     let inspector = Arc::clone(inspector);
-    let work = move |wanted: &crate::model_thread::Wanted| {
+    let begun = Instant::now();
+    let work = move |wanted: &Wanted| {
+        let waited = begun.elapsed();
         let begun = Instant::now();
         let mut watch = |_, _| match wanted.is_gone() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
         let inspection = inspector.inspect_decoded(decoded, &mut watch);
-        (inspection, permit, begun.elapsed())
+        (inspection, permit, waited, begun.elapsed())
     };
-    let (inspection, permit, predicting) = state.thread.run(work).await?;
-    state.queue.took(predicting);
+    let (inspection, permit, again, model) = state.thread.run(work).await?;
+    waited += again;
+    state.queue.took(model);
+    for (stage, time) in [("decode", decode), ("model", model)] {
+        state.metrics.stage(stage, time);
+    }
+    state.metrics.waited(waited);
     let predicted = Predicted {
         inspection: inspection?,
         _decoded: permit,
     };
-    Ok((predicted, decoding + predicting))
+    Ok((predicted, Spent { decode, model }))
 }
 
+/// Makes what was asked for, and keeps it.
 fn finish(
+    state: &State,
     predicted: Predicted,
     asked: &Asked,
-    name: String,
-    spent: Duration,
+    image: &Image,
+    spent: Spent,
 ) -> Result<Inspected, Refusal> {
     let begun = Instant::now();
     let inspection = predicted.inspection();
-    let mut record = inspection.record(name);
+    let mut record = inspection.record(&image.name);
     let files = asked.files.iter();
     let files = files.map(|&file| Ok((file, file.of(inspection)?.into())));
-    let files = files.collect::<Result<Vec<_>, Refusal>>()?;
-    let milliseconds = (spent + begun.elapsed()).as_secs_f64() * 1e3;
+    let files = files.collect::<Result<Vec<(File, Bytes)>, Refusal>>()?;
+    let finish = begun.elapsed();
+    let milliseconds = (spent.decode + spent.model + finish).as_secs_f64() * 1e3;
     record.milliseconds = (milliseconds * 10.0).round() / 10.0;
-    Ok(Inspected { record, files })
+    state.metrics.stage("finish", finish);
+    let mut id = None;
+    if let (Some(source), Some(kept)) = (asked.source, state.kept_history()) {
+        let begun = Instant::now();
+        let parts = Parts {
+            asked,
+            image,
+            record: &record,
+            overlay: files.iter().find(|(file, _)| *file == File::Overlay),
+            stages: &[
+                ("decode", spent.decode),
+                ("model", spent.model),
+                ("finish", finish),
+            ],
+        };
+        id = Some(keep(kept, source, inspection, &parts)?);
+        state.metrics.stage("store", begun.elapsed());
+    }
+    // Of a frame that is not kept nothing is decided.
+    if asked.source.is_some() {
+        state.metrics.decided(asked.model.name(), &record);
+    }
+    Ok(Inspected { record, files, id })
+}
+
+/// What is known of a result that is to be kept.
+struct Parts<'a> {
+    asked: &'a Asked,
+    image: &'a Image,
+    record: &'a Record,
+    overlay: Option<&'a (File, Bytes)>,
+    stages: &'a [(&'a str, Duration)],
+}
+
+/// Puts a result into the history.
+fn keep(
+    kept: &KeptHistory,
+    source: &str,
+    inspection: &Inspection,
+    parts: &Parts<'_>,
+) -> Result<ResultId, Refusal> {
+    let overlay = match parts.overlay {
+        Some((_, bytes)) => Some(bytes.clone()),
+        None if kept.overlays => Some(File::Overlay.of(inspection)?.into()),
+        None => None,
+    };
+    let map = kept.maps.then(|| inspection.model_map());
+    let thumbnail = File::Thumbnail.of(inspection)?;
+    Ok(kept.history.add(&NewResult {
+        source,
+        name: &parts.image.name,
+        photo: &parts.image.bytes,
+        record: &to_json(parts.record),
+        model_name: parts.asked.model.name(),
+        model_digest: parts.asked.model.digest(),
+        overlay: overlay.as_deref(),
+        thumbnail: &thumbnail,
+        map: map.as_deref().map(|map| (map, inspection.image_size())),
+        durations: parts.stages,
+        ..NewResult::default()
+    })?)
 }
 
 /// Runs what takes long, or waits for a disk, on a thread for that.

@@ -41,7 +41,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
     // Also a guard: pages of other sites cannot send this type without being asked first.
     if !kind.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::new(
-            Reason::NoImage,
+            Reason::MediaType,
             "The body has to be JSON, with the header Content-Type: application/json.",
         ));
     }

@@ -12,21 +12,30 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod adapting;
 mod app;
 mod body;
+mod calibrate;
 mod connection;
+mod events;
 mod guard;
 mod inspect;
 mod json;
+mod kept;
 mod limits;
+mod metrics;
 mod model_thread;
 mod models;
+mod openapi;
 mod options;
 mod page;
 mod pictures;
+mod protocol;
 mod queue;
 mod recent;
+mod references;
 mod refusal;
+mod results;
 mod segment;
 mod server;
 mod state;
@@ -34,5 +43,6 @@ mod state;
 pub use access::{Access, ApiKeys, ApiKeysError};
 pub use limits::Limits;
 pub use models::ServedModel;
-pub use options::{Loaded, Options, Tell};
+pub use openapi::openapi;
+pub use options::{KeptHistory, Loaded, Options, Tell};
 pub use server::{ServeError, serve};

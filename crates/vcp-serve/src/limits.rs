@@ -50,6 +50,9 @@ pub(crate) const NAME_BYTES: usize = 1024;
 /// Photos that are decoded at a time: one on its way, one in the model, one whose pictures are made.
 pub(crate) const DECODED: usize = 3;
 
+/// Exports that are under way at a time.
+pub(crate) const EXPORTS: usize = 2;
+
 /// Clients that listen to events at a time.
 pub(crate) const LISTENERS: usize = 32;
 

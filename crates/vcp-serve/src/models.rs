@@ -1,12 +1,14 @@
 //! The models that are served, by name.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use vcp_checkpoint::Weights;
 use vcp_clip::{DecisionThresholds, Inspector, InspectorOptions, Model};
 
+use crate::adapting::Chosen;
 use crate::refusal::Refusal;
 
 /// A model under its name. Its thresholds and reference photos may change while it is served.
@@ -16,7 +18,8 @@ pub struct ServedModel {
     digest: String,
     model: Model,
     options: InspectorOptions,
-    inspector: RwLock<Arc<Inspector>>,
+    pub(crate) inspector: RwLock<Arc<Inspector>>,
+    pub(crate) chosen: Mutex<Chosen>,
 }
 
 /// What is known about a model that is served.
@@ -80,6 +83,7 @@ impl ServedModel {
             model,
             options,
             inspector: RwLock::new(Arc::new(inspector)),
+            chosen: Mutex::default(),
         }
     }
 
@@ -101,6 +105,14 @@ impl ServedModel {
         &self.digest
     }
 
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        self.model.weights()
+    }
+
     pub(crate) fn options(&self) -> &InspectorOptions {
         &self.options
     }
@@ -111,7 +123,7 @@ impl ServedModel {
         Arc::clone(&inspector.unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn entry(&self, is_default: bool) -> ModelEntry {
+    fn described(&self, is_default: bool) -> ModelEntry {
         let inspector = self.inspector();
         let DecisionThresholds {
             score,
@@ -170,8 +182,17 @@ impl Models {
     pub(crate) fn entries(&self) -> Vec<ModelEntry> {
         let models = self.0.iter().enumerate();
         models
-            .map(|(index, model)| model.entry(index == 0))
+            .map(|(index, model)| model.described(index == 0))
             .collect()
+    }
+
+    /// What is known about one of them.
+    pub(crate) fn entry(&self, model: &Arc<ServedModel>) -> ModelEntry {
+        let is_default = self
+            .0
+            .first()
+            .is_some_and(|first| Arc::ptr_eq(first, model));
+        model.described(is_default)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ServedModel>> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use vcp_history::History;
+
 use crate::access::Access;
 use crate::limits::Limits;
 use crate::models::ServedModel;
@@ -42,4 +44,32 @@ impl std::fmt::Debug for Options {
 pub struct Loaded {
     /// The models, at least one, each with a name of its own. The first is the one that is meant where none is named.
     pub models: Vec<ServedModel>,
+    /// Where results are kept, if they are.
+    pub history: Option<KeptHistory>,
+}
+
+impl Loaded {
+    /// Takes up thresholds and reference photos that were chosen for the models while they were served before, unless
+    /// their options say otherwise. Gives sentences for the operator.
+    #[must_use]
+    pub fn restore(&self) -> Vec<String> {
+        let Some(kept) = &self.history else {
+            return Vec::new();
+        };
+        let models = self.models.iter();
+        models
+            .flat_map(|model| model.restore(kept.history.folder()))
+            .collect()
+    }
+}
+
+/// A history, and which files it keeps.
+#[derive(Debug, Clone)]
+pub struct KeptHistory {
+    /// The history.
+    pub history: History,
+    /// Whether it keeps overlays, so that they are made for it.
+    pub overlays: bool,
+    /// Whether it keeps maps.
+    pub maps: bool,
 }

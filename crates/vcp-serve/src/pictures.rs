@@ -121,17 +121,9 @@ impl MapFormat {
     }
 }
 
-/// The photo, small: no side longer than this.
-const THUMBNAIL_SIDE: usize = 256;
-
 fn thumbnail(inspection: &Inspection) -> Result<Vec<u8>, Refusal> {
     let photo = inspection.photo().map_err(vcp_clip::Error::from)?;
-    let (width, height) = (photo.width(), photo.height());
-    let longest = width.max(height).max(THUMBNAIL_SIDE);
-    let scaled = |side: usize| (side * THUMBNAIL_SIDE / longest).max(1);
-    let small = photo.resize_bicubic(scaled(width), scaled(height));
-    let jpeg = vcp_image::Picture::from(small).to_jpeg_bytes(80);
-    Ok(jpeg.map_err(vcp_clip::Error::from)?)
+    Ok(vcp_history::thumbnail(&photo).map_err(vcp_clip::Error::from)?)
 }
 
 /// As `segment` writes it: at the model's size, or at the photo's where photos are processed in windows.

@@ -1,12 +1,12 @@
 //! Results whose pictures were promised by links and are kept nowhere else, for a while.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::limits::{RECENT_BYTES, RECENT_RESULTS};
 use crate::pictures::File;
@@ -30,7 +30,7 @@ struct Kept {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RecentResult {
     /// What is answered when it is asked for, unless the history knows it.
-    pub(crate) entry: Option<Bytes>,
+    pub(crate) entry: Option<Value>,
     /// Files by name.
     pub(crate) files: Vec<(File, Bytes)>,
 }
@@ -38,7 +38,7 @@ pub(crate) struct RecentResult {
 impl RecentResult {
     fn bytes(&self) -> usize {
         let files = self.files.iter().map(|(_, bytes)| bytes.len());
-        self.entry.as_ref().map_or(0, Bytes::len) + files.sum::<usize>() + 256
+        files.sum::<usize>() + 4096
     }
 
     pub(crate) fn file(&self, file: File) -> Option<Bytes> {
@@ -52,15 +52,12 @@ impl Recent {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An identifier that no other result of this run has.
+    /// An identifier that no other result of this run has, in the form of those of histories.
     pub(crate) fn identifier(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let milliseconds = now.map_or(0, |now| now.as_millis());
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let mut identifier = String::new();
-        // Writing to a text does not fail.
-        let _ = write!(identifier, "{milliseconds:012x}{count:06x}");
-        identifier
+        format!("{milliseconds:012x}{count:08x}{:08x}", 0)
     }
 
     /// Keeps a result. One that is larger than all that may be kept is not.
@@ -97,8 +94,8 @@ mod tests {
 
     fn of(bytes: usize) -> RecentResult {
         RecentResult {
-            entry: Some(vec![0; bytes].into()),
-            files: Vec::new(),
+            entry: None,
+            files: vec![(File::Overlay, vec![0; bytes].into())],
         }
     }
 
@@ -111,7 +108,7 @@ mod tests {
         assert!(recent.get("0").is_none());
         assert!(recent.get(&(3 * RECENT_RESULTS - 1).to_string()).is_some());
         for number in 0..5 {
-            recent.keep(&format!("large {number}"), of(RECENT_BYTES / 2 - 256));
+            recent.keep(&format!("large {number}"), of(RECENT_BYTES / 2 - 4096));
         }
         assert!(recent.get("large 2").is_none());
         assert!(recent.get("large 3").is_some() && recent.get("large 4").is_some());

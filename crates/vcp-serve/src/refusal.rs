@@ -20,7 +20,7 @@ pub(crate) enum Reason {
     Method,
     Timeout,
     TooLarge,
-    NoImage,
+    MediaType,
     Undecodable,
     QueueFull,
     MemoryFull,
@@ -41,7 +41,7 @@ impl Reason {
             Self::Method => "method",
             Self::Timeout => "timeout",
             Self::TooLarge => "too_large",
-            Self::NoImage => "no_image",
+            Self::MediaType => "media_type",
             Self::Undecodable => "undecodable",
             Self::QueueFull => "queue_full",
             Self::MemoryFull => "memory_full",
@@ -61,7 +61,7 @@ impl Reason {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoImage => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Undecodable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::QueueFull | Self::MemoryFull => StatusCode::TOO_MANY_REQUESTS,
             Self::Loading | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
@@ -155,13 +155,19 @@ impl From<Error> for Refusal {
                     | ImageError::NoImage { .. },
                 ),
                 _,
-            ) => Reason::NoImage,
+            ) => Reason::MediaType,
             (_, Fault::Limits) => Reason::TooLarge,
             (_, Fault::Input) => Reason::Undecodable,
             (_, Fault::Stopped) => return Self::draining(),
             _ => return Self::internal(sentence),
         };
         Self::new(reason, sentence)
+    }
+}
+
+impl From<vcp_history::Error> for Refusal {
+    fn from(error: vcp_history::Error) -> Self {
+        Self::internal(vcp_clip::sentence(&error))
     }
 }
 

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use vcp_clip::record::Record;
 use vcp_clip::{DecisionThresholds, ThresholdOptions};
 use vcp_report::visible::printable;
 
 use crate::body;
-use crate::inspect::{Asked, inspect};
+use crate::events::Event;
+use crate::inspect::{Asked, Image, Inspected, blocking, inspect};
 use crate::json::{json_response, read_query};
 use crate::limits::{MOST_IMAGES, NAME_BYTES};
 use crate::models::ServedModel;
@@ -51,6 +53,8 @@ pub(crate) struct SegmentQuery {
     min_area: Option<u64>,
     /// Who sends: page or http.
     source: Option<Source>,
+    /// Whether the result goes into the history, if there is one; true if not given.
+    keep: Option<bool>,
 }
 
 /// How pictures are given.
@@ -105,13 +109,6 @@ pub(crate) enum ImageOutcome {
     },
 }
 
-/// An image of a request.
-#[derive(Debug)]
-struct Image {
-    name: String,
-    bytes: Bytes,
-}
-
 /// `POST /v1/segment`
 pub(crate) async fn segment(
     Extract(state): Extract<State>,
@@ -159,6 +156,7 @@ pub(crate) async fn segment(
                     record: Box::new(done.record),
                 },
                 Err(refusal) => {
+                    state.metrics.refused(refusal.reason);
                     if let Some(detail) = &refusal.detail {
                         state.tell(detail);
                     }
@@ -188,11 +186,24 @@ async fn process(
     query: &SegmentQuery,
     image: Image,
 ) -> Result<Done, Refusal> {
-    let inspected = inspect(state, asked, &image.name, &image.bytes).await?;
-    let (mut record, files) = (inspected.record, inspected.files);
+    let photo = image.clone();
+    let Inspected {
+        mut record,
+        files,
+        id,
+    } = inspect(state, asked, image).await?;
+    if let Some(id) = &id {
+        announce(state, id).await;
+    }
     let as_links = query.pictures.unwrap_or_default() == PicturesAs::Links;
-    let identifier = (as_links && !files.is_empty()).then(|| state.recent.identifier());
+    let is_kept = id.is_some();
+    let identifier = id.map(|id| id.to_string());
+    let identifier = identifier.or_else(|| {
+        let has_links = as_links && !files.is_empty();
+        has_links.then(|| state.recent.identifier())
+    });
     let location = identifier.as_ref().map(|it| format!("/v1/results/{it}"));
+    let plain = (!is_kept && identifier.is_some()).then(|| record.clone());
     for (file, bytes) in &files {
         let address = match &location {
             Some(location) if as_links => format!("{location}/{}", file.name()),
@@ -207,13 +218,52 @@ async fn process(
         };
         *place = Some(address);
     }
-    if let Some(identifier) = identifier {
-        let entry = None;
-        state
-            .recent
-            .keep(&identifier, RecentResult { entry, files });
+    if as_links
+        && let Some(identifier) = identifier
+        && !files.is_empty()
+    {
+        let entry = plain.map(|record| entry(&identifier, asked, &photo, &record));
+        let result = RecentResult { entry, files };
+        state.recent.keep(&identifier, result);
     }
     Ok(Done { record, location })
+}
+
+/// Tells those who listen of a result.
+async fn announce(state: &State, id: &vcp_history::ResultId) {
+    if !state.events.are_heard() {
+        return;
+    }
+    let (state, id) = (Arc::clone(state), id.clone());
+    let tell = move || {
+        if let Some(kept) = state.kept_history()
+            && let Some(entry) = kept.history.get(&id)?
+        {
+            state.events.send(Event::Result, &entry);
+        }
+        Ok(())
+    };
+    // It is in the history all the same.
+    let _ = blocking(tell).await;
+}
+
+/// A result that no history keeps, in the form of those that are kept.
+fn entry(identifier: &str, asked: &Asked, photo: &Image, record: &Record) -> Value {
+    json!({
+        "id": identifier,
+        "time": vcp_history::Time::now(),
+        "source": asked.source.unwrap_or("http"),
+        "name": photo.name,
+        "sha256": vcp_files::sha256(&photo.bytes),
+        "model": { "name": asked.model.name(), "digest": asked.model.digest() },
+        "record": record,
+        "has": {
+            "photo": false,
+            "overlay": asked.files.contains(&File::Overlay),
+            "map": asked.files.contains(&File::Steps),
+        },
+        "verdict": null,
+    })
 }
 
 impl SegmentQuery {
@@ -232,7 +282,15 @@ impl SegmentQuery {
                 }
             },
             files: self.files()?,
+            source: self
+                .keep
+                .unwrap_or(true)
+                .then(|| match self.source.unwrap_or_default() {
+                    Source::Http => "http",
+                    Source::Page => "page",
+                }),
             model: Arc::clone(model),
+            inspector,
         })
     }
 
@@ -314,7 +372,7 @@ fn boundary(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     }
     let boundary = multer::parse_boundary(kind).map_err(|_| {
         Refusal::new(
-            Reason::NoImage,
+            Reason::MediaType,
             "A body in parts has to be multipart/form-data with a boundary.",
         )
     })?;

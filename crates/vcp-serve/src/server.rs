@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Connections that are told at a time that they are too many.
 const TURNED_AWAY: usize = 64;
 
+/// How long answers that are being sent may take when all requests are answered.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
 /// Threads that decode photos and wait for disks.
 const BLOCKING_THREADS: usize = 12;
 
@@ -110,7 +113,7 @@ async fn run<E: Send + 'static>(
     drop(listener);
     // Connections end after the answer that they are in.
     let _ = close.send(true);
-    connections.wait(Duration::from_millis(300)).await;
+    connections.wait(LAST_ANSWERS).await;
     Ok(())
 }
 
@@ -132,7 +135,6 @@ fn loading<E: Send + 'static>(
 struct Connections {
     state: State,
     app: Router,
-    places: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
     closing: watch::Receiver<bool>,
 }
@@ -141,7 +143,6 @@ impl Connections {
     fn new(state: &State, closing: watch::Receiver<bool>) -> Self {
         Self {
             app: app(state),
-            places: Arc::new(Semaphore::new(state.limits.connections)),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             state: Arc::clone(state),
             closing,
@@ -150,7 +151,8 @@ impl Connections {
 
     /// Serves a connection, or says that there are too many.
     fn take(&self, stream: TcpStream) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&self.state.connections).try_acquire_owned() else {
+            self.state.metrics.turned_away();
             // One that is not even told is closed.
             if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
                 tokio::spawn(async move {
@@ -181,7 +183,7 @@ impl Connections {
     async fn wait(&self, patience: Duration) {
         let all = u32::try_from(self.state.limits.connections).unwrap_or(u32::MAX);
         // Those that have not ended are cut.
-        let _ = tokio::time::timeout(patience, self.places.acquire_many(all)).await;
+        let _ = tokio::time::timeout(patience, self.state.connections.acquire_many(all)).await;
     }
 }
 

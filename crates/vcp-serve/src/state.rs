@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
+use vcp_history::History;
 
 use crate::body::Memory;
-use crate::limits::{DECODED, Limits};
+use crate::calibrate::Proposals;
+use crate::events::Events;
+use crate::limits::{DECODED, EXPORTS, Limits};
+use crate::metrics::Metrics;
 use crate::model_thread::ModelThread;
 use crate::models::Models;
-use crate::options::{Loaded, Options};
+use crate::options::{KeptHistory, Loaded, Options};
 use crate::queue::Queue;
 use crate::recent::Recent;
 use crate::refusal::Refusal;
@@ -28,6 +32,13 @@ pub(crate) struct Shared {
     pub(crate) decoded: Arc<Semaphore>,
     pub(crate) thread: ModelThread,
     pub(crate) recent: Recent,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    pub(crate) proposals: Proposals,
+    /// Exports that may be under way at a time.
+    pub(crate) exports: Arc<Semaphore>,
+    /// Connections that may be open at a time.
+    pub(crate) connections: Arc<Semaphore>,
     ready: OnceLock<Ready>,
     is_draining: AtomicBool,
     /// Requests that are being answered.
@@ -37,6 +48,14 @@ pub(crate) struct Shared {
 /// What there is once all is loaded.
 pub(crate) struct Ready {
     pub(crate) models: Models,
+    history: Option<KeptHistory>,
+}
+
+impl Ready {
+    /// The history, if there is one.
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_ref().map(|kept| &kept.history)
+    }
 }
 
 impl Shared {
@@ -49,6 +68,11 @@ impl Shared {
             decoded: Arc::new(Semaphore::new(DECODED)),
             thread: ModelThread::start()?,
             recent: Recent::default(),
+            events: Events::default(),
+            metrics: Metrics::new(limits.queue),
+            proposals: Proposals::default(),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
+            connections: Arc::new(Semaphore::new(limits.connections)),
             ready: OnceLock::new(),
             is_draining: AtomicBool::new(false),
             active: AtomicUsize::new(0),
@@ -61,7 +85,11 @@ impl Shared {
     pub(crate) fn set_ready(&self, loaded: Loaded) {
         let ready = Ready {
             models: Models::new(loaded.models),
+            history: loaded.history,
         };
+        for model in ready.models.iter() {
+            self.metrics.serves(model.name(), model.digest());
+        }
         // It happens once.
         let _ = self.ready.set(ready);
     }
@@ -72,6 +100,18 @@ impl Shared {
             return Err(Refusal::draining());
         }
         self.ready.get().ok_or_else(Refusal::loading)
+    }
+
+    /// The history and what it keeps, also for what is finished while the server is about to stop.
+    pub(crate) fn kept_history(&self) -> Option<&KeptHistory> {
+        self.ready.get()?.history.as_ref()
+    }
+
+    /// The history, for what cannot be done without.
+    pub(crate) fn history(&self) -> Result<&History, Refusal> {
+        self.ready()?.history().ok_or_else(|| {
+            Refusal::not_found("The server keeps no history; it is started with --history none.")
+        })
     }
 
     pub(crate) fn drain(&self) {

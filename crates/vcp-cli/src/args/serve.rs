@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::numbers::within;
-use super::{CacheArgs, ConfigArgs, PhotoArgs, RunArgs, TilingArgs};
+use super::{CacheArgs, ConfigArgs, HistoryArgs, PhotoArgs, RunArgs, TilingArgs};
 
 /// Answer HTTP requests: photos in, records out; with a page, metrics and the Open Inference Protocol.
 ///
@@ -54,6 +54,9 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+
+    #[command(flatten)]
+    pub(crate) history: HistoryArgs,
 
     /// Answer only who sends one of the keys in this file, a line each of at least 16 characters, in the
     /// header Authorization as `Bearer KEY`.

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vcp_clip::{Inspector, ReferenceChoice};
-use vcp_serve::{Loaded, Options, ServeError, ServedModel};
+use vcp_serve::{KeptHistory, Loaded, Options, ServeError, ServedModel};
 
-use crate::args::{RunArgs, ServeArgs};
+use crate::args::{HistoryKeep, RunArgs, ServeArgs};
 use crate::console;
 use crate::exit::{Exit, OrUsage};
 use crate::inputs;
 use crate::interrupt::Stop;
+use crate::kept_history;
 use crate::references::{self, Named};
 use options::ModelToServe;
 
@@ -38,6 +39,14 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
         limits,
         tell: Arc::new(console::note),
     };
+    let history = kept_history::open(&arguments.history)?;
+    let keep = &arguments.history.history_keep;
+    let keeps = |kind| keep.is_empty() || keep.contains(&kind);
+    let history = history.map(|history| KeptHistory {
+        history,
+        overlays: keeps(HistoryKeep::Overlay),
+        maps: keeps(HistoryKeep::Map),
+    });
     let listener = options::listener(&arguments)?;
     let address = listener.local_addr()?;
     let stop = Stop::on_signals_within(limits.drain + LEAVING);
@@ -46,7 +55,7 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
     })?;
     let load = {
         let stop = stop.clone();
-        move || load(models, &arguments, &stop)
+        move || load(models, history, &arguments, &stop)
     };
     match vcp_serve::serve(listener, settings, load, &stop) {
         Ok(()) => {
@@ -64,7 +73,12 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
 }
 
 /// Loads what the server needs.
-fn load(models: Vec<ModelToServe>, arguments: &ServeArgs, stop: &Stop) -> anyhow::Result<Loaded> {
+fn load(
+    models: Vec<ModelToServe>,
+    history: Option<KeptHistory>,
+    arguments: &ServeArgs,
+    stop: &Stop,
+) -> anyhow::Result<Loaded> {
     let mut served = Vec::new();
     for model in models {
         let Some(model) = served_model(model, arguments, stop)? else {
@@ -73,10 +87,17 @@ fn load(models: Vec<ModelToServe>, arguments: &ServeArgs, stop: &Stop) -> anyhow
         };
         served.push(model);
     }
+    let loaded = Loaded {
+        models: served,
+        history,
+    };
+    for note in loaded.restore() {
+        console::note(&note);
+    }
     if !arguments.run.quiet {
         console::note("Ready.");
     }
-    Ok(Loaded { models: served })
+    Ok(loaded)
 }
 
 /// A model, ready to be served; none if it was interrupted.

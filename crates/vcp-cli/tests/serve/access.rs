@@ -60,7 +60,7 @@ fn keys_are_asked_for() {
         let reply = server.get(target).refuses(401, "A key is needed");
         assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
     }
-    for target in ["/healthz", "/readyz"] {
+    for target in ["/healthz", "/readyz", "/", "/page/main.js"] {
         server.get(target).is(200);
     }
     let with = |value: &str| server.ask("GET", "/v1/models", &[("authorization", value)], b"");

@@ -45,6 +45,10 @@ impl Server {
         if !arguments.iter().any(|it| it.starts_with("--listen")) {
             command.arg("--listen=127.0.0.1:0");
         }
+        // Not in the folder of whoever runs the tests.
+        if !arguments.iter().any(|it| it.starts_with("--history")) {
+            command.arg("--history=none");
+        }
         let mut child = command
             .arg("--quiet")
             .args(arguments)

@@ -3,7 +3,12 @@
 
 mod access;
 mod client;
+mod clients;
+mod history;
 mod load;
+mod metrics;
+mod openapi;
+mod protocol;
 mod segment;
 mod statuses;
 #[path = "../support/mod.rs"]

@@ -40,6 +40,31 @@ fn what_is_no_photo_is_refused_in_the_words_of_segment() {
 }
 
 #[test]
+fn the_page_is_part_of_the_program() {
+    let workplace = Workplace::new();
+    let server = Server::start(&workplace, &[]);
+    let page = server.get("/").is(200);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'self'"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    // All that it asks for is there.
+    let text = String::from_utf8(page.body).unwrap();
+    let files: Vec<_> = text
+        .split('"')
+        .filter(|it| it.starts_with("page/"))
+        .collect();
+    assert!(!files.is_empty(), "{text}");
+    for file in files {
+        let file = server.get(&format!("/{file}")).is(200);
+        assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+    }
+}
+
+#[test]
 fn addresses_and_methods_that_there_are_not() {
     let workplace = Workplace::new();
     let server = Server::start(&workplace, &[]);
