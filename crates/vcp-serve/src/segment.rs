@@ -17,7 +17,7 @@ use vcp_report::visible::printable;
 use crate::body;
 use crate::events::Event;
 use crate::inspect::{Asked, Image, Inspected, blocking, inspect};
-use crate::json::{json_response, read_query};
+use crate::json::{json_response, read_query, to_json};
 use crate::limits::{MOST_IMAGES, NAME_BYTES};
 use crate::models::ServedModel;
 use crate::pictures::{File, MapFormat};
@@ -256,7 +256,8 @@ fn entry(identifier: &str, asked: &Asked, photo: &Image, record: &Record) -> Val
         "name": photo.name,
         "sha256": vcp_files::sha256(&photo.bytes),
         "model": { "name": asked.model.name(), "digest": asked.model.digest() },
-        "record": record,
+        // Through the text, in which numbers are as the record has them.
+        "record": serde_json::from_str::<Value>(&to_json(record)).unwrap_or_default(),
         "has": {
             "photo": false,
             "overlay": asked.files.contains(&File::Overlay),

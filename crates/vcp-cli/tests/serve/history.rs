@@ -32,7 +32,7 @@ fn what_was_answered_is_found_again() {
     let bytes = photo(&workplace, 1);
     let mut server = Server::start(&workplace, &[HISTORY]);
     assert_eq!(server.get("/v1/info").json()["history"], true);
-    let target = "/v1/segment?name=one.bmp&include=overlay,heatmap,mask";
+    let target = "/v1/segment?name=one.bmp&include=overlay,heatmap,mask&score_threshold=1";
     let reply = server.post(target, &bytes).is(200);
     let (record, location) = (reply.json(), reply.header("location").unwrap().to_owned());
     server
