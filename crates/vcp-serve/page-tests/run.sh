@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Tests the page of `vcp-clip serve` in Chromium, with the program in target/debug. Installs what they need where it
-# is missing: Node.js and Chromium with apt-get, playwright-core with npm into target/page-tests. Ends with status 77
-# and the reason on the last line if something cannot be had.
+# Tests the page of `vcp-clip serve` in Chromium, with the program in target/debug (or the one that VCP_CLIP names).
+# Installs what that needs where it is missing: Node.js and Chromium with apt-get, playwright-core with npm into
+# target/page-tests. Ends with status 77 and the reason as its last line if something cannot be had. `run.sh install`
+# only installs; other arguments are for `node --test`, such as --test-name-pattern=camera.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 root="$(cd ../../.. && pwd)"
@@ -42,6 +43,8 @@ if ! cmp --silent package.json "$modules/package.json" || [[ ! -d "$modules/node
     (cd "$modules" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-audit --no-fund --no-package-lock --silent) ||
         cannot 'npm cannot install playwright-core'
 fi
+
+[[ "${1:-}" == install ]] && exit
 
 if [[ -z "${VCP_CLIP:-}" ]]; then
     VCP_CLIP="$root/target/debug/vcp-clip"
