@@ -11,6 +11,9 @@ import { sample, serve, temporaryFolder } from './program.js';
 const broken = { name: 'cookie-broken-1.jpg', content: await sample('cookie-broken-1.jpg') };
 const good = { name: 'cookie-good.jpg', content: await sample('cookie-good.jpg') };
 
+// The smallest picture.
+const dot = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
+
 test('a judged photo is found in the history after the page was loaded again', async (t) => {
   const page = await openPage(t, await openBrowser(t), await serve(t));
   await drop(page, broken, good);
@@ -104,17 +107,14 @@ test('of 10,000 results only the rows in view are made', async (t) => {
     const end = start + Number(query.get('limit'));
     return route.fulfill({ json: { results: all.slice(start, end), next_cursor: end < all.length ? String(end) : null } });
   });
-  await page.route('**/thumbnail.jpg', (route) => route.fulfill({ contentType: 'image/jpeg', body: broken.content }));
+  await page.route('**/thumbnail.jpg', (route) => route.fulfill({ contentType: 'image/gif', body: dot }));
   await page.click('nav >> text=History');
   await page.waitForSelector('#history-list .row >> text="0.jpg"');
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (await page.locator('#history-list .row >> text="9999.jpg"').count()) break;
-    await page.evaluate(() => {
-      const list = document.getElementById('history-list');
-      list.scrollTop = list.scrollHeight;
-    });
-    await page.waitForTimeout(20);
-  }
+  await page.waitForFunction(() => {
+    const list = document.getElementById('history-list');
+    list.scrollTop = list.scrollHeight;
+    return list.lastElementChild.lastElementChild.textContent.includes('9999.jpg');
+  }, null, { polling: 50, timeout: 120_000 });
   assert.equal(await page.textContent('#history-count'), '10,000');
   assert.ok((await page.locator('#history-list .row').count()) < 60);
   await page.focus('#history-list');
