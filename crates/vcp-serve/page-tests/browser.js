@@ -30,7 +30,8 @@ export async function openPage(test, browser, address, { expected = null, connec
   page.setDefaultTimeout(20_000);
   const complaints = [];
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !expected?.test(message.text())) complaints.push(message.text());
+    if (!['error', 'warning'].includes(message.type()) || expected?.test(message.text())) return;
+    complaints.push(`${message.text()} ${message.location().url}`);
   });
   page.on('pageerror', (error) => complaints.push(error.stack));
   page.on('request', (request) => {

@@ -12,19 +12,29 @@ const SAMPLES = fileURLToPath(new URL('../../../samples', import.meta.url));
 /** The content of a photo of the repository. */
 export const sample = (name) => readFile(path.join(SAMPLES, name));
 
+const endings = new WeakMap();
+
+/** Something to do when the test ends; what was said last is done first. */
+export function atEnd(test, action) {
+  if (!endings.has(test)) {
+    endings.set(test, []);
+    test.after(async () => {
+      const outcomes = [];
+      for (const ending of endings.get(test).reverse()) {
+        outcomes.push(...(await Promise.allSettled([Promise.resolve().then(ending)])));
+      }
+      const failed = outcomes.find(({ status }) => status === 'rejected');
+      if (failed) throw failed.reason;
+    });
+  }
+  endings.get(test).push(action);
+}
+
 /** A folder of its own, removed when the test ends. */
 export async function temporaryFolder(test) {
   const folder = await mkdtemp(path.join(tmpdir(), 'vcp-clip-page-'));
-  test.after(() => rm(folder, { recursive: true, force: true }));
+  atEnd(test, () => rm(folder, { recursive: true, force: true }));
   return folder;
-}
-
-const endings = new WeakMap();
-
-/** Something to do when the test ends, while its programs still serve; the last first. */
-export function atEnd(test, action) {
-  if (!endings.has(test)) endings.set(test, []);
-  endings.get(test).unshift(action);
 }
 
 /** Starts `vcp-clip serve` with a history of its own; its address, when it is ready. */
@@ -39,12 +49,11 @@ export async function serve(test, ...more) {
   child.stderr.on('data', (text) => {
     errors += text;
   });
-  test.after(async () => {
-    for (const action of endings.get(test)?.splice(0) ?? []) await action();
+  atEnd(test, async () => {
     if (child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
-    const late = setTimeout(() => child.kill('SIGKILL'), 5000);
+    const late = setTimeout(() => child.kill('SIGKILL'), 40_000);
     await ended;
     clearTimeout(late);
   });
