@@ -129,7 +129,7 @@ test('regions found in the browser are those of the program', async (t) => {
   const { regions } = await response.json();
   assert.equal(shown.length, regions.length);
   shown.forEach((text, index) => {
-    const [, , width, , height, area] = text.split(/\s+/);
+    const [, width, height, area] = /(\d+) × (\d+)\D+([\d,]+)\s*$/.exec(text);
     const { box, area: exact } = regions[index];
     // Values in steps of 1/65535 may lie on the other side of the threshold for a pixel at the border.
     assert.ok(Math.abs(Number(width) - box.width) <= 1 && Math.abs(Number(height) - box.height) <= 1, text);
