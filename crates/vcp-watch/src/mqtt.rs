@@ -1,7 +1,7 @@
 //! Telling an MQTT broker.
 //!
 //! Messages wait in a queue of this module's own, and leave it when the broker has acknowledged them: what was on its
-//! way when a connection broke is sent again. (MQTT calls that QoS 1: at least once.)
+//! way when a connection broke is sent again. (In MQTT, quality of service 1: at least once.)
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};

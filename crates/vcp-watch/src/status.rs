@@ -51,7 +51,7 @@ struct Board {
 
 impl Board {
     fn forget_old(&mut self) {
-        const MINUTE: Duration = Duration::from_secs(60);
+        const MINUTE: Duration = Duration::from_mins(1);
         while self.recent.front().is_some_and(|it| it.elapsed() > MINUTE) {
             self.recent.pop_front();
         }

@@ -15,7 +15,7 @@ use vcp_clip::{
 use vcp_history::{Filter, History, HistoryOptions, ModelEntry, ResultId};
 use vcp_watch::{FolderInspector, MemoryOptions, Outcome, Watch, WatchOptions};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A small model with random weights.
 fn inspector() -> Arc<FolderInspector> {

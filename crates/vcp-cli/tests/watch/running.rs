@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::cli::{Workplace, bundle};
 
 /// Longer than a photo takes on a machine that does much else.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) struct Running {
     child: Child,
