@@ -108,14 +108,13 @@ fn memory(arguments: &WatchArgs, folder: &Path) -> anyhow::Result<MemoryOptions>
         }
         return Ok(MemoryOptions::History(history, None));
     }
-    let journal = match &arguments.journal {
-        Some(journal) => journal.clone(),
-        None => {
-            let real = folder.canonicalize()?;
-            let digest = vcp_files::sha256(real.as_os_str().as_encoded_bytes());
-            let name = format!("{}.journal", &digest[..16]);
-            data_folder().or_usage()?.join("watch").join(name)
-        }
+    let journal = if let Some(journal) = &arguments.journal {
+        journal.clone()
+    } else {
+        let real = folder.canonicalize()?;
+        let digest = vcp_files::sha256(real.as_os_str().as_encoded_bytes());
+        let name = format!("{}.journal", &digest[..16]);
+        data_folder().or_usage()?.join("watch").join(name)
     };
     Ok(MemoryOptions::Journal(journal))
 }

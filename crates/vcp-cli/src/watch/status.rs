@@ -80,19 +80,20 @@ fn line(status: &Status) -> String {
         last_minute,
         ..
     } = status;
-    let mut line = format!(
+    let counts = format!(
         "{waiting} waiting, {inspected} inspected ({ok} ok, {review} review, {defect} defect), {failed} failed, \
          {last_minute} in the last minute"
     );
-    match &status.mqtt {
-        Some(mqtt) if mqtt.connected => line += &format!(", MQTT: {} to send", mqtt.backlog),
-        Some(mqtt) => line += &format!(", MQTT: not connected, {} to send", mqtt.backlog),
-        None => {}
-    }
-    if status.errors > 0 {
-        line += &format!(", {} errors", status.errors);
-    }
-    line
+    let mqtt = match &status.mqtt {
+        Some(mqtt) if mqtt.connected => format!(", MQTT: {} to send", mqtt.backlog),
+        Some(mqtt) => format!(", MQTT: not connected, {} to send", mqtt.backlog),
+        None => String::new(),
+    };
+    let errors = match status.errors {
+        0 => String::new(),
+        errors => format!(", {errors} errors"),
+    };
+    format!("{counts}{mqtt}{errors}")
 }
 
 /// What is said when the work has ended.
@@ -100,12 +101,10 @@ pub(crate) fn in_the_end(status: &Status) -> String {
     let Status {
         inspected, failed, ..
     } = status;
-    let mut said = format!("Stopped; {inspected} photos were inspected, {failed} failed");
-    if let Some(mqtt) = &status.mqtt {
-        let lost = mqtt.backlog + mqtt.dropped;
-        if lost > 0 {
-            said += &format!(", and the MQTT broker was not told of {lost} messages");
-        }
-    }
-    said + "."
+    let mqtt = status.mqtt.as_ref();
+    let lost = match mqtt.map_or(0, |mqtt| mqtt.backlog + mqtt.dropped) {
+        0 => String::new(),
+        lost => format!(", and the MQTT broker was not told of {lost} messages"),
+    };
+    format!("Stopped; {inspected} photos were inspected, {failed} failed{lost}.")
 }

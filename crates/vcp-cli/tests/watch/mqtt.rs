@@ -24,6 +24,7 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Whether broker and client are there; says so if they are not.
+#[allow(clippy::print_stderr, reason = "for whoever runs the tests")]
 fn is_skipped() -> bool {
     let is_missing = program("mosquitto").is_none() || program("mosquitto_sub").is_none();
     if is_missing {
