@@ -121,7 +121,7 @@ const scale = () => ({ low: look.low ?? shown.range[0], high: look.high ?? shown
 function colour() {
   if (shown.map) colourMap(shown.map, { colours: look.colours, ...scale() }, coloured);
   for (const [name, field] of Object.entries(controls.ends)) {
-    if (document.activeElement !== field) field.value = Math.round(scale()[name] * 1000) / 1000;
+    if (document.activeElement !== field) field.value = Math.round(scale()[name] * 100) / 100;
   }
 }
 
@@ -211,7 +211,7 @@ function scaleEnd(name, label) {
       const other = name === 'low' ? number < scale().high : number > scale().low;
       if (text === '') look[name] = null;
       else if (number >= 0 && number <= 1 && other) look[name] = number;
-      event.target.value = Math.round(scale()[name] * 1000) / 1000;
+      event.target.value = Math.round(scale()[name] * 100) / 100;
       remember();
       colour();
       draw();
