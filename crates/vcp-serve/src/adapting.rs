@@ -82,7 +82,7 @@ impl ServedModel {
     pub(crate) fn compare_with(
         &self,
         kept: &Kept,
-        gathered: UnfinishedFolder,
+        gathered: &UnfinishedFolder,
         wanted: &Wanted,
     ) -> Result<(), Refusal> {
         let files = std::fs::read_dir(gathered.path().join(PHOTOS))?;
@@ -96,7 +96,7 @@ impl ServedModel {
         };
         let inspector = self.settled(&chosen)?;
         let identifier = format!("{:014x}", Time::now().milliseconds());
-        kept.keep_references(&gathered, &identifier)?;
+        kept.keep_references(gathered, &identifier)?;
         self.set(chosen, inspector);
         Ok(())
     }

@@ -62,7 +62,7 @@ pub(crate) async fn inspect(
 ) -> Result<Inspected, Refusal> {
     let (predicted, spent) = predict(state, &asked.inspector, &image).await?;
     let (state, asked) = (Arc::clone(state), Arc::clone(asked));
-    blocking(move || finish(&state, predicted.adapted(&asked), &asked, &image, spent)).await
+    blocking(move || finish(&state, &predicted.adapted(&asked), &asked, &image, spent)).await
 }
 
 /// A photo that went through the model. While it is there, it counts as one of those that may be decoded.
@@ -109,9 +109,12 @@ pub(crate) async fn predict(
     let work = move |wanted: &Wanted| {
         let waited = begun.elapsed();
         let begun = Instant::now();
-        let mut watch = |_, _| match wanted.is_gone() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        let mut watch = |_, _| {
+            if wanted.is_gone() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let inspection = inspector.inspect_decoded(decoded, &mut watch);
         (inspection, permit, waited, begun.elapsed())
@@ -133,7 +136,7 @@ pub(crate) async fn predict(
 /// Makes what was asked for, and keeps it.
 fn finish(
     state: &State,
-    predicted: Predicted,
+    predicted: &Predicted,
     asked: &Asked,
     image: &Image,
     spent: Spent,

@@ -31,7 +31,7 @@ impl Default for Limits {
             queue: 32,
             connections: 256,
             head: Duration::from_secs(20),
-            body: Duration::from_secs(60),
+            body: Duration::from_mins(1),
             write: Duration::from_secs(30),
             drain: Duration::from_secs(30),
         }

@@ -105,7 +105,7 @@ impl From<io::Error> for Refusal {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum MapFormat {
-    /// An array for NumPy of 32-bit floats, as `segment --save npy` writes it.
+    /// An array for `NumPy` of 32-bit floats, as `segment --save npy` writes it.
     #[default]
     Npy,
     /// A grey PNG of 16 bits at the model's size: 65535 is 1.

@@ -62,7 +62,7 @@ pub(crate) async fn set(
     let changed = Arc::clone(&model);
     let outcome = state
         .thread
-        .run(move |wanted| changed.compare_with(&kept, unfinished, wanted));
+        .run(move |wanted| changed.compare_with(&kept, &unfinished, wanted));
     outcome.await??;
     answer(&state, &model)
 }

@@ -117,7 +117,7 @@ fn served_model(
         mut options,
         references,
     } = model;
-    let (device, weights) = choice.open_on(device.device.clone(), *threads, *quiet)?;
+    let (device, weights) = choice.open_on(device.device, *threads, *quiet)?;
     let inspector = if references.is_empty() {
         Inspector::new(&weights, &device, &options).or_usage()?
     } else {

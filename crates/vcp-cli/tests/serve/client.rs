@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::cli::{Workplace, bundle};
 
 /// Longest wait for anything, well above what it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server; it is killed with this.
 pub(crate) struct Server {
@@ -105,13 +105,13 @@ impl Server {
     ) -> Vec<u8> {
         let mut head = format!("{method} {target} HTTP/1.1\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
-            head += &format!("host: {}\r\n", self.address);
+            head = head + "host: " + &self.address + "\r\n";
         }
         if !headers.iter().any(|(name, _)| *name == "content-length") && method != "GET" {
-            head += &format!("content-length: {}\r\n", body.len());
+            head = head + "content-length: " + &body.len().to_string() + "\r\n";
         }
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head = head + name + ": " + value + "\r\n";
         }
         head += "\r\n";
         let mut bytes = head.into_bytes();

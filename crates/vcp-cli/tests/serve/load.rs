@@ -190,7 +190,7 @@ fn what_was_begun_is_answered_before_the_end() {
         }
         match Reply::read(&mut stream) {
             Some(reply) if reply.status == 200 => {
-                assert!(begun.elapsed() < Duration::from_secs(30))
+                assert!(begun.elapsed() < Duration::from_secs(30));
             }
             reply => break reply.map(|reply| reply.status),
         }

@@ -1,4 +1,5 @@
 //! `vcp-clip serve`: the real binary, asked over real connections.
+#![allow(clippy::print_stderr, reason = "says which tests are skipped")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::client::Server;
 use crate::support::cli::Workplace;
 
-/// To write it anew: VCP_CLIP_BLESS=1 cargo test -p vcp-cli --test serve openapi
+/// To write it anew: `VCP_CLIP_BLESS=1 cargo test -p vcp-cli --test serve openapi`
 #[test]
 fn the_document_is_what_the_server_gives() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");

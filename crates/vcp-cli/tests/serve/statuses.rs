@@ -113,7 +113,7 @@ fn bodies_that_are_too_long_are_refused_before_they_are_sent() {
         .unwrap()
         .replace("content-length: \r\n", "");
     stream.write_all(head.as_bytes()).unwrap();
-    let chunk = [&b"8000\r\n"[..], &[0; 0x8000], b"\r\n"].concat();
+    let chunk = [&b"8000\r\n"[..], &vec![0; 0x8000], b"\r\n"].concat();
     for _ in 0..40 {
         stream.write_all(&chunk).unwrap();
     }

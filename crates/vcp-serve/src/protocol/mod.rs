@@ -142,7 +142,7 @@ pub(crate) async fn model(
     Extract(state): Extract<State>,
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
-    metadata(model_of(&state, &name, None)?)
+    Ok(metadata(model_of(&state, &name, None)?))
 }
 
 /// `GET /v2/models/{name}/versions/{version}`
@@ -150,10 +150,10 @@ pub(crate) async fn version(
     Extract(state): Extract<State>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    metadata(model_of(&state, &name, Some(&version))?)
+    Ok(metadata(model_of(&state, &name, Some(&version))?))
 }
 
-fn metadata(model: &ServedModel) -> Result<Response, Refusal> {
+fn metadata(model: &ServedModel) -> Response {
     let side = model.inspector().predictor().image_size() as i64;
     let tensor = |name, datatype, rest: &[i64]| TensorMetadata {
         name,
@@ -174,7 +174,7 @@ fn metadata(model: &ServedModel) -> Result<Response, Refusal> {
         ],
         outputs: outputs.collect(),
     };
-    Ok(json_response(StatusCode::OK, &metadata))
+    json_response(StatusCode::OK, &metadata)
 }
 
 /// `POST /v2/models/{name}/infer`
