@@ -1,5 +1,6 @@
 //! Options that several commands take.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -76,13 +77,14 @@ pub(crate) struct ChoiceArgs {
     )]
     pub(crate) image_size: Option<usize>,
 
-    /// Fractions of a branch's largest pixels, above 0 and at most 1, separated by commas: the mean over each
+    /// Fractions of a branch's largest pixels, above 0 and up to 1, separated by commas: the mean over each
     /// is taken, and their mean is the score [default: the bundle's, else 2000 of 518 x 518 pixels]
     #[arg(
         long,
         help_heading = "Model",
         value_name = "F,…",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = within((Bound::Excluded(0.0_f32), Bound::Included(1.0)))
     )]
     pub(crate) score_fractions: Vec<f32>,
 

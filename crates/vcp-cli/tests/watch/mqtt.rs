@@ -210,12 +210,8 @@ fn a_killed_watch_is_offline() {
     status.state("offline");
 }
 
-#[test]
-fn brokers_with_passwords_and_certificates_are_reached() {
-    if is_skipped() || program("openssl").is_none() {
-        return;
-    }
-    let workplace = Workplace::with_photos(&["in/a.png"]);
+/// An authority (`ca.pem`), a broker's certificate and key of it, and a file of passwords.
+fn make_certificates(workplace: &Workplace) {
     let run = |name: &str, arguments: &[&str]| {
         let done = Command::new(program(name).unwrap())
             .args(arguments)
@@ -289,6 +285,15 @@ fn brokers_with_passwords_and_certificates_are_reached() {
         "mosquitto_passwd",
         &["-b", "-c", "passwords", "line", "secret"],
     );
+}
+
+#[test]
+fn brokers_with_passwords_and_certificates_are_reached() {
+    if is_skipped() || program("openssl").is_none() {
+        return;
+    }
+    let workplace = Workplace::with_photos(&["in/a.png"]);
+    make_certificates(&workplace);
     workplace.write("login", "line\nsecret\n");
     workplace.write("wrong", "line\nother\n");
     let at = |name: &str| workplace.path(name).display().to_string();
