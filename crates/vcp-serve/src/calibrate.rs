@@ -264,7 +264,9 @@ pub(crate) async fn accept(
         )
     })?;
     let changed = Arc::clone(&model);
-    blocking(move || changed.accept(history.folder(), document)).await?;
+    // On the model's thread, as changes of references are, so that changes come one after the other.
+    let accept = move |_: &_| changed.accept(history.folder(), document);
+    state.thread.run(accept).await??;
     let entry = state.ready()?.models.entry(&model);
     state.events.send(Event::Model, &entry);
     Ok(json_response(StatusCode::OK, &entry))

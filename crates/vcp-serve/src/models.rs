@@ -143,9 +143,16 @@ impl ServedModel {
                 review,
                 range,
             },
-            calibration: inspector
-                .calibration()
-                .and_then(|calibration| serde_json::to_value(calibration).ok()),
+            calibration: inspector.calibration().and_then(|calibration| {
+                let mut shown = calibration.clone();
+                // Words that name places of this machine; counts and digest stay.
+                if let Some((words, photos)) = shown.data.rsplit_once(": ")
+                    && words.contains(['/', '\\'])
+                {
+                    shown.data = photos.to_owned();
+                }
+                serde_json::to_value(shown).ok()
+            }),
             references: references.zip(inspector.references_digest()).map(
                 |(description, digest)| ReferencesEntry {
                     photos: description.photos.len(),

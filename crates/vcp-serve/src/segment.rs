@@ -1,6 +1,7 @@
 //! `POST /v1/segment`
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -145,12 +146,26 @@ pub(crate) async fn segment(
         return Ok(response);
     };
     let images = images(held.bytes(), &boundary).await?;
+    // Of pictures in the answer.
+    let inline = AtomicUsize::new(0);
     // One is decoded while the one before it is in the model.
     let outcomes = stream::iter(images).map(|image| {
-        let (state, asked, query) = (&state, &asked, &query);
+        let (state, asked, query, inline) = (&state, &asked, &query, &inline);
         async move {
             let name = image.name.clone();
             match process(state, asked, query, image).await {
+                Ok(done) if grown(inline, &done.record) > INLINE_BYTES => {
+                    state.metrics.refused(Reason::TooLarge);
+                    ImageOutcome::Failed {
+                        name,
+                        status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
+                        error: format!(
+                            "The pictures of this request are more than {} MiB. Ask for links to them \
+                             (pictures=links), or send fewer photos at a time.",
+                            INLINE_BYTES >> 20
+                        ),
+                    }
+                }
                 Ok(done) => ImageOutcome::Done {
                     location: done.location,
                     record: Box::new(done.record),
@@ -171,6 +186,17 @@ pub(crate) async fn segment(
     });
     let results = outcomes.buffered(2).collect().await;
     Ok(json_response(StatusCode::OK, &SegmentAnswer { results }))
+}
+
+/// Most bytes of the pictures of several photos within one answer.
+const INLINE_BYTES: usize = 64 << 20;
+
+/// How many bytes the pictures in an answer have with those of this record.
+fn grown(inline: &AtomicUsize, record: &Record) -> usize {
+    let files = &record.files;
+    let pictures = [&files.overlay, &files.heatmap, &files.mask, &files.map];
+    let bytes: usize = pictures.into_iter().flatten().map(String::len).sum();
+    inline.fetch_add(bytes, Ordering::Relaxed) + bytes
 }
 
 /// A record, and where the result is kept.

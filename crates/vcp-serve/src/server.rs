@@ -113,7 +113,10 @@ async fn run<E: Send + 'static>(
     drop(listener);
     // Connections end after the answer that they are in.
     let _ = close.send(true);
-    connections.wait(LAST_ANSWERS).await;
+    let left = draining.map_or(Duration::ZERO, |begun| {
+        state.limits.drain.saturating_sub(begun.elapsed())
+    });
+    connections.wait(left.max(LAST_ANSWERS)).await;
     Ok(())
 }
 

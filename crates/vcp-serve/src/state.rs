@@ -10,7 +10,7 @@ use vcp_history::History;
 use crate::body::Memory;
 use crate::calibrate::Proposals;
 use crate::events::Events;
-use crate::limits::{DECODED, EXPORTS, Limits};
+use crate::limits::{DECODED, EXPORTS, JSON_BYTES, Limits};
 use crate::metrics::Metrics;
 use crate::model_thread::ModelThread;
 use crate::models::Models;
@@ -63,7 +63,7 @@ impl Shared {
         let limits = options.limits;
         Ok(Arc::new(Self {
             address,
-            memory: Memory::new(limits.held_bytes.max(limits.body_bytes)),
+            memory: Memory::new(limits.held_bytes.max(limits.body_bytes).max(8 * JSON_BYTES)),
             queue: Queue::new(limits.queue),
             decoded: Arc::new(Semaphore::new(DECODED)),
             thread: ModelThread::start()?,

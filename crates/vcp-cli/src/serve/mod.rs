@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
     match vcp_serve::serve(listener, settings, load, &stop) {
         Ok(()) => {
             if !quiet {
-                console::note("Stopped; all requests that were begun are answered.");
+                console::note("Stopped.");
             }
             Ok(Exit::Done)
         }

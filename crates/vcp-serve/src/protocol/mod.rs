@@ -211,6 +211,12 @@ async fn inference(
     let bytes = held.bytes().clone();
     let (asked, input) = blocking(move || {
         let (mut asked, behind) = request::read(&headers, &bytes)?;
+        // Each costs a map.
+        if asked.outputs.len() > OUTPUTS.len() {
+            return Err(Refusal::bad_request(
+                "A request names each output at most once.",
+            ));
+        }
         let known = |name: &str| OUTPUTS.iter().any(|(known, ..)| *known == name);
         if let Some(output) = asked.outputs.iter().find(|output| !known(&output.name)) {
             return Err(response::unknown(&output.name));
@@ -265,16 +271,21 @@ async fn of_normalised(
     thresholds: DecisionThresholds,
 ) -> Result<Vec<Answered>, Refusal> {
     let side = inspector.predictor().image_size();
-    let inspector = Arc::clone(inspector);
-    let work = move |_: &_| inspector.predict_normalised(images);
-    let predictions = state.thread.run(work).await?.map_err(|error| {
-        let mut refusal = Refusal::new(
-            Reason::Undecodable,
-            "The model gives no finite numbers for these values.",
-        );
-        refusal.detail = Some(error.sentence());
-        refusal
-    })?;
+    let mut predictions = Vec::with_capacity(images.len());
+    for image in images {
+        let inspector = Arc::clone(inspector);
+        // One at a time: others have their turn, and what nobody waits for any more is not begun.
+        let work = move |_: &_| inspector.predict_normalised(vec![image]);
+        let found = state.thread.run(work).await?.map_err(|error| {
+            let mut refusal = Refusal::new(
+                Reason::Undecodable,
+                "The model gives no finite numbers for these values.",
+            );
+            refusal.detail = Some(error.sentence());
+            refusal
+        })?;
+        predictions.extend(found);
+    }
     blocking(move || {
         let answered = predictions.into_iter().map(|prediction| {
             Answered::of_map(prediction.score, prediction.blended, side, thresholds.pixel)

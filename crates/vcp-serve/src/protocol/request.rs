@@ -124,7 +124,14 @@ impl<'de> Visitor<'de> for Gather<'_> {
         Ok(())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        // An image each.
+        if self.0.texts.len() == super::MOST_IMAGES {
+            return Err(E::custom(format!(
+                "there are more than {} texts",
+                super::MOST_IMAGES
+            )));
+        }
         self.0.texts.push(value.to_owned());
         Ok(())
     }
@@ -265,6 +272,12 @@ fn images(values: &[f32], count: usize, length: usize) -> Result<Vec<Vec<f32>>, 
 fn pieces(mut bytes: &[u8]) -> Result<Vec<Bytes>, Refusal> {
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
+        if pieces.len() == super::MOST_IMAGES {
+            return Err(Refusal::bad_request(format!(
+                "A request has at most {} images.",
+                super::MOST_IMAGES
+            )));
+        }
         let piece = bytes.split_first_chunk().and_then(|(length, rest)| {
             let length = u32::from_le_bytes(*length);
             rest.split_at_checked(usize::try_from(length).ok()?)

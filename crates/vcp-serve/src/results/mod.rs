@@ -179,11 +179,12 @@ pub(crate) async fn one(
 ) -> Result<Response, Refusal> {
     let id = identifier(&id)?;
     if let Some(history) = state.ready()?.history() {
-        let history = history.clone();
-        let entry = blocking(move || Ok(history.get(&id)?)).await?;
-        let entry = entry.ok_or_else(missing)?;
-        return Ok(json_response(StatusCode::OK, &entry));
+        let (history, id) = (history.clone(), id.clone());
+        if let Some(entry) = blocking(move || Ok(history.get(&id)?)).await? {
+            return Ok(json_response(StatusCode::OK, &entry));
+        }
     }
+    // Of photos that were not to be kept, pictures may be there for a while.
     let kept = state.recent.get(id.as_str()).ok_or_else(missing)?;
     let entry = kept.entry.ok_or_else(missing)?;
     Ok(json_response(StatusCode::OK, &entry))
