@@ -8,7 +8,7 @@ use vcp_checkpoint::{Calibration, ReferenceDescription, References};
 use vcp_image::{
     Bits, DecodeOptions, Photo, PhotoFile, PhotoRows as _, SampleDepth, decode_bytes, decode_file,
 };
-use vcp_predict::references::{Comparison, ReferenceMemory};
+use vcp_predict::references::{Comparison, Copies, ReferenceMemory};
 use vcp_predict::tiling::Tiling;
 use vcp_predict::{Prediction, Predictor, PredictorOptions, PreparedPhoto};
 
@@ -44,6 +44,8 @@ pub struct InspectorOptions {
     pub calibration: Option<CalibrationSource>,
     /// The good photos that others are compared with.
     pub references: ReferenceChoice,
+    /// What [`Inspector::remember`] remembers of each good photo beside itself.
+    pub reference_copies: Copies,
     /// Whether a model may take whatever it will. If not, one that is estimated to take more than 10 minutes
     /// or 32 GiB for a photo on the CPU is refused.
     pub no_cost_limit: bool,
@@ -69,6 +71,7 @@ pub struct Inspector {
     part: Part,
     memory: Option<Arc<ReferenceMemory>>,
     leaves_out_own: bool,
+    copies: Copies,
     thresholds: DecisionThresholds,
     calibration: Option<Calibration>,
     set_aside: Option<Mismatch>,
@@ -134,6 +137,7 @@ impl Inspector {
             },
             memory: memory.map(Arc::new),
             leaves_out_own: false,
+            copies: options.reference_copies,
             thresholds: settled.thresholds,
             calibration: settled.calibration,
             set_aside: settled.set_aside,
@@ -214,6 +218,11 @@ impl Inspector {
     #[must_use]
     pub fn references_digest(&self) -> Option<&str> {
         self.memory.as_ref().map(|memory| memory.digest())
+    }
+
+    /// What is remembered of each good photo beside itself.
+    pub(crate) fn copies(&self) -> Copies {
+        self.copies
     }
 
     /// How a photo is compared with good ones, of which it may be one itself; `sha256` gives the digest of its file.

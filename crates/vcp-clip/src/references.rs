@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use vcp_checkpoint::References;
+pub use vcp_predict::references::Copies;
 use vcp_predict::references::{MemoryBuilder, MemoryDetails};
 
 use crate::calibration::{Listing, PhotoIdentity, shortened, windows_of};
@@ -75,7 +76,8 @@ impl Inspector {
             }
         }
         let count = chosen.len();
-        let mut builder = MemoryBuilder::new(predictor.cpu(), model.weights(), count);
+        let mut builder =
+            MemoryBuilder::new(predictor.cpu(), model.weights(), count).with_copies(self.copies());
         for (photo, identity) in chosen {
             let outcome = self
                 .decode_file(&photo.path, &decoding.of(photo))

@@ -8,6 +8,7 @@ use vcp_checkpoint::{Calibration, Settings};
 use vcp_image::{Bits, DecodeOptions, PageChoice};
 use vcp_metrics::PixelOptions;
 use vcp_predict::PredictorOptions;
+use vcp_predict::references::Copies;
 use vcp_predict::tiling::Tiling;
 
 /// Everything about an evaluation but the model and the data. The defaults are the official code's,
@@ -74,6 +75,20 @@ pub struct FewShot {
     pub count: NonZero<usize>,
     /// They are a function of this seed.
     pub seed: u64,
+    /// What is remembered of each beside itself.
+    #[serde(serialize_with = "word", skip_serializing_if = "is_nothing")]
+    pub copies: Copies,
+}
+
+// By reference, because that is how serde calls them.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn word<S: Serializer>(copies: &Copies, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(copies.word())
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_nothing(copies: &Copies) -> bool {
+    *copies == Copies::None
 }
 
 impl Default for Protocol {

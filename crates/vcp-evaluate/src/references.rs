@@ -33,7 +33,12 @@ pub fn remember(
         return Ok(None);
     }
     let cpu = predictor.cpu();
-    let mut builder = MemoryBuilder::new(cpu, weights, samples.len());
+    let mut builder = MemoryBuilder::new(cpu, weights, samples.len()).with_copies(
+        protocol
+            .references
+            .map(|few| few.copies)
+            .unwrap_or_default(),
+    );
     for sample in samples {
         let photo = load(sample, predictor, protocol)?.into_photo();
         predictor.remember(photo, sample.id.clone(), &mut builder, watch)?;

@@ -210,6 +210,10 @@ impl Predictor {
             }
             let patches = self.patches(&prepared)?;
             builder.add(self.cpu(), &Window { patches, counts }, windows);
+            for copy in prepared.copies(builder.copies()) {
+                let patches = self.patches(&copy)?;
+                builder.add_copy(self.cpu(), &patches);
+            }
             stopping(watch())
         };
         let whole = match (input, cut) {

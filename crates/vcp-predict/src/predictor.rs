@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
-use crate::references::{Comparison, PatchFeatures, agreed};
+use crate::references::{Comparison, Copies, PatchFeatures, agreed};
 use crate::score::{mean_of_largest, mean_of_largest_counting, mean_over, score_counts};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -47,28 +47,43 @@ pub struct Prepared {
     values: Vec<f32>,
 }
 
+/// Left to right, upside down, and both: a half turn.
+const TURNS: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
+
 impl Prepared {
     /// Mirrored left to right, upside down, and both, and each shifted by a few pixels, so that no patch shows what it did
     /// before.
     pub(crate) fn turned(&self) -> [Self; 3] {
-        let side = self.side;
         // Less than any patch.
-        let shift = 3.min(side - 1);
-        let copy = |across: bool, down: bool| {
-            let place = |at: usize, is_turned: bool| {
-                let at = (at + shift).min(side - 1);
-                if is_turned { side - 1 - at } else { at }
-            };
-            let pixel = |index: usize| {
-                let (channel, y, x) = (index / (side * side), index / side % side, index % side);
-                self.values[(channel * side + place(y, down)) * side + place(x, across)]
-            };
-            Self {
-                side,
-                values: (0..self.values.len()).map(pixel).collect(),
-            }
+        let shift = 3.min(self.side - 1);
+        TURNS.map(|turn| self.turned_by(turn, shift))
+    }
+
+    /// Copies that are remembered beside it.
+    pub(crate) fn copies(&self, copies: Copies) -> impl Iterator<Item = Self> {
+        let turns = match copies {
+            Copies::None => &TURNS[..0],
+            Copies::Mirrored => &TURNS[..1],
+            Copies::Turned => &TURNS[..],
         };
-        [copy(true, false), copy(false, true), copy(true, true)]
+        turns.iter().map(|turn| self.turned_by(*turn, 0))
+    }
+
+    /// Mirrored left to right, or upside down, or both, and shifted by so many pixels.
+    fn turned_by(&self, [across, down]: [bool; 2], shift: usize) -> Self {
+        let side = self.side;
+        let place = |at: usize, is_turned: bool| {
+            let at = (at + shift).min(side - 1);
+            if is_turned { side - 1 - at } else { at }
+        };
+        let pixel = |index: usize| {
+            let (channel, y, x) = (index / (side * side), index / side % side, index % side);
+            self.values[(channel * side + place(y, down)) * side + place(x, across)]
+        };
+        Self {
+            side,
+            values: (0..self.values.len()).map(pixel).collect(),
+        }
     }
 }
 

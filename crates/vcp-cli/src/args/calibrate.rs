@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::CopiesName;
 use super::numbers::{self, within};
 use super::{ChoiceArgs, ConfigArgs, PhotoArgs, RunArgs, TilingArgs};
 
@@ -191,6 +192,16 @@ pub(crate) struct CalibrateArgs {
         help_heading = "References"
     )]
     pub(crate) references: Option<ReferenceCount>,
+
+    /// What to remember of each reference photo beside itself, for parts that may lie either way. Takes that many times
+    /// as long.
+    #[arg(
+        long,
+        value_name = "COPIES",
+        default_value = "none",
+        help_heading = "References"
+    )]
+    pub(crate) reference_copies: CopiesName,
 
     /// Leave out the reference photos that are stored with the model.
     #[arg(long, help_heading = "References")]

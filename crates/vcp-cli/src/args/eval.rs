@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::CopiesName;
 use super::numbers::{self, within};
 use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format, RunArgs, TilingArgs};
 
@@ -101,6 +102,16 @@ pub(crate) struct EvalArgs {
         help_heading = "Protocol"
     )]
     pub(crate) seed: Vec<u64>,
+
+    /// What to remember of each reference photo beside itself, for parts that may lie either way. Takes that many times
+    /// as long.
+    #[arg(
+        long,
+        value_name = "COPIES",
+        default_value = "none",
+        help_heading = "Protocol"
+    )]
+    pub(crate) reference_copies: CopiesName,
 
     /// Do not compare with the reference photos that are stored with the model.
     #[arg(long, help_heading = "Protocol")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use vcp_clip::ThresholdOptions;
 
+use super::CopiesName;
 use super::numbers::{self, within};
 use crate::exit::usage;
 
@@ -82,6 +83,16 @@ pub(crate) struct JudgingArgs {
         help_heading = "References"
     )]
     pub(crate) references: Vec<PathBuf>,
+
+    /// What to remember of each reference photo beside itself, for parts that may lie either way. Takes that many times
+    /// as long.
+    #[arg(
+        long,
+        value_name = "COPIES",
+        default_value = "none",
+        help_heading = "References"
+    )]
+    pub(crate) reference_copies: CopiesName,
 
     /// Do not compare with the reference photos that are stored with the model.
     #[arg(long, help_heading = "References")]

@@ -47,7 +47,7 @@ pub(crate) use photos::{BitsName, PhotoArgs};
 pub(crate) use pretrain::PretrainArgs;
 pub(crate) use segment::{Format, Save, SegmentArgs};
 pub(crate) use serve::ServeArgs;
-pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs, OnOrOff};
+pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs, CopiesName, OnOrOff};
 pub(crate) use tiling::TilingArgs;
 #[cfg(feature = "train")]
 pub(crate) use train::{AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs};

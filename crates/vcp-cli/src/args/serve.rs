@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::CopiesName;
 use super::numbers::within;
 use super::{CacheArgs, ConfigArgs, HistoryArgs, PhotoArgs, RunArgs, TilingArgs};
 
@@ -43,6 +44,16 @@ pub(crate) struct ServeArgs {
         help_heading = "Models"
     )]
     pub(crate) references: Vec<String>,
+
+    /// What to remember of each reference photo beside itself, for parts that may lie either way. Takes that many times
+    /// as long.
+    #[arg(
+        long,
+        value_name = "COPIES",
+        default_value = "none",
+        help_heading = "References"
+    )]
+    pub(crate) reference_copies: CopiesName,
 
     /// Do not compare with the reference photos that are stored with the models.
     #[arg(long, help_heading = "Models")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use vcp_checkpoint::bounds;
+use vcp_clip::references::Copies;
 
 use super::numbers::within;
 
@@ -129,6 +130,27 @@ pub(crate) enum OnOrOff {
     On,
     /// The context vectors are the learned ones alone.
     Off,
+}
+
+/// Copies of reference photos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CopiesName {
+    /// Nothing.
+    None,
+    /// Its mirror image, left to right.
+    Mirrored,
+    /// Its mirror image, the same upside down, and the photo turned by half a turn.
+    Turned,
+}
+
+impl CopiesName {
+    pub(crate) fn copies(self) -> Copies {
+        match self {
+            Self::None => Copies::None,
+            Self::Mirrored => Copies::Mirrored,
+            Self::Turned => Copies::Turned,
+        }
+    }
 }
 
 /// An activation function by name.

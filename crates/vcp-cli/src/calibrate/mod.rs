@@ -97,6 +97,7 @@ fn measure(
         decode: options.decode.clone(),
         tiling: options.tiling,
         mask: options.mask.clone(),
+        reference_copies: options.reference_copies,
         // It has been refused already, or is wanted.
         no_cost_limit: true,
         ..InspectorOptions::default()

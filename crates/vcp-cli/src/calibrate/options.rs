@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use vcp_clip::calibration::statistics::FalseAlarmTarget;
 use vcp_clip::calibration::{Aim, FitOptions};
 use vcp_clip::photos::Decoding;
+use vcp_clip::references::Copies;
 use vcp_clip::{DeviceName, InspectionMask, Tiling};
 use vcp_image::DecodeOptions;
 
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     /// How many good photos others are to be compared with, if any.
     pub(crate) references: Option<ReferenceCount>,
     pub(crate) no_references: bool,
+    pub(crate) reference_copies: Copies,
     pub(crate) quiet: bool,
 }
 
@@ -119,6 +121,7 @@ impl Options {
             threads: arguments.run.threads,
             references: arguments.references,
             no_references: arguments.no_references,
+            reference_copies: arguments.reference_copies.copies(),
             quiet: arguments.run.quiet,
         };
         Ok((options, photos))

@@ -96,6 +96,7 @@ impl Options {
             references: arguments.references.map(|count| FewShot {
                 count,
                 seed: seeds[0],
+                copies: arguments.reference_copies.copies(),
             }),
             // What the model says about it is not known yet.
             memory: None,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use vcp_clip::calibration::CalibrationSource;
 use vcp_clip::photos::ScanOptions;
+use vcp_clip::references::Copies;
 use vcp_clip::results::{ResultFolder, ResultKind};
 use vcp_clip::{Decision, DeviceName, InspectionMask, ThresholdOptions, Tiling};
 use vcp_image::DecodeOptions;
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) mask: Option<InspectionMask>,
     /// Pixels of the smallest region that is reported.
     pub(crate) min_area: u64,
+    pub(crate) reference_copies: Copies,
     /// Where the model runs.
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
@@ -82,6 +84,7 @@ impl Options {
             tiling,
             mask,
             min_area: judging.min_area,
+            reference_copies: judging.reference_copies.copies(),
             device: arguments.run.device.device,
             threads: arguments.run.threads,
             format: arguments.format,

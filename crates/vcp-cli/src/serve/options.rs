@@ -40,6 +40,7 @@ pub(super) fn models(arguments: &ServeArgs) -> anyhow::Result<Vec<ModelToServe>>
         decode: arguments.photos.decode_options(),
         tiling: arguments.tiling.tiling()?,
         mask: arguments.photos.mask()?,
+        reference_copies: arguments.reference_copies.copies(),
         references: if arguments.no_references {
             ReferenceChoice::Without
         } else {

@@ -81,6 +81,7 @@ fn inspector(
         tiling: options.tiling,
         mask: options.mask.clone(),
         min_area: options.min_area,
+        reference_copies: options.reference_copies,
         thresholds: options.thresholds,
         calibration: options.calibration.clone(),
         references: if options.no_references {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use vcp_clip::calibration::CalibrationSource;
 use vcp_clip::model::data_folder;
 use vcp_clip::photos::ScanOptions;
+use vcp_clip::references::Copies;
 use vcp_clip::{DeviceName, InspectionMask, ThresholdOptions, Tiling};
 use vcp_image::DecodeOptions;
 use vcp_watch::{MemoryOptions, MoveFolders, MqttOptions, WatchOptions};
@@ -32,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) tiling: Option<Tiling>,
     pub(crate) mask: Option<InspectionMask>,
     pub(crate) min_area: u64,
+    pub(crate) reference_copies: Copies,
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) quiet: bool,
@@ -83,6 +85,7 @@ impl Options {
             tiling,
             mask,
             min_area: arguments.judging.min_area,
+            reference_copies: arguments.judging.reference_copies.copies(),
             device: arguments.run.device.device,
             threads: arguments.run.threads,
             quiet: arguments.run.quiet,

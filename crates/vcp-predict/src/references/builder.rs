@@ -11,7 +11,7 @@ use vcp_random::Random;
 use super::coreset::coreset;
 use super::memory::{Group, combined};
 use super::patches::PatchFeatures;
-use super::{GROUPS, MOST_ROWS};
+use super::{Copies, GROUPS, MOST_ROWS};
 use crate::error::Error;
 
 /// Most patches by which scales are found.
@@ -39,6 +39,9 @@ const BEYOND: f64 = 0.001;
 pub struct MemoryBuilder {
     channels: Vec<usize>,
     groups: Vec<Rows>,
+    /// Which copies of photos are remembered too, and their rows in each group.
+    copies: Copies,
+    copied: Vec<Rows>,
     /// Patches of good photos.
     samples: Vec<Sample>,
     /// Patches of turned copies of the first photo.
@@ -130,6 +133,8 @@ impl MemoryBuilder {
         Self {
             projection: is_wide.then(|| Projection::new(cpu, &channels)),
             groups: Vec::new(),
+            copies: Copies::None,
+            copied: Vec::new(),
             samples: Vec::new(),
             turned: Default::default(),
             photos: Vec::new(),
@@ -138,6 +143,18 @@ impl MemoryBuilder {
             model: weights.fingerprint(),
             channels,
         }
+    }
+
+    /// The same, remembering copies of photos too.
+    #[must_use]
+    pub fn with_copies(self, copies: Copies) -> Self {
+        Self { copies, ..self }
+    }
+
+    /// Which copies of photos are remembered too.
+    #[must_use]
+    pub fn copies(&self) -> Copies {
+        self.copies
     }
 
     /// Photos taken in.
@@ -151,6 +168,7 @@ impl MemoryBuilder {
         let group = self.photos.len() % GROUPS;
         if group == self.groups.len() {
             self.groups.push(Rows::default());
+            self.copied.push(Rows::default());
         }
         self.photos.push(name);
     }
@@ -161,12 +179,7 @@ impl MemoryBuilder {
             return;
         };
         let projected = self.projected(cpu, &window.patches);
-        let rows = &mut self.groups[group];
-        rows.levels.resize(self.channels.len(), Vec::new());
-        for (level, patches) in rows.levels.iter_mut().zip(&window.patches.levels) {
-            level.extend(patches.as_slice().iter().map(|value| f16::from_f32(*value)));
-        }
-        rows.projected.extend(projected);
+        self.groups[group].extend(&window.patches, projected);
         let patches = sampled(cpu, window, windows * self.expected, self.samples.len());
         self.samples.extend(patches.map(|patches| Sample {
             group: Some(group),
@@ -174,6 +187,17 @@ impl MemoryBuilder {
         }));
         let quota = self.most_rows / self.expected.min(GROUPS);
         self.groups[group].reduce(&self.channels, SLACK * quota, quota);
+    }
+
+    /// Takes in a window of a copy of the photo that was begun with, to be remembered with it.
+    pub(crate) fn add_copy(&mut self, cpu: &Cpu, patches: &PatchFeatures) {
+        let Some(group) = self.photos.len().checked_sub(1).map(|last| last % GROUPS) else {
+            return;
+        };
+        let projected = self.projected(cpu, patches);
+        self.copied[group].extend(patches, projected);
+        let quota = self.most_rows / self.expected.min(GROUPS);
+        self.copied[group].reduce(&self.channels, SLACK * quota, quota);
     }
 
     /// Takes in a window, one of so many, of a turned copy of the first photo: of copy 0, 1 or 2.
@@ -224,15 +248,18 @@ impl MemoryBuilder {
         if self.photos.is_empty() {
             return Err(Error::NoReferences);
         }
+        // Of its own turned copies a photo would hardly differ if they were remembered with it.
+        let turned = self.turned_scales(cpu);
         let quota = self.most_rows / self.groups.len();
-        for group in &mut self.groups {
+        for (group, copied) in self.groups.iter_mut().zip(std::mem::take(&mut self.copied)) {
+            group.append(copied);
             group.reduce(&self.channels, quota, quota);
         }
         let groups = 0..self.groups.len();
         let groups: Vec<Group> = groups
             .filter_map(|group| self.finished_group(cpu, group))
             .collect();
-        let scales = self.scales(cpu, &groups);
+        let scales = self.scales(cpu, &groups, turned);
         let rows = self.groups.iter().map(|group| group.count(&self.channels));
         let description = ReferenceDescription {
             version: References::VERSION,
@@ -258,10 +285,9 @@ impl MemoryBuilder {
         References::new(description, levels).map_err(Error::References)
     }
 
-    /// The scales of the levels. Photos that are nearly the same shot say little of how far others may be, so the turned copy
-    /// that is nearest to the first photo gives a bound from below.
-    fn scales(&self, cpu: &Cpu, groups: &[Group]) -> Vec<f32> {
-        let first = groups.get(..1).unwrap_or_default();
+    /// Scales by the turned copy that is nearest to the first photo's group.
+    fn turned_scales(&self, cpu: &Cpu) -> Vec<f32> {
+        let first: Vec<Group> = self.finished_group(cpu, 0).into_iter().collect();
         let mean = |samples: &Vec<Sample>| {
             let distances = samples.iter().flat_map(|sample| {
                 first
@@ -273,12 +299,20 @@ impl MemoryBuilder {
         };
         let copies = self.turned.iter().map(|samples| (samples, mean(samples)));
         let nearest = copies.min_by(|a, b| a.1.total_cmp(&b.1));
-        let turned = nearest.and_then(|(samples, _)| self.scales_of(cpu, first, samples));
-        let turned = turned.unwrap_or_else(|| vec![sound(0.0); self.channels.len()]);
+        let turned = nearest.and_then(|(samples, _)| self.scales_of(cpu, &first, samples));
+        turned.unwrap_or_else(|| vec![sound(0.0); self.channels.len()])
+    }
+
+    /// The scales of the levels. Photos that are nearly the same shot say little of how far others may be, so the turned copies
+    /// of the first give a bound from below.
+    fn scales(&self, cpu: &Cpu, groups: &[Group], turned: Vec<f32>) -> Vec<f32> {
         match self.scales_of(cpu, groups, &self.samples) {
-            None => turned.iter().map(|scale| sound(ALONE * scale)).collect(),
+            None => turned
+                .into_iter()
+                .map(|scale| sound(ALONE * scale))
+                .collect(),
             Some(own) => {
-                let both = own.iter().zip(&turned);
+                let both = own.into_iter().zip(turned);
                 let larger = both.map(|(own, turned)| own.max(LEAST_OF_TURNED * turned));
                 larger.collect()
             }
@@ -377,6 +411,21 @@ fn sound(scale: f32) -> f32 {
 }
 
 impl Rows {
+    fn extend(&mut self, patches: &PatchFeatures, projected: Vec<f32>) {
+        self.levels.resize(patches.levels.len(), Vec::new());
+        for (level, patches) in self.levels.iter_mut().zip(&patches.levels) {
+            level.extend(patches.as_slice().iter().map(|value| f16::from_f32(*value)));
+        }
+        self.projected.extend(projected);
+    }
+
+    fn append(&mut self, other: Self) {
+        for (level, more) in self.levels.iter_mut().zip(other.levels) {
+            level.extend(more);
+        }
+        self.projected.extend(other.projected);
+    }
+
     fn count(&self, channels: &[usize]) -> usize {
         let first = self.levels.first().zip(channels.first());
         first.map_or(0, |(level, channels)| level.len() / channels)

@@ -13,6 +13,7 @@
 //!   −ln(mean of exp(−[`SHARPNESS`]·distance)) / [`SHARPNESS`]: near the mean where groups agree, so that a patch
 //!   which happens to look like something in one photo of many does not pass for good, and near the least where the
 //!   photos show different things.
+//! - If asked for ([`Copies`]), mirror images and half turns of a photo are remembered with it, in its group.
 //! - Scales come from the good photos: each is compared with the groups it is not in, and all but one in a thousand of its
 //!   patches have a distance of at most 1. A single photo is compared with its own turned copies, and other photos are
 //!   taken to be one and a half times as far as the nearest of these; of several photos, a quarter of that copy's distance
@@ -37,6 +38,30 @@ pub(crate) use builder::Window;
 pub use builder::{MemoryBuilder, MemoryDetails};
 pub use memory::{Comparison, ReferenceMemory};
 pub(crate) use patches::PatchFeatures;
+
+/// What is remembered of each good photo beside itself: for parts that may lie either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// Nothing.
+    #[default]
+    None,
+    /// Its mirror image, left to right.
+    Mirrored,
+    /// Its mirror image, the same upside down, and the photo turned by half a turn.
+    Turned,
+}
+
+impl Copies {
+    /// As it is written: `none`, `mirrored` or `turned`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Mirrored => "mirrored",
+            Self::Turned => "turned",
+        }
+    }
+}
 
 /// Most groups that photos are shared out among.
 pub const GROUPS: usize = 8;

@@ -12,7 +12,9 @@ use vcp_image::Photo;
 use vcp_random::Random;
 use vcp_testing::mini;
 
-use super::{Comparison, MemoryBuilder, MemoryDetails, PatchFeatures, ReferenceMemory, SHARPNESS};
+use super::{
+    Comparison, Copies, MemoryBuilder, MemoryDetails, PatchFeatures, ReferenceMemory, SHARPNESS,
+};
 use crate::{Error, PhotoPrediction, Predictor, PredictorOptions};
 
 fn cpu(threads: usize) -> Cpu {
@@ -182,8 +184,13 @@ impl Setting {
     }
 
     fn memory(&self, photos: &[Photo]) -> Result<References, Error> {
+        self.memory_with(photos, Copies::None)
+    }
+
+    fn memory_with(&self, photos: &[Photo], copies: Copies) -> Result<References, Error> {
         let cpu = self.predictor.cpu();
-        let mut builder = MemoryBuilder::new(cpu, &self.weights, photos.len());
+        let builder = MemoryBuilder::new(cpu, &self.weights, photos.len());
+        let mut builder = builder.with_copies(copies);
         for (number, photo) in photos.iter().enumerate() {
             let prepared = self.predictor.prepare_photo(photo, None)?;
             let name = number.to_string();
@@ -311,4 +318,49 @@ fn memories_are_bounded_and_need_a_photo() {
         watch,
     );
     assert!(matches!(stopped, Err(Error::Stopped)));
+}
+
+/// The same, left to right, upside down or both.
+fn turned(photo: &Photo, across: bool, down: bool) -> Photo {
+    let (width, height) = (photo.width(), photo.height());
+    let place = |at: usize, count: usize, is_turned: bool| {
+        if is_turned { count - 1 - at } else { at }
+    };
+    let pixels = (0..height).flat_map(|y| {
+        (0..width).flat_map(move |x| {
+            let row = photo.row(place(y, height, down));
+            row[3 * place(x, width, across)..][..3].iter().copied()
+        })
+    });
+    Photo::from_rgb(width, height, pixels.collect()).expect("as many pixels")
+}
+
+#[test]
+fn copies_that_are_remembered_are_known_again() {
+    let setting = Setting::new();
+    let photo = noise(3, None);
+    let cpu = setting.predictor.cpu();
+    let largest_of = |photo: &Photo, copies: Copies| {
+        let references = setting
+            .memory_with(std::slice::from_ref(&noise(3, None)), copies)
+            .expect("a memory");
+        let memory = Arc::new(ReferenceMemory::of(cpu, &references));
+        largest(&setting.compared(photo, &Comparison::with(memory)))
+    };
+    let [mirrored, upside_down, both] = [[true, false], [false, true], [true, true]]
+        .map(|[across, down]| turned(&photo, across, down));
+    for copy in [&mirrored, &upside_down, &both] {
+        assert!(largest_of(copy, Copies::Turned) < 0.01);
+    }
+    assert!(largest_of(&mirrored, Copies::Mirrored) < 0.01);
+    for copy in [&upside_down, &both] {
+        assert!(largest_of(copy, Copies::Mirrored) > 0.01);
+    }
+    assert!(largest_of(&mirrored, Copies::None) > 0.01);
+    // The scale does not depend on what is remembered: a single photo differs from its copies as from another.
+    let scales = |copies| {
+        let references = setting.memory_with(std::slice::from_ref(&photo), copies);
+        references.expect("a memory").description().scales.clone()
+    };
+    assert_eq!(scales(Copies::None), scales(Copies::Turned));
 }
