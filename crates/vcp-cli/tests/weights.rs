@@ -7,6 +7,7 @@ mod support;
 
 use serde_json::{Map, Value, json};
 use support::cli::{Workplace, bundle, weights};
+use vcp_checkpoint::{Geometry, Precision, Weights};
 
 /// A tensor of 32-bit floats.
 type Stored = (String, Vec<usize>, Vec<f32>);
@@ -246,10 +247,20 @@ fn costly_settings_are_told_and_refused() {
         .ends_with(1);
     assert!(!outcome.stderr.contains("estimate"), "{outcome:?}");
 
-    // Hours: refused, unless asked for.
+    // Many patches, and more than ten minutes: refused, unless asked for.
+    let weights = weights();
+    let geometry = Geometry {
+        patch_size: 8,
+        ..*weights.geometry()
+    };
+    let fine = Weights::random(geometry, weights.settings().clone(), 0).unwrap();
+    fine.write_bundle(&workplace.path("fine.safetensors"), Precision::AsStored)
+        .unwrap();
     let huge = [
         "segment",
         "broken.png",
+        "--model",
+        "fine.safetensors",
         "--threads",
         "1",
         "--image-size",
@@ -259,7 +270,7 @@ fn costly_settings_are_told_and_refused() {
     says(
         &outcome.stderr,
         &[
-            "71 minutes on 1 thread",
+            "minutes on 1 thread",
             "nothing was begun",
             "--no-cost-limit",
         ],

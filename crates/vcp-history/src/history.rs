@@ -134,7 +134,8 @@ impl History {
             let _ = self.remove_files(std::slice::from_ref(&id));
         }
         added?;
-        self.prune()?;
+        // The result is in; what cannot be removed now is tried again with the next.
+        let _ = self.prune();
         Ok(id)
     }
 

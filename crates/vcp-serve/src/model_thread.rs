@@ -96,10 +96,16 @@ mod tests {
         runtime().block_on(async {
             let thread = ModelThread::start().unwrap();
             let (open, gate) = std::sync::mpsc::channel::<()>();
+            let (tell, begun) = oneshot::channel();
             let busy = tokio::spawn({
                 let thread = thread.clone();
-                async move { thread.run(move |_| gate.recv().is_ok()).await }
+                let work = move |_: &_| {
+                    let _ = tell.send(());
+                    gate.recv().is_ok()
+                };
+                async move { thread.run(work).await }
             });
+            begun.await.unwrap();
             let has_run = Arc::new(AtomicBool::new(false));
             let flag = Arc::clone(&has_run);
             let abandoned = thread.run(move |_| flag.store(true, Ordering::SeqCst));

@@ -149,7 +149,7 @@ impl ServedModel {
                 if let Some((words, photos)) = shown.data.rsplit_once(": ")
                     && words.contains(['/', '\\'])
                 {
-                    shown.data = photos.to_owned();
+                    shown.data = photos.into();
                 }
                 serde_json::to_value(shown).ok()
             }),

@@ -128,6 +128,8 @@ impl Finder {
                 self.board.went_wrong(&said);
             }
             self.is_away = true;
+            // What could not be read meanwhile counts when it is there again.
+            self.done.clear();
             self.next_scan = now + self.interval;
             return Ok(());
         }
@@ -172,7 +174,15 @@ impl Finder {
             .follow_links(true)
             .max_depth(depth)
             .into_iter()
-            .filter_entry(|entry| once.enters(entry) && !self.is_excluded(entry.path()))
+            .filter_entry(|entry| {
+                let leads_out = || {
+                    let real = entry.path().canonicalize();
+                    real.is_ok_and(|real| self.is_excluded(&real))
+                };
+                once.enters(entry)
+                    && !self.is_excluded(entry.path())
+                    && !(entry.file_type().is_dir() && leads_out())
+            })
             .filter_map(Result::ok)
             .filter_map(|entry| {
                 if !photos::is_photo(entry.path()) {
@@ -279,7 +289,11 @@ impl Finder {
                         self.consider(&whole.relative, identity, false, now)?;
                         continue;
                     }
-                    None => continue,
+                    None => {
+                        // It counts when it is there again, though it is as it was: its folder may be away.
+                        self.done.remove(&whole.relative);
+                        continue;
+                    }
                 }
                 return Ok(Some(whole));
             }

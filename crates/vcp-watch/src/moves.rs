@@ -60,9 +60,9 @@ pub(crate) fn create_folders(folders: &MoveFolders, watched: &Path) -> Result<Mo
         let create = || {
             fs::create_dir_all(folder)?;
             let path = folder.canonicalize()?;
-            if path == watched {
+            if watched.starts_with(&path) {
                 return Err(io::Error::other(
-                    "it is the folder that is watched; name one in it or elsewhere",
+                    "it is or holds the folder that is watched; name one in it or elsewhere",
                 ));
             }
             vcp_files::try_folder(&path)?;

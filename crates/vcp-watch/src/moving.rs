@@ -15,6 +15,10 @@ use vcp_files::UnfinishedFolder;
 /// The folder of the new place has to exist. Fails with [`io::ErrorKind::AlreadyExists`] when something is in the new
 /// place; the file is where it was then, as after any failure.
 pub(crate) fn move_new(from: &Path, to: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(from)?.is_symlink() {
+        // The photo: a link may lead nowhere from there.
+        return copy_over(from, to);
+    }
     match rename_new(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_over(from, to),
         outcome => outcome,
@@ -34,7 +38,8 @@ fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
     let unfinished = UnfinishedFolder::begin(folder)?;
     let place = unfinished.path().join("photo");
     let mut source = File::open(from)?;
-    let changed = source.metadata()?.modified();
+    let before = source.metadata()?;
+    let changed = before.modified();
     let mut copy = File::create_new(&place)?;
     io::copy(&mut source, &mut copy)?;
     if let Ok(changed) = changed {
@@ -44,6 +49,10 @@ fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
     copy.sync_all()?;
     // Windows renames and removes nothing that is open.
     drop((source, copy));
+    let now = fs::metadata(from)?;
+    if now.len() != before.len() || now.modified().ok() != before.modified().ok() {
+        return Err(io::Error::other("it was changed while it was copied"));
+    }
     rename_new(&place, to)?;
     fs::remove_file(from)
 }

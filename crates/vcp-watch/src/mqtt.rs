@@ -188,7 +188,10 @@ impl Mqtt {
         shared.changed.notify_all();
         let waits = |state: &State| state.client.is_some() && !state.queue.is_empty();
         state = shared.wait(state, end, waits);
-        if let Some(client) = &state.client {
+        if !state.queue.is_empty() {
+            // "offline" waits behind what is not acknowledged: without a farewell, the last will says it.
+            state.client = None;
+        } else if let Some(client) = &state.client {
             let _ = client.try_disconnect();
         }
         // What is sent last is on its way then.

@@ -298,7 +298,8 @@ impl<'a> Work<'a> {
     ) -> Result<(), Error> {
         let mut excluded: Vec<PathBuf> = self.moves.values().cloned().collect();
         if let Memory::History(history, _) = &*self.memory {
-            excluded.extend(history.folder().canonicalize());
+            // The folder may hold the watched one.
+            excluded.extend(history.folder().canonicalize().map(|it| it.join("files")));
         }
         let memory = Arc::clone(&self.memory);
         let board = self.board.clone();
@@ -389,6 +390,10 @@ impl<'a> Work<'a> {
         if let Err(vcp_clip::Error::Predict(vcp_clip::predict::Error::Stopped)) = outcome {
             return Ok(());
         }
+        // There is nothing to say of a photo that went away before it was read; it comes again if it comes back.
+        if identity.is_none() && outcome.is_err() {
+            return Ok(());
+        }
         let key = whole.identity.key(&whole.relative);
         let path = self.named.join(&whole.relative).display().to_string();
         let relative = is_as_it_was.then_some(whole.relative.as_path());
@@ -438,6 +443,8 @@ impl<'a> Work<'a> {
                 }
             }
         };
+        // Another may have taken its place meanwhile, which comes by itself.
+        let relative = relative.filter(|_| Identity::at(&place) == Some(whole.identity));
         self.deliver(&line, now, id.as_ref(), relative, false, listener)?;
         self.memory.delivered(&key)
     }

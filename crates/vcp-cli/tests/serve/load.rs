@@ -66,12 +66,18 @@ fn a_client_that_goes_away_frees_its_place() {
         .write_all(&server.request("POST", "/v1/segment", &[], &endless))
         .unwrap();
     let begun = Instant::now();
-    while server.post("/v1/segment", &small).status == 200 {
+    let has_place = || {
+        let metrics = server.get("/metrics").body;
+        String::from_utf8_lossy(&metrics).contains("vcp_clip_queue_depth 1")
+    };
+    while !has_place() {
         assert!(
             begun.elapsed() < Duration::from_secs(30),
             "it never got a place"
         );
+        thread::sleep(Duration::from_millis(10));
     }
+    server.post("/v1/segment", &small).is(429);
     drop(stream);
     let begun = Instant::now();
     while server.post("/v1/segment", &small).status != 200 {
