@@ -83,7 +83,7 @@ test('thresholds are applied to what is shown without asking the server', async 
   await handle.focus();
   await page.keyboard.press('End');
   await page.waitForFunction(() => document.querySelector('#outcome').dataset.decision !== 'defect');
-  assert.equal(await page.locator('#session-list .mark.defect').count(), 0);
+  await page.waitForFunction(() => document.querySelectorAll('#session-list .mark.defect').length === 0);
   await page.keyboard.press('Home');
   await page.waitForFunction(() => document.querySelectorAll('#session-list .mark.defect').length === 2);
   assert.equal(await handle.getAttribute('aria-valuenow'), '0.000');
