@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -16,6 +16,9 @@ const APPLICATION: i64 = 0x7663_7068;
 
 /// How long to wait while another process writes.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long to wait before what met another's lock is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Connections that are kept open for readers.
 const READERS: usize = 8;
@@ -97,7 +100,22 @@ impl Database {
     }
 
     /// Opens the database in this folder, which exists, and creates it if need be.
+    ///
+    /// SQLite's own patience does not reach here: of several that turn a new file to a write-ahead log at a time, all
+    /// but one may be told at once that it is busy, as waiting could block them for ever. Each then begins anew.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let begin = Instant::now();
+        loop {
+            match Self::try_open(folder) {
+                Err(error) if error.is_busy() && begin.elapsed() < PATIENCE => {
+                    std::thread::sleep(PAUSE);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_open(folder: &Path) -> Result<Self, Error> {
         let in_database = |source| Error::Database {
             folder: folder.to_owned(),
             source,
@@ -106,7 +124,7 @@ impl Database {
         let mut connection = Connection::open(&file).map_err(in_database)?;
         connection.busy_timeout(PATIENCE).map_err(in_database)?;
         let is_foreign =
-            is_foreign(&connection).or_else(|error| match error.sqlite_error_code() {
+            is_foreign(&mut connection).or_else(|error| match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::NotADatabase) => Ok(true),
                 _ => Err(in_database(error)),
             })?;
@@ -221,11 +239,12 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn is_foreign(connection: &Connection) -> rusqlite::Result<bool> {
-    let application: i64 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+fn is_foreign(connection: &mut Connection) -> rusqlite::Result<bool> {
+    // Both of one moment: the tables of who makes them just now are not another program's.
+    let moment = connection.transaction()?;
+    let application: i64 = moment.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(application != APPLICATION && (application != 0 || tables > 0))
 }
 
@@ -264,19 +283,22 @@ mod tests {
 
     #[test]
     fn the_schema_is_made_once_by_whoever_is_first() {
-        let (_folder, path) = fresh();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let database = Database::open(&path).unwrap();
-                    let version = |connection: &Connection| {
-                        connection
-                            .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-                    };
-                    assert_eq!(database.read(version).unwrap(), MIGRATIONS.len() as i64);
-                });
-            }
-        });
+        for _ in 0..20 {
+            let (_folder, path) = fresh();
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        let database = Database::open(&path).unwrap();
+                        let version = |connection: &Connection| {
+                            connection.pragma_query_value(None, "user_version", |row| {
+                                row.get::<_, i64>(0)
+                            })
+                        };
+                        assert_eq!(database.read(version).unwrap(), MIGRATIONS.len() as i64);
+                    });
+                }
+            });
+        }
     }
 
     #[test]

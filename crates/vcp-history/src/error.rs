@@ -88,3 +88,14 @@ pub enum Error {
     #[error("The results cannot be written")]
     Export(#[source] io::Error),
 }
+
+impl Error {
+    /// Whether another holds the database, so that a later try may go well.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Database { source, .. }
+                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+        )
+    }
+}
