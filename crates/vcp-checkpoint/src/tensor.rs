@@ -237,6 +237,30 @@ impl<'a> Tensor<'a> {
         out
     }
 
+    /// The elements as they are stored, row-major and little-endian, each of [`Tensor::element_type`]; None of a tensor
+    /// that no file holds as a whole.
+    #[must_use]
+    pub fn stored_bytes(&self) -> Option<Vec<u8>> {
+        let size = self.element_type().size();
+        let mut out = Vec::with_capacity(self.len() * size);
+        for block in &self.layout.blocks {
+            let Content::View(view) = &block.content else {
+                return None;
+            };
+            if view.element_type != self.element_type() {
+                return None;
+            }
+            let bytes = self.storages[view.storage].bytes();
+            // A scalar has one row and no stride.
+            let shape = match self.layout.shape.len() {
+                0 => Vec::new(),
+                _ => [&[block.rows], self.layout.inner_shape()].concat(),
+            };
+            append_elements(view.start, &shape, &view.strides, size, bytes, &mut out);
+        }
+        Some(out)
+    }
+
     /// Lets the mapped pages of this tensor leave memory. The contents stay readable: the next
     /// read brings the pages back from the file.
     pub fn release(&self) {
@@ -315,6 +339,30 @@ fn read_view(view: &View, bytes: &[u8], inner: &[usize], rows: Range<usize>, out
     }
 }
 
+/// Appends the elements of a view from the byte `start` on.
+fn append_elements(
+    start: usize,
+    shape: &[usize],
+    strides: &[usize],
+    size: usize,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let count: usize = shape.iter().product();
+    if count == 0 {
+        return;
+    }
+    if is_row_major(shape, strides) {
+        out.extend_from_slice(&bytes[start..start + count * size]);
+        return;
+    }
+    let inner = &shape[1..];
+    for row in 0..shape[0] {
+        let start = start + row * strides[0] * size;
+        append_elements(start, inner, &strides[1..], size, bytes, out);
+    }
+}
+
 /// Whether elements of this shape lie one after the other. Strides of dimensions of length 1 are
 /// never used and may be anything.
 fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
@@ -333,6 +381,40 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn stored_bytes_are_those_of_the_elements_in_order() {
+        let numbers: Vec<f32> = (0..24_u8).map(f32::from).collect();
+        let storages = [Arc::new(Storage::Owned(
+            numbers.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        ))];
+        for (shape, strides) in [
+            (vec![], vec![]),
+            (vec![0, 3], vec![3, 1]),
+            (vec![2, 3, 4], vec![12, 4, 1]),
+            (vec![4, 3, 2], vec![1, 4, 12]),
+            (vec![3, 2], vec![8, 3]),
+            (vec![3, 1, 2], vec![2, 99, 1]),
+        ] {
+            let view = View::checked(0, ElementType::F32, 0..96, 0, &shape, &strides).unwrap();
+            let layout = Layout::of_view(shape.clone(), view);
+            let tensor = Tensor {
+                name: "",
+                layout: &layout,
+                storages: &storages,
+            };
+            let expected: Vec<u8> = tensor
+                .to_f32()
+                .iter()
+                .flat_map(|it| it.to_le_bytes())
+                .collect();
+            assert_eq!(
+                tensor.stored_bytes(),
+                Some(expected),
+                "{shape:?} {strides:?}"
+            );
+        }
+    }
 
     /// A tensor over `numbers` counting up from 0, as `f32`.
     fn counting(numbers: usize) -> Arc<Storage> {

@@ -308,10 +308,7 @@ impl Inspector {
     /// # Errors
     /// When it cannot go through the model.
     pub fn inspect_photo(&self, photo: Photo) -> Result<Inspection, Error> {
-        let memory = self.memory.as_ref().map(Arc::clone);
-        let photo = self.prepared(photo.into())?;
-        let photo = photo.compared_with(memory.map(Comparison::with));
-        self.inspect_decoded(photo, &mut unwatched)
+        self.inspect_decoded(self.decode_photo(photo)?, &mut unwatched)
     }
 
     /// What the model says of images that were resized and normalised elsewhere, each [3, side, side] with the model's
@@ -365,6 +362,15 @@ impl Inspector {
     ) -> Result<DecodedPhoto, Error> {
         let photo = guarded(|| Ok::<_, Error>(decode_bytes(bytes, label, options)?))?;
         let comparison = self.comparison(|| Ok(vcp_files::sha256(bytes)))?;
+        Ok(self.prepared(photo.into())?.compared_with(comparison))
+    }
+
+    /// As [`Inspector::decode_file`], of a photo in memory.
+    ///
+    /// # Errors
+    /// When it has another shape than the mask, or cannot be cut into windows.
+    pub fn decode_photo(&self, photo: Photo) -> Result<DecodedPhoto, Error> {
+        let comparison = self.memory.as_ref().map(Arc::clone).map(Comparison::with);
         Ok(self.prepared(photo.into())?.compared_with(comparison))
     }
 

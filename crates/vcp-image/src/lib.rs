@@ -56,8 +56,8 @@ mod warning;
 
 pub use blur::gaussian_blur;
 pub use decode::{
-    Bits, DecodeOptions, PageChoice, SampleDepth, Settled, decode_bytes, decode_file,
-    decode_mask_file, decode_mask_levels, photo_pages, settle_bits,
+    Bits, DecodeOptions, PageChoice, SampleDepth, SampleRows, Settled, decode_bytes, decode_file,
+    decode_mask_file, decode_mask_levels, decode_samples, photo_pages, settle_bits,
 };
 pub use error::Error;
 pub use kind::Kind;

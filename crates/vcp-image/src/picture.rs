@@ -27,6 +27,12 @@ impl Picture {
         &self.photo
     }
 
+    /// The picture's pixels, without copying them.
+    #[must_use]
+    pub fn into_photo(self) -> Photo {
+        self.photo
+    }
+
     /// Writes the picture as a PNG: first to a temporary file in the same folder, which then takes
     /// the name, so that `path` never holds half a picture. Made for speed rather than for the
     /// smallest file.

@@ -13,6 +13,7 @@ mod bits;
 mod gif;
 mod jpeg;
 mod png;
+mod samples;
 mod settle;
 mod tiff;
 mod webp;
@@ -26,6 +27,7 @@ use image::error::UnsupportedErrorKind;
 use image::{ColorType, ImageDecoder, ImageError, Limits, metadata::Orientation};
 
 pub use self::bits::{Bits, SampleDepth};
+pub use self::samples::{SampleRows, decode_samples};
 pub use self::settle::{Settled, settle_bits};
 pub use self::tiff::{PageChoice, photo_pages};
 
