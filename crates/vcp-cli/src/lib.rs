@@ -27,6 +27,7 @@ mod serve;
 #[cfg(feature = "train")]
 mod train;
 mod watch;
+mod watched;
 
 use std::ffi::OsString;
 

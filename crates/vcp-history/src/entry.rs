@@ -19,6 +19,8 @@ pub struct NewResult<'a> {
     pub source: &'a str,
     /// By what the source knows the photo, if it adds each one once; see [`History::contains`](crate::History::contains).
     pub key: Option<&'a str>,
+    /// What [`History::contains`](crate::History::contains) and its like call the source, if not by what is shown of it.
+    pub known_as: Option<&'a str>,
     /// What the photo is called.
     pub name: &'a str,
     /// The content of the photo's file, of which the digest is kept and, if the history keeps photos, the file.

@@ -151,9 +151,10 @@ impl History {
         };
         let written = files::write(database.folder(), id, keep, new)?;
         let sha256 = vcp_files::sha256(new.photo);
+        let source = new.known_as.unwrap_or(new.source);
         let is_new = database.write(|connection| {
             if let Some(key) = new.key
-                && !crate::seen::insert(connection, new.source, key, Some(id))?
+                && !crate::seen::insert(connection, source, key, Some(id))?
             {
                 return Ok(false);
             }
@@ -165,7 +166,7 @@ impl History {
             return Ok(());
         }
         Err(Error::Known {
-            source_name: new.source.to_owned(),
+            source_name: source.to_owned(),
         })
     }
 

@@ -13,6 +13,7 @@ import { startTheme } from './theme.js';
 import { startThresholds } from './thresholds.js';
 import { judge } from './verdict.js';
 import { actions, startViewer } from './viewer.js';
+import { drawWatch } from './watched.js';
 
 const VIEWS = ['inspect', 'history', 'thresholds'];
 
@@ -75,20 +76,6 @@ function drawConnection(connected) {
   mark.dataset.state = connected ? 'on' : 'off';
   mark.textContent = connected ? 'Live' : 'Not connected';
   mark.title = connected ? 'Results of other clients and folders appear as they arrive.' : 'The server cannot be reached; trying again.';
-}
-
-// Whatever the watched folder's status holds, in its own words.
-function drawWatch(status) {
-  const box = byId('watch');
-  box.hidden = !status;
-  if (!status) return;
-  const parts = Object.entries(status)
-    .filter(([, part]) => ['string', 'number', 'boolean'].includes(typeof part))
-    .map(([name, part]) => {
-      const text = typeof part === 'number' ? String(Math.round(part * 10) / 10) : String(part);
-      return element('span', {}, element('span', { class: 'muted' }, `${name.replaceAll('_', ' ')} `), text);
-    });
-  show(box, element('strong', {}, 'Watched folder'), parts);
 }
 
 async function loadServer() {

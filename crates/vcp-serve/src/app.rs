@@ -17,7 +17,7 @@ use crate::models::ModelEntry;
 use crate::refusal::{Reason, Refusal};
 use crate::segment::segment;
 use crate::state::State;
-use crate::{calibrate, events, metrics, openapi, page, protocol, references, results};
+use crate::{calibrate, events, metrics, openapi, page, protocol, references, results, watching};
 
 /// The answer to `GET /v1/models`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -39,8 +39,8 @@ pub(crate) struct Info {
     authentication: bool,
     /// How much is taken in at a time.
     limits: LimitsEntry,
-    /// What the watched folder is doing; nothing where none is watched.
-    watch: Option<serde_json::Value>,
+    /// How far the watching of the folder is; null where none is watched.
+    watch: Option<vcp_watch::Status>,
 }
 
 /// How much is taken in at a time.
@@ -181,7 +181,7 @@ async fn info(Extract(state): Extract<State>) -> Result<Response, Refusal> {
             pixels: pixels.max().unwrap_or(0),
             queue: state.limits.queue,
         },
-        watch: None,
+        watch: state.watched().map(watching::shown),
     };
     Ok(json_response(StatusCode::OK, &info))
 }

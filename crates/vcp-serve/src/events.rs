@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Verdict,
     /// Thresholds or reference photos of a model changed.
     Model,
+    /// The watched folder is further than before.
+    Watch,
 }
 
 impl Event {
@@ -42,6 +44,7 @@ impl Event {
             Self::Result => "result",
             Self::Verdict => "verdict",
             Self::Model => "model",
+            Self::Watch => "watch",
         }
     }
 }

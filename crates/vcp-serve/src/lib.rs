@@ -39,6 +39,8 @@ mod results;
 mod segment;
 mod server;
 mod state;
+mod watched_metrics;
+mod watching;
 
 pub use access::{Access, ApiKeys, ApiKeysError};
 pub use limits::Limits;

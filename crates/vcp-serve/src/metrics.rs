@@ -17,9 +17,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use vcp_clip::record::Record;
+use vcp_watch::StatusBoard;
 
 use crate::refusal::{Reason, Refusal};
 use crate::state::{Shared, State};
+use crate::watched_metrics::Watched;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
@@ -153,6 +155,12 @@ impl Metrics {
     pub(crate) fn serves(&self, name: &str, digest: &str) {
         let labels = [("name", name.to_owned()), ("digest", digest.to_owned())];
         self.models.get_or_create(&labels).set(1);
+    }
+
+    /// Has the metrics of a watched folder be given too.
+    pub(crate) fn watches(&self, board: StatusBoard) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(Watched(board)));
     }
 
     /// Notes how long a photo spent in a stage.

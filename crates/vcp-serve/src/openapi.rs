@@ -276,7 +276,7 @@ impl Api {
     fn watching(&mut self) {
         self.add(
             ("get", "/v1/events"),
-            "What happens, as it happens: Server-sent events result, verdict, model and missed.",
+            "What happens, as it happens: Server-sent events result, verdict, model, watch and missed.",
             file(&["text/event-stream"]),
         );
         for (path, summary, kind) in [

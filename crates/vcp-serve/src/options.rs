@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use vcp_history::History;
+use vcp_watch::WatchOptions;
 
 use crate::access::Access;
 use crate::limits::Limits;
@@ -46,6 +47,8 @@ pub struct Loaded {
     pub models: Vec<ServedModel>,
     /// Where results are kept, if they are.
     pub history: Option<KeptHistory>,
+    /// A folder whose photos the first model inspects too, if there is one.
+    pub watch: Option<WatchOptions>,
 }
 
 impl Loaded {

@@ -11,11 +11,13 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::sleep;
 use vcp_clip::Stop;
+use vcp_watch::Watch;
 
 use crate::app::app;
 use crate::connection::{Patient, turn_away};
 use crate::options::{Loaded, Options};
 use crate::state::{Shared, State};
+use crate::watching;
 
 /// How often it is asked whether the server should stop, and whether all is done then.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -39,14 +41,17 @@ pub enum ServeError<E> {
     /// The system gives no threads or connections.
     #[error("The server cannot run")]
     System(#[source] std::io::Error),
+    /// The folder cannot be watched, or results of its photos would be lost.
+    #[error(transparent)]
+    Watch(#[from] vcp_watch::Error),
 }
 
 /// Answers requests until `stop` is requested and those that have begun are answered, or the time for that has
-/// passed ([`Limits::drain`](crate::Limits::drain)). Meanwhile, and until `load` has given what is needed, requests for
+/// passed ([`Limits::drain`](crate::Limits::drain)); so is a photo of a watched folder that is in the model. Meanwhile, and until `load` has given what is needed, requests for
 /// work are refused with the status 503.
 ///
 /// # Errors
-/// That of `load`, and when the system gives no threads.
+/// That of `load`, when the system gives no threads, and what keeps a folder from being watched, at first or later.
 pub fn serve<E: Send + 'static>(
     listener: TcpListener,
     options: Options,
@@ -82,6 +87,7 @@ async fn run<E: Send + 'static>(
     let (close, closing) = watch::channel(false);
     let connections = Connections::new(&state, closing);
     let mut draining: Option<Instant> = None;
+    let mut watch: Option<Watch> = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -92,7 +98,15 @@ async fn run<E: Send + 'static>(
             loaded = &mut loading, if !is_loaded => {
                 is_loaded = true;
                 match loaded {
-                    Ok(Ok(loaded)) => state.set_ready(loaded),
+                    Ok(Ok(mut loaded)) => {
+                        let folder = loaded.watch.take();
+                        let model = state.set_ready(loaded);
+                        if let (Some(folder), Some(model)) = (folder, model)
+                            && draining.is_none()
+                        {
+                            watch = Some(watching::start(&state, &model, folder)?);
+                        }
+                    }
                     Ok(Err(error)) => return Err(ServeError::Load(error)),
                     Err(_) => return Err(ServeError::System(std::io::Error::other(
                         "the thread that loads models ended early",
@@ -101,11 +115,19 @@ async fn run<E: Send + 'static>(
             }
             () = sleep(PATIENCE) => {}
         }
-        if stop.is_requested() && draining.is_none() {
+        let has_watched = watch.as_ref().is_none_or(Watch::has_ended);
+        let is_to_end = stop.is_requested() || (watch.is_some() && has_watched);
+        if is_to_end && draining.is_none() {
             state.drain();
             draining = Some(Instant::now());
+            if let Some(watch) = &watch {
+                watch.request_stop();
+            }
         }
-        let is_over = |begun: Instant| state.active() == 0 || begun.elapsed() > state.limits.drain;
+        let is_over = |begun: Instant| {
+            let is_done = state.active() == 0 && has_watched;
+            is_done || begun.elapsed() > state.limits.drain
+        };
         if draining.is_some_and(is_over) {
             break;
         }
@@ -117,7 +139,11 @@ async fn run<E: Send + 'static>(
         state.limits.drain.saturating_sub(begun.elapsed())
     });
     connections.wait(left.max(LAST_ANSWERS)).await;
-    Ok(())
+    // Of one that takes too long nothing is kept, and its photo comes again.
+    match watch.filter(Watch::has_ended) {
+        Some(watch) => Ok(watch.stop()?),
+        None => Ok(()),
+    }
 }
 
 /// Loads on a thread of its own.

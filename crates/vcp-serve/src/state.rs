@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 use vcp_history::History;
+use vcp_watch::{Status, StatusBoard};
 
 use crate::body::Memory;
 use crate::calibrate::Proposals;
@@ -13,7 +14,7 @@ use crate::events::Events;
 use crate::limits::{DECODED, EXPORTS, JSON_BYTES, Limits};
 use crate::metrics::Metrics;
 use crate::model_thread::ModelThread;
-use crate::models::Models;
+use crate::models::{Models, ServedModel};
 use crate::options::{KeptHistory, Loaded, Options};
 use crate::queue::Queue;
 use crate::recent::Recent;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     /// Connections that may be open at a time.
     pub(crate) connections: Arc<Semaphore>,
     ready: OnceLock<Ready>,
+    /// How far the watching of a folder is, where one is watched.
+    watched: OnceLock<StatusBoard>,
     is_draining: AtomicBool,
     /// Requests that are being answered.
     active: AtomicUsize,
@@ -74,6 +77,7 @@ impl Shared {
             exports: Arc::new(Semaphore::new(EXPORTS)),
             connections: Arc::new(Semaphore::new(limits.connections)),
             ready: OnceLock::new(),
+            watched: OnceLock::new(),
             is_draining: AtomicBool::new(false),
             active: AtomicUsize::new(0),
             limits,
@@ -81,8 +85,8 @@ impl Shared {
         }))
     }
 
-    /// Begins to answer.
-    pub(crate) fn set_ready(&self, loaded: Loaded) {
+    /// Begins to answer; gives the model that is meant where none is named.
+    pub(crate) fn set_ready(&self, loaded: Loaded) -> Option<Arc<ServedModel>> {
         let ready = Ready {
             models: Models::new(loaded.models),
             history: loaded.history,
@@ -90,8 +94,21 @@ impl Shared {
         for model in ready.models.iter() {
             self.metrics.serves(model.name(), model.digest());
         }
+        let first = ready.models.iter().next().map(Arc::clone);
         // It happens once.
         let _ = self.ready.set(ready);
+        first
+    }
+
+    /// Notes that a folder is watched.
+    pub(crate) fn watches(&self, board: StatusBoard) {
+        // It happens once.
+        let _ = self.watched.set(board);
+    }
+
+    /// How far the watching of a folder is, where one is watched.
+    pub(crate) fn watched(&self) -> Option<Status> {
+        self.watched.get().map(StatusBoard::get)
     }
 
     /// What there is, unless it is being loaded or the server is about to stop.

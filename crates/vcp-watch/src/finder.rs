@@ -87,6 +87,8 @@ impl Finder {
                 Ok(made) => watcher = Some(made),
                 Err(error) => {
                     interval = POLL;
+                    // Without the paths, which it would name.
+                    let error = notify::Error::new(error.kind);
                     board.went_wrong(&format!(
                         "The system does not tell of changes in the folder ({error}), so it is looked through every \
                          {} seconds.", POLL.as_secs()
@@ -123,7 +125,7 @@ impl Finder {
         let now = Instant::now();
         if let Err(error) = std::fs::read_dir(&self.folder) {
             if !self.is_away {
-                let folder = self.folder.display();
+                let folder = self.board.get().folder;
                 let said = format!("The folder {folder} cannot be read any more: {error}.");
                 self.board.went_wrong(&said);
             }

@@ -19,21 +19,23 @@ mod candidates;
 mod error;
 mod finder;
 mod identity;
+mod inspect;
 mod memory;
 mod moves;
 mod moving;
 mod mqtt;
+mod options;
 mod status;
 mod table;
 mod watch;
 
 pub use error::Error;
+pub use inspect::{FolderInspector, Inspect};
 pub use moves::{MoveFolders, Outcome};
-pub use mqtt::{MqttError, MqttOptions, MqttStatus};
+pub use mqtt::{Login, MqttError, MqttOptions, MqttStatus};
+pub use options::{MemoryOptions, WatchOptions};
 pub use status::{Status, StatusBoard};
-pub use watch::{
-    Event, FolderInspector, Inspect, Listener, MemoryOptions, Watch, WatchOptions, watch,
-};
+pub use watch::{Event, Listener, Watch, watch};
 
 /// The example of README.md, so that it is compiled too.
 #[cfg(doctest)]

@@ -40,12 +40,30 @@ pub struct MqttOptions {
     pub url: String,
     /// Results go to `TOPIC/result`, the status to `TOPIC/status`.
     pub topic: String,
-    /// User and password.
-    pub login: Option<(String, String)>,
+    /// How to log in.
+    pub login: Option<Login>,
     /// Certificates in PEM by which the broker's is checked, instead of those that browsers trust.
     pub authority: Option<PathBuf>,
     /// Most messages that wait while the broker cannot be reached; of more, the oldest are dropped.
     pub backlog: usize,
+}
+
+/// By what a broker knows who connects.
+#[derive(Clone)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password, which [`Debug`] does not tell.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Login")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was said of MQTT cannot be used.
@@ -88,6 +106,7 @@ pub enum MqttError {
 
 /// The connection to a broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MqttStatus {
     /// Whether there is one now.
     pub connected: bool,
@@ -419,7 +438,7 @@ fn connecting(options: &MqttOptions) -> Result<rumqttc::MqttOptions, MqttError> 
     let will = r#"{"state":"offline"}"#;
     let status = format!("{}/status", options.topic);
     connecting.set_last_will(LastWill::new(status, will, QoS::AtLeastOnce, true));
-    if let Some((user, password)) = &options.login {
+    if let Some(Login { user, password }) = &options.login {
         connecting.set_credentials(user, password);
     }
     if is_safe {

@@ -11,6 +11,7 @@ use crate::mqtt::MqttStatus;
 
 /// How far the watching of a folder is, since it began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The folder.
     pub folder: String,

@@ -7,114 +7,25 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use vcp_clip::photos::{Decoding, PhotoPath};
 use vcp_clip::pipeline::Pipeline;
 use vcp_clip::record::{FailureRecord, Line};
-use vcp_clip::{DecodedPhoto, Inspection, Inspector, Stop};
+use vcp_clip::{Inspection, Stop};
 use vcp_files::Lock;
-use vcp_history::{FileKind, History, ModelEntry, NewResult, ResultId, Time};
+use vcp_history::{FileKind, NewResult, ResultId, Time};
 
-use crate::Error;
 use crate::candidates::Whole;
 use crate::finder::Finder;
 use crate::identity::Identity;
+use crate::inspect::{Inspect, Named, Read, pictures, read};
 use crate::memory::{Journal, Memory};
 use crate::moves::{self, MoveFolders, Outcome};
-use crate::mqtt::{Mqtt, MqttOptions};
+use crate::mqtt::Mqtt;
 use crate::status::StatusBoard;
 use crate::table::{Row, Table};
+use crate::{Error, MemoryOptions, WatchOptions};
 
 /// How long messages may take to reach the broker when the work ends.
 const LAST_WORDS: Duration = Duration::from_millis(400);
-
-/// No file that is longer is read: it is in memory whole, and part of the history.
-const LONGEST: u64 = 4 << 30;
-
-/// How a folder is watched, and where results go besides to the listener.
-#[derive(Debug, Clone)]
-pub struct WatchOptions {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Whether folders in it are watched too.
-    pub recursive: bool,
-    /// A photo is whole when nothing about its file has changed for so long; on Linux also as soon as whoever wrote it
-    /// has closed it.
-    pub settle: Duration,
-    /// Look through the folder this often, instead of asking the system to tell of changes: for network folders.
-    pub poll: Option<Duration>,
-    /// Where it is remembered which photos have been done with.
-    pub memory: MemoryOptions,
-    /// A table in CSV to which a row is added for each photo.
-    pub table: Option<PathBuf>,
-    /// Where photos are moved to.
-    pub moves: MoveFolders,
-    /// A broker that is told.
-    pub mqtt: Option<MqttOptions>,
-}
-
-/// Where it is remembered which photos have been done with.
-#[derive(Debug, Clone)]
-pub enum MemoryOptions {
-    /// In a history, to which results are added as from this source; none is `watch:` and the folder.
-    History(History, Option<String>),
-    /// In a file with a line for each photo.
-    Journal(PathBuf),
-}
-
-/// What inspects photos. Decoding and the model run at a time, on two threads.
-pub trait Inspect: Send + Sync + 'static {
-    /// A photo between the two.
-    type Decoded: Send + 'static;
-
-    /// Decodes a photo. `content` is that of its file, which has just been read.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn decode(&self, photo: &PhotoPath, content: &[u8]) -> Result<Self::Decoded, vcp_clip::Error>;
-
-    /// Inspects it.
-    ///
-    /// # Errors
-    /// When it cannot go through the model.
-    fn inspect(&self, photo: Self::Decoded, stop: &Stop) -> Result<Inspection, vcp_clip::Error>;
-
-    /// The model that inspects.
-    fn model(&self) -> ModelEntry;
-}
-
-/// An [`Inspector`] for a watched folder.
-#[derive(Debug)]
-pub struct FolderInspector {
-    /// What inspects.
-    pub inspector: Inspector,
-    /// How photos are decoded.
-    pub decoding: Decoding,
-    /// The model, as the history names it.
-    pub model: ModelEntry,
-}
-
-impl Inspect for FolderInspector {
-    type Decoded = DecodedPhoto;
-
-    fn decode(&self, photo: &PhotoPath, content: &[u8]) -> Result<DecodedPhoto, vcp_clip::Error> {
-        let options = self.decoding.of(photo);
-        if self.inspector.tiling().is_some() {
-            // Windows come from the file, so that a large photo is not in memory whole.
-            return self.inspector.decode_file(&photo.path, &options);
-        }
-        let label = photo.path.display().to_string();
-        self.inspector.decode_bytes(content, &label, &options)
-    }
-
-    fn inspect(&self, photo: DecodedPhoto, stop: &Stop) -> Result<Inspection, vcp_clip::Error> {
-        self.inspector
-            .inspect_decoded(photo, &mut |_, _| stop.flow())
-    }
-
-    fn model(&self) -> ModelEntry {
-        self.model.clone()
-    }
-}
 
 /// What whoever listens is told.
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +56,7 @@ impl Watch {
     /// Begins to watch. `listener` is told of each photo, on that thread; an error of it ends the work.
     ///
     /// # Errors
-    /// When no thread can be started. What else keeps a folder from being watched is told by [`Watch::stop`] and
-    /// the status.
+    /// What keeps the folder from being watched. What ends that later is told by [`Watch::stop`] and the status.
     pub fn start<I: Inspect>(
         inspect: Arc<I>,
         options: WatchOptions,
@@ -155,9 +65,10 @@ impl Watch {
         + 'static,
     ) -> Result<Self, Error> {
         let (stop, board) = (Stop::default(), StatusBoard::default());
+        let work = Work::new(&options, board.clone())?;
         let (to_stop, to_tell) = (stop.clone(), board.clone());
         let work = move || {
-            let outcome = watch(&inspect, &options, &to_stop, &to_tell, &mut listener);
+            let outcome = work.and_run(&inspect, &options, &to_stop, &mut listener);
             if let Err(error) = &outcome {
                 to_tell.went_wrong(&vcp_clip::sentence(error));
             }
@@ -192,6 +103,11 @@ impl Watch {
         self.thread.is_finished()
     }
 
+    /// Has it end when the photo in work is done, without waiting for that.
+    pub fn request_stop(&self) {
+        self.stop.request();
+    }
+
     /// Ends it when the photo in work is done.
     ///
     /// # Errors
@@ -213,62 +129,65 @@ pub fn watch<I: Inspect>(
     board: &StatusBoard,
     listener: Listener<'_>,
 ) -> Result<(), Error> {
-    Work::new(options, board)?.and_run(inspect, options, stop, listener)
-}
-
-/// A photo, read and decoded or not.
-struct Read<T> {
-    whole: Whole,
-    content: Vec<u8>,
-    outcome: Result<T, vcp_clip::Error>,
-    durations: [Duration; 2],
+    Work::new(options, board.clone())?.and_run(inspect, options, stop, listener)
 }
 
 /// Where results go.
-struct Work<'a> {
-    board: &'a StatusBoard,
-    /// The folder as it was named, and its real path.
-    named: PathBuf,
+struct Work {
+    board: StatusBoard,
+    named: Named,
+    /// The folder's real path.
     folder: PathBuf,
     memory: Arc<Memory>,
+    /// What the history shows as the source.
+    source: String,
     moves: MoveFolders,
     table: Option<Table>,
     mqtt: Option<Mqtt>,
     _lock: Option<Lock>,
 }
 
-impl<'a> Work<'a> {
-    fn new(options: &WatchOptions, board: &'a StatusBoard) -> Result<Self, Error> {
+impl Work {
+    fn new(options: &WatchOptions, board: StatusBoard) -> Result<Self, Error> {
         let fail = |source| Error::Folder {
             folder: options.folder.clone(),
             source,
         };
         let folder = options.folder.canonicalize().map_err(fail)?;
         fs::read_dir(&folder).map_err(fail)?;
+        let known_as = format!("watch:{}", folder.display());
+        let name = options.name.as_ref();
+        let source = name.map_or_else(|| known_as.clone(), |name| format!("watch:{name}"));
         let (memory, lock) = match &options.memory {
-            MemoryOptions::History(history, source) => {
-                let source = source.clone();
-                let source = source.unwrap_or_else(|| format!("watch:{}", folder.display()));
+            MemoryOptions::History(history) => {
                 // Two that watch one folder would both inspect each photo.
-                let place = vcp_files::sha256(&source);
+                let place = vcp_files::sha256(&known_as);
                 let place = history.folder().join(format!("watch-{}", &place[..16]));
                 let lock = Lock::of_place(&place)?;
-                (Memory::History(history.clone(), source), Some(lock))
+                (Memory::History(history.clone(), known_as), Some(lock))
             }
             MemoryOptions::Journal(path) => {
                 (Memory::Journal(Mutex::new(Journal::open(path)?)), None)
             }
         };
-        board.change(|status| status.folder = options.folder.display().to_string());
+        let shown = name.map_or_else(|| options.folder.clone(), PathBuf::from);
+        board.change(|status| status.folder = shown.display().to_string());
+        let moves = moves::create_folders(&options.moves, &folder)?;
+        let table = options.table.as_deref().map(Table::open).transpose()?;
+        // Last, as it tells others that there is somebody.
         let mqtt = options.mqtt.as_ref();
         let mqtt = mqtt.map(|mqtt| Mqtt::start(mqtt, board.clone()));
         Ok(Self {
-            board,
-            named: options.folder.clone(),
-            moves: moves::create_folders(&options.moves, &folder)?,
-            table: options.table.as_deref().map(Table::open).transpose()?,
-            memory: Arc::new(memory),
             mqtt: mqtt.transpose()?,
+            board,
+            named: Named {
+                folder: options.folder.clone(),
+                shown,
+            },
+            memory: Arc::new(memory),
+            source,
+            moves,
+            table,
             folder,
             _lock: lock,
         })
@@ -307,22 +226,12 @@ impl<'a> Work<'a> {
             Finder::new(options, &self.folder, excluded, memory, board, stop.clone());
         self.deliver_late(&finder, listener)?;
         let (decoder, model) = (Arc::clone(inspect), Arc::clone(inspect));
-        let (folder, named) = (self.folder.clone(), self.named.clone());
-        let decode = move |whole: Whole| read(&*decoder, &folder, &named, whole);
-        let stopped = stop.clone();
-        let compute = move |read: Read<I::Decoded>| {
-            let begun = Instant::now();
-            let outcome = read.outcome.and_then(|it| model.inspect(it, &stopped));
-            Read {
-                outcome,
-                durations: [read.durations[0], begun.elapsed()],
-                whole: read.whole,
-                content: read.content,
-            }
-        };
+        let (named, stopped) = (self.named.clone(), stop.clone());
+        let decode = move |whole: Whole| read(&*decoder, &named, whole);
+        let compute = move |read: Read<I::Decoded>| read.inspected(&*model, &stopped);
         let mut photos = Pipeline::start(finder, decode, compute, stop)?;
         for photo in photos.by_ref() {
-            let outcome = self.finish(&inspect.model(), photo, listener);
+            let outcome = self.finish(&**inspect, photo, listener);
             if outcome.is_err() {
                 stop.request();
                 return outcome;
@@ -367,74 +276,71 @@ impl<'a> Work<'a> {
     }
 
     /// Adds a result to the history, and passes it on.
-    fn finish(
+    fn finish<I: Inspect>(
         &mut self,
-        model: &ModelEntry,
+        inspect: &I,
         photo: Read<Inspection>,
         listener: Listener<'_>,
     ) -> Result<(), Error> {
-        let Read {
-            whole,
-            content,
-            outcome,
-            durations,
-        } = photo;
         let begun = Instant::now();
+        let (whole, path) = (&photo.whole, self.named.shown.join(&photo.whole.relative));
+        let (key, path) = (
+            whole.identity.key(&whole.relative),
+            path.display().to_string(),
+        );
+        let inspected = photo.outcome.as_ref().ok().map(|inspection| {
+            let mut record = inspection.record(path.as_str());
+            let spent = photo.durations[0] + photo.durations[1] + begun.elapsed();
+            record.milliseconds = (spent.as_secs_f64() * 1e4).round() / 10.0;
+            (inspection, record, self.pictures(inspection))
+        });
         let place = self.folder.join(&whole.relative);
         let identity = Identity::at(&place);
         let is_as_it_was = identity == Some(whole.identity);
+        let may_be_mixed = photo.outcome.is_err() || !whole.is_closed || inspect.reads_later();
         // Somebody was still writing it, so it comes again.
-        if identity.is_some() && !is_as_it_was && (outcome.is_err() || !whole.is_closed) {
+        if !photo.is_as_found || (identity.is_some() && !is_as_it_was && may_be_mixed) {
             return Ok(());
         }
-        if let Err(vcp_clip::Error::Predict(vcp_clip::predict::Error::Stopped)) = outcome {
+        if let Err(vcp_clip::Error::Predict(vcp_clip::predict::Error::Stopped)) = photo.outcome {
             return Ok(());
         }
         // There is nothing to say of a photo that went away before it was read; it comes again if it comes back.
-        if identity.is_none() && outcome.is_err() {
+        if identity.is_none() && photo.outcome.is_err() {
             return Ok(());
         }
-        let key = whole.identity.key(&whole.relative);
-        let path = self.named.join(&whole.relative).display().to_string();
         let relative = is_as_it_was.then_some(whole.relative.as_path());
         let now = Time::now();
-        let inspection = match outcome {
-            Ok(inspection) => inspection,
-            Err(error) => {
-                let line = Line::Failed(FailureRecord::new(path, None, &error));
-                self.deliver(&line, now, None, relative, false, listener)?;
-                return self.memory.remember(&key);
-            }
+        let Some((inspection, record, pictures)) = inspected else {
+            let error = photo.outcome.err().unwrap_or(vcp_clip::Error::Internal);
+            let line = Line::Failed(FailureRecord::new(path, None, &error));
+            self.deliver(&line, now, None, relative, false, listener)?;
+            return self.memory.remember(&key);
         };
-        let mut record = inspection.record(path.as_str());
-        let spent = durations[0] + durations[1] + begun.elapsed();
-        record.milliseconds = (spent.as_secs_f64() * 1e4).round() / 10.0;
         let line = Line::Done(Box::new(record));
         let id = match &*self.memory {
             Memory::Journal(_) => None,
-            Memory::History(history, source) => {
-                let pictures = pictures(&inspection);
-                let (overlay, thumbnail) = match &pictures {
-                    Ok((overlay, thumbnail)) => (Some(overlay.as_slice()), thumbnail.as_slice()),
-                    Err(error) => {
-                        self.board.went_wrong(&vcp_clip::sentence(error));
-                        (None, &[][..])
-                    }
-                };
+            Memory::History(history, known_as) => {
+                let model = inspect.model();
+                let (overlay, thumbnail) = pictures.unzip();
                 let map = inspection.model_map();
                 let added = history.add(&NewResult {
                     time: Some(now),
-                    source,
+                    source: &self.source,
                     key: Some(&key),
+                    known_as: Some(known_as),
                     name: &path,
-                    photo: &content,
+                    photo: &photo.content,
                     record: &serde_json::to_string(&line).unwrap_or_default(),
                     model_name: &model.name,
                     model_digest: &model.digest,
-                    overlay,
-                    thumbnail,
+                    overlay: overlay.as_deref(),
+                    thumbnail: thumbnail.as_deref().unwrap_or_default(),
                     map: Some((&map, inspection.image_size())),
-                    durations: &[("decode", durations[0]), ("model", durations[1])],
+                    durations: &[
+                        ("decode", photo.durations[0]),
+                        ("model", photo.durations[1]),
+                    ],
                 });
                 match added {
                     // It went away and came back while it was inspected.
@@ -447,6 +353,17 @@ impl<'a> Work<'a> {
         let relative = relative.filter(|_| Identity::at(&place) == Some(whole.identity));
         self.deliver(&line, now, id.as_ref(), relative, false, listener)?;
         self.memory.delivered(&key)
+    }
+
+    /// The overlay and the thumbnail, for a history.
+    fn pictures(&self, inspection: &Inspection) -> Option<(Vec<u8>, Vec<u8>)> {
+        if matches!(*self.memory, Memory::Journal(_)) {
+            return None;
+        }
+        let pictures = pictures(inspection);
+        pictures
+            .inspect_err(|error| self.board.went_wrong(&vcp_clip::sentence(error)))
+            .ok()
     }
 
     /// Passes a result on to everybody but the history. `relative` is where the photo lies in the folder, if it does.
@@ -471,14 +388,16 @@ impl<'a> Work<'a> {
             is_late,
         };
         listener(event).map_err(Error::Listener)?;
-        let mut photo = relative.map_or_else(|| PathBuf::from(path), |it| self.named.join(it));
+        let within = Path::new(path).strip_prefix(&self.named.shown);
+        let named = relative.or(within.ok());
+        let mut photo = named.map_or_else(|| PathBuf::from(path), |it| self.named.folder.join(it));
         if let (Some(relative), Some(to)) = (relative, self.moves.get(&outcome)) {
             let from = self.folder.join(relative);
             match moves::move_photo(&from, relative, to) {
                 Ok(place) => photo = place,
                 Err(error) => self.board.went_wrong(&format!(
-                    "{path} cannot be moved to {}: {error}.",
-                    to.display()
+                    "{path} cannot be moved to the folder for {}: {error}.",
+                    outcome.word()
                 )),
             }
         }
@@ -527,52 +446,4 @@ fn message(line: &Line, outcome: Outcome, time: Time, id: Option<&ResultId>) -> 
     };
     // Only maps with keys that are no texts cannot be written, and there are none.
     serde_json::to_vec(&message).unwrap_or_default()
-}
-
-/// Reads and decodes a photo.
-fn read<I: Inspect>(inspect: &I, folder: &Path, named: &Path, whole: Whole) -> Read<I::Decoded> {
-    let begun = Instant::now();
-    let photo = PhotoPath {
-        path: folder.join(&whole.relative),
-        relative: whole.relative.clone(),
-        page: None,
-    };
-    let shown = named.join(&whole.relative);
-    let mut content = Vec::new();
-    let outcome = match vcp_files::read_at_most(&photo.path, LONGEST) {
-        Ok(None) => {
-            let shown = shown.display();
-            Err(vcp_clip::Error::Unreadable(format!(
-                "{shown} is longer than {} GiB, so it is not read.",
-                LONGEST >> 30
-            )))
-        }
-        Ok(Some(bytes)) => {
-            content = bytes;
-            let photo = PhotoPath {
-                path: shown,
-                ..photo
-            };
-            vcp_clip::pipeline::guarded(|| inspect.decode(&photo, &content))
-        }
-        Err(error) => {
-            let shown = shown.display();
-            Err(vcp_clip::Error::Unreadable(format!(
-                "{shown} could not be read: {error}."
-            )))
-        }
-    };
-    Read {
-        whole,
-        content,
-        outcome,
-        durations: [begun.elapsed(), Duration::ZERO],
-    }
-}
-
-/// The overlay as PNG and the thumbnail as JPEG.
-fn pictures(inspection: &Inspection) -> Result<(Vec<u8>, Vec<u8>), vcp_clip::image::Error> {
-    let overlay = inspection.overlay()?.to_png_bytes()?;
-    let thumbnail = vcp_history::thumbnail(&*inspection.photo()?)?;
-    Ok((overlay, thumbnail))
 }

@@ -85,10 +85,11 @@ impl Place {
     fn options(&self) -> WatchOptions {
         WatchOptions {
             folder: self.at("in"),
+            name: Some("line".to_owned()),
             recursive: true,
             settle: Duration::from_millis(200),
             poll: None,
-            memory: MemoryOptions::History(self.history(), Some("watch:line".to_owned())),
+            memory: MemoryOptions::History(self.history()),
             table: None,
             moves: [
                 (Outcome::Ok, self.at("ok")),

@@ -22,6 +22,7 @@ mod tiling;
 #[cfg(feature = "train")]
 mod train;
 mod watch;
+mod watched;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
@@ -52,6 +53,7 @@ pub(crate) use tiling::TilingArgs;
 #[cfg(feature = "train")]
 pub(crate) use train::{AugmentName, AugmentationArgs, RecipeArgs, ScheduleName, TrainArgs};
 pub(crate) use watch::WatchArgs;
+pub(crate) use watched::WatchedArgs;
 
 const AFTER_HELP: &str = "\
 Every option can also be set in the environment, as VCP_CLIP_ and its name in capitals with

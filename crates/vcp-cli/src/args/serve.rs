@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::CopiesName;
 use super::numbers::within;
-use super::{CacheArgs, ConfigArgs, HistoryArgs, PhotoArgs, RunArgs, TilingArgs};
+use super::{CacheArgs, ConfigArgs, HistoryArgs, PhotoArgs, RunArgs, TilingArgs, WatchedArgs};
 
 /// Answer HTTP requests: photos in, records out; with a page, metrics and the Open Inference Protocol.
 ///
 /// Prints one JSON line with its address, then answers until Ctrl-C or SIGTERM, after which it takes no new
-/// work and ends when the requests that it has are answered; a second one ends it at once.
+/// work and ends when the requests that it has are answered; a second one ends it at once. With --watch it
+/// also inspects the photos that come into a folder, as `vcp-clip watch` does.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 pub(crate) struct ServeArgs {
@@ -68,6 +69,14 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub(crate) history: HistoryArgs,
+
+    /// Inspect the photos that come into this folder too, each once, when it is whole, with the first model
+    /// and its thresholds.
+    #[arg(long, value_name = "FOLDER", help_heading = "Folder")]
+    pub(crate) watch: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) watched: WatchedArgs,
 
     /// Answer only who sends one of the keys in this file, a line each of at least 16 characters, in the
     /// header Authorization as `Bearer KEY`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use vcp_clip::{Inspector, ReferenceChoice};
 use vcp_serve::{KeptHistory, Loaded, Options, ServeError, ServedModel};
+use vcp_watch::WatchOptions;
 
 use crate::args::{HistoryKeep, RunArgs, ServeArgs};
 use crate::console;
@@ -16,6 +17,7 @@ use crate::inputs;
 use crate::interrupt::Stop;
 use crate::kept_history;
 use crate::references::{self, Named};
+use crate::watched;
 use options::ModelToServe;
 
 /// What is printed once the server listens.
@@ -47,6 +49,7 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
         overlays: keeps(HistoryKeep::Overlay),
         maps: keeps(HistoryKeep::Map),
     });
+    let watch = options::watch(&arguments, history.as_ref().map(|kept| &kept.history))?;
     let listener = options::listener(&arguments)?;
     let address = listener.local_addr()?;
     let stop = Stop::on_signals_within(limits.drain + LEAVING);
@@ -55,7 +58,7 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
     })?;
     let load = {
         let stop = stop.clone();
-        move || load(models, history, &arguments, &stop)
+        move || load(models, history, watch, &arguments, &stop)
     };
     match vcp_serve::serve(listener, settings, load, &stop) {
         Ok(()) => {
@@ -65,6 +68,7 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Err(ServeError::Load(error)) => Err(error),
+        Err(ServeError::Watch(error)) => watched::ended(error),
         Err(ServeError::System(error)) => {
             Err(anyhow::Error::from(error).context("The server cannot run"))
         }
@@ -76,6 +80,7 @@ pub(crate) fn run(arguments: ServeArgs) -> anyhow::Result<Exit> {
 fn load(
     models: Vec<ModelToServe>,
     history: Option<KeptHistory>,
+    watch: Option<WatchOptions>,
     arguments: &ServeArgs,
     stop: &Stop,
 ) -> anyhow::Result<Loaded> {
@@ -90,6 +95,7 @@ fn load(
     let loaded = Loaded {
         models: served,
         history,
+        watch,
     };
     for note in loaded.restore() {
         console::note(&note);

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use vcp_clip::calibration::CalibrationSource;
 use vcp_clip::{InspectorOptions, ModelName, PredictorOptions, ReferenceChoice};
+use vcp_history::History;
 use vcp_serve::{Access, ApiKeys, Limits, ServedModel};
+use vcp_watch::WatchOptions;
 
 use crate::args::ServeArgs;
 use crate::console;
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
+use crate::watched;
 
 /// Longest file of keys that is read.
 const MAX_KEY_BYTES: u64 = 1 << 20;
@@ -124,6 +127,25 @@ fn usual_name(model: &ModelName) -> Option<String> {
         _ => return None,
     };
     ServedModel::is_name(&name).then_some(name)
+}
+
+/// How a folder is watched, if one is. Clients learn its name and not where it lies.
+pub(super) fn watch(
+    arguments: &ServeArgs,
+    history: Option<&History>,
+) -> anyhow::Result<Option<WatchOptions>> {
+    let Some(folder) = &arguments.watch else {
+        return Ok(None);
+    };
+    let recursive = arguments.photos.scan_options().recursive;
+    let (quiet, history) = (arguments.run.quiet, || Ok(history.cloned()));
+    let options = watched::options(&arguments.watched, folder, recursive, quiet, history)?;
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Some(WatchOptions {
+        name: Some(name.into_owned()),
+        ..options
+    }))
 }
 
 /// The address that was asked for, where it may be listened on.

@@ -16,6 +16,7 @@ use crate::exit::{Exit, OrUsage};
 use crate::inputs;
 use crate::interrupt::Stop;
 use crate::references::{self, Named};
+use crate::watched;
 use options::Options;
 use status::StatusLine;
 
@@ -51,17 +52,7 @@ pub(crate) fn run(arguments: WatchArgs) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        Err(vcp_watch::Error::Listener(error)) => Err(match error.downcast::<std::io::Error>() {
-            Ok(error) => anyhow::Error::from(*error).context("Standard output cannot be written"),
-            Err(error) => anyhow::anyhow!(error),
-        }),
-        Err(
-            error @ (vcp_watch::Error::Folder { .. }
-            | vcp_watch::Error::MoveFolder { .. }
-            | vcp_watch::Error::ForeignTable { .. }
-            | vcp_watch::Error::Mqtt(_)),
-        ) => Err(error).or_usage(),
-        Err(error) => Err(error.into()),
+        Err(error) => watched::ended(error),
     }
 }
 

@@ -14,3 +14,5 @@ mod segment;
 mod statuses;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(unix)]
+mod watching;
