@@ -12,6 +12,7 @@ use crate::mqtt::MqttStatus;
 /// How far the watching of a folder is, since it began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "WatchStatus"))]
 pub struct Status {
     /// The folder.
     pub folder: String,
