@@ -23,6 +23,10 @@ pub(crate) enum Mask {
     File(PathBuf),
 }
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are the options of a command"
+)]
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Arguments {

@@ -1,4 +1,4 @@
-//! Arrays of NumPy, given away and taken: without its C interface, so that no other crate has to know it.
+//! Arrays of `NumPy`, given away and taken: without its C interface, so that no other crate has to know it.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -7,14 +7,14 @@ use vcp_image::Photo;
 use crate::errors::{Failure, Kind};
 use crate::inspection::Inspection;
 
-/// Memory that NumPy makes an array of without copying it; the array keeps it alive.
+/// Memory that `NumPy` makes an array of without copying it; the array keeps it alive.
 #[pyclass(frozen)]
 pub(crate) struct Memory {
     /// Keeps the memory that `address` is of; nobody else reads or writes it.
     _owner: Owner,
     address: usize,
     is_readonly: bool,
-    /// The type of its elements as NumPy writes it.
+    /// The type of its elements as `NumPy` writes it.
     kind: &'static str,
     shape: Vec<usize>,
 }
@@ -31,7 +31,7 @@ pub(crate) enum Owner {
 
 #[pymethods]
 impl Memory {
-    /// NumPy's array interface, version 3.
+    /// `NumPy`'s array interface, version 3.
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let interface = PyDict::new(py);

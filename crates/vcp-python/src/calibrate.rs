@@ -31,8 +31,9 @@ pub(crate) struct Wanted {
 /// A photo with what is known of it.
 struct Sample {
     photo: Source,
-    /// None of good ones; of bad ones their mask, if there is one.
-    defect: Option<Option<Source>>,
+    is_bad: bool,
+    /// Of bad ones, where the defects are, if that is known.
+    mask: Option<Source>,
 }
 
 /// Thresholds that suit photos: the calibration as JSON, what it means, and what is wrong with single photos.
@@ -51,13 +52,15 @@ pub(crate) fn calibrate(
     for photo in &good {
         samples.push(Sample {
             photo: Source::of(photo)?,
-            defect: None,
+            is_bad: false,
+            mask: None,
         });
     }
     for (photo, mask) in &bad {
         samples.push(Sample {
             photo: Source::of(photo)?,
-            defect: Some(mask.as_ref().map(Source::of).transpose()?),
+            is_bad: true,
+            mask: mask.as_ref().map(Source::of).transpose()?,
         });
     }
     let loaded = Arc::clone(&engine.loaded);
@@ -80,16 +83,11 @@ fn found(
              --out NAME.safetensors` makes such a bundle.",
         ));
     }
-    let (masks, bad): (Vec<bool>, Vec<bool>) = samples
-        .iter()
-        .map(|sample| {
-            let has_mask = sample.defect.as_ref().is_some_and(Option::is_some);
-            (has_mask, sample.defect.is_some())
-        })
-        .unzip();
+    let has_bad = samples.iter().any(|sample| sample.is_bad);
+    let has_masks = samples.iter().any(|sample| sample.mask.is_some());
     let aim = match wanted.target_recall {
         Some(recall) => Aim::Recall(recall),
-        None if bad.contains(&true) && !wanted.few_alarms => Aim::F1,
+        None if has_bad && !wanted.few_alarms => Aim::F1,
         None => Aim::FalseAlarms,
     };
     let fit = FitOptions {
@@ -101,12 +99,12 @@ fn found(
         allowed_pixels: wanted.false_alarms_per_pixel,
         review: wanted.review,
     };
-    let mut found = Measurements::new(fit, masks.contains(&true)).map_err(Error::from)?;
+    let mut found = Measurements::new(fit, has_masks).map_err(Error::from)?;
     let model = loaded.model.open().map_err(Error::from)?;
     let inspector = inspector(loaded);
     let (labels, photos): (Vec<_>, Vec<_>) = samples
         .into_iter()
-        .map(|sample| (sample.defect, sample.photo))
+        .map(|sample| ((sample.is_bad, sample.mask), sample.photo))
         .unzip();
     let decoding = decoding(loaded, &photos);
     let (decoder, among) = (inspector.clone(), decoding.clone());
@@ -128,17 +126,13 @@ fn found(
     };
     let mut problems = Vec::new();
     let mut pipeline = Pipeline::start(photos.into_iter(), decode, compute, stop)?;
-    for ((name, inspected), defect) in pipeline.by_ref().zip(labels) {
+    for ((name, inspected), (is_bad, mask)) in pipeline.by_ref().zip(labels) {
         let add = || -> Result<(), Error> {
             let (identity, inspection) = inspected?;
-            let label = match defect {
-                None => Label::Normal,
-                Some(mask) => Label::Anomalous {
-                    mask: match mask {
-                        Some(mask) => Some(mask.mask(inspector.decode_options())?),
-                        None => None,
-                    },
-                },
+            let mask = mask.map(|mask| mask.mask(inspector.decode_options()));
+            let label = match mask.transpose()? {
+                mask if is_bad => Label::Anomalous { mask },
+                _ => Label::Normal,
             };
             Ok(found.add(&identity, &inspection, &label)?)
         };

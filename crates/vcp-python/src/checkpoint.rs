@@ -14,15 +14,15 @@ use crate::work::work;
 struct Read {
     name: String,
     shape: Vec<usize>,
-    /// The type of its elements as NumPy writes it.
+    /// The type of its elements as `NumPy` writes it.
     kind: &'static str,
     bytes: Vec<u8>,
 }
 
 /// The tensors of a weight file by name, each an array that owns its memory.
 ///
-/// Reads what PyTorch and safetensors write, and bundles, without executing anything in the file. Elements keep
-/// their type; bfloat16, which NumPy lacks, becomes float32.
+/// Reads what `PyTorch` and safetensors write, and bundles, without executing anything in the file. Elements keep
+/// their type; bfloat16, which `NumPy` lacks, becomes float32.
 #[pyfunction]
 pub(crate) fn read_checkpoint(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     let read = work(py, move |_| {

@@ -265,7 +265,7 @@ impl Inspection {
         Ok(map.clone_ref(py))
     }
 
-    /// The map at the model's image size, [image_size, image_size], from which the others are made; NaN where the
+    /// The map at the model's image size, [`image_size`, `image_size`], from which the others are made; NaN where the
     /// photo does not count. Read-only: it is the model's own memory, not a copy.
     #[getter]
     fn model_map<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

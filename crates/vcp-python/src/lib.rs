@@ -4,6 +4,11 @@
 //! does the work: without the interpreter's lock, and with errors as sentences of a [`errors::Kind`]. Nothing
 //! here is public: the types and functions that users see are described in `vcp_clip/_vcp_clip.pyi`.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "functions that Python calls are given values"
+)]
+
 mod arguments;
 mod arrays;
 mod calibrate;

@@ -122,11 +122,11 @@ impl Collector {
 
 /// The figures of one score for each image.
 #[pyfunction]
-pub(crate) fn image_report<'py>(
-    py: Python<'py>,
+pub(crate) fn image_report(
+    py: Python<'_>,
     scores: Vec<f32>,
     labels: Vec<bool>,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let report = briefly(py, || Ok(ImageReport::new(&scores, &labels)?))?;
     let dict = PyDict::new(py);
     dict.set_item("images", report.images)?;

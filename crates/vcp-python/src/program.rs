@@ -17,6 +17,10 @@ pub(crate) fn run_program(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<
     briefly(py, || {
         let exit = vcp_cli::run(arguments, std::env::vars_os());
         // A program's own end would see to it.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what the program has printed is brought out"
+        )]
         let _ = std::io::stdout().flush();
         Ok::<_, Failure>(exit.code())
     })

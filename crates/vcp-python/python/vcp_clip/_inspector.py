@@ -18,6 +18,7 @@ from ._vcp_clip import Engine, Inspection, Thresholds, forked
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow  # type: ignore[import-untyped,unused-ignore]
 
     from ._arguments import Bits, Path
     from ._photos import Photo
@@ -323,6 +324,28 @@ class Inspector:
         count = len(given) + len(refused)
         results = [refused[index] if index in refused else next(found) for index in range_of(count)]
         return cast("list[Inspection]", results)
+
+    def inspect_arrow(
+        self, batch: Any, column: str | None = None, *, mask_rle: bool = False, map: bool = False
+    ) -> pyarrow.RecordBatch:
+        """Inspects the photos in a column of an Arrow record batch: encoded files (binary), or paths (string). Needs
+        pyarrow.
+
+        Args:
+            batch: Of pyarrow, or anything with ``__arrow_c_array__`` or ``__arrow_c_stream__``.
+            column: Its name; if None, the first of ``image``, ``content``, ``bytes`` and ``path`` that is there, else
+                the only one. A column ``path`` beside encoded files says what they are called.
+            mask_rle: Whether there is a column with the mask as lengths of runs: the mask read column by column, the
+                counts of pixels outside and inside in turn, as uncompressed masks of COCO.
+            map: Whether there is a column with the map: its width, height and values row by row.
+
+        Returns:
+            A record batch with a row for each photo: the keys of the record (docs/output.md of the repository) as
+            columns, regions as a list of structs. A photo that failed has nulls but for ``path`` and ``error``.
+        """
+        from ._arrow import inspect
+
+        return inspect(self, batch, column, mask_rle=mask_rle, map=map)
 
 
 range_of = range
