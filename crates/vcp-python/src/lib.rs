@@ -1,7 +1,7 @@
 //! VCP-CLIP for Python: what `vcp_clip/` beside this crate is made of.
 //!
 //! The package's Python modules turn what callers give into plain values and keep loaded models; this module
-//! does the work: without the interpreter's lock, and with errors as sentences of a [`errors::Kind`]. Nothing
+//! does the work: without the interpreter's lock, and with errors as sentences of a kind (`errors.rs`). Nothing
 //! here is public: the types and functions that users see are described in `vcp_clip/_vcp_clip.pyi`.
 
 #![expect(
