@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use vcp_files::Durability;
 use vcp_history::{Error, History};
 
-use crate::args::ExportArgs;
+use crate::args::{ExportArgs, ExportName};
 use crate::console;
-use crate::exit::{Exit, OrUsage};
+use crate::exit::{Exit, OrUsage, usage};
 use crate::kept_history::default_folder;
 use crate::place::check_place;
 
@@ -24,7 +24,10 @@ pub(crate) fn export(arguments: &ExportArgs) -> anyhow::Result<Exit> {
         check_place(place, arguments.force)?;
         let mut count = 0;
         let write = |file: &mut vcp_files::Writer<'_>| -> Result<(), Wrapped> {
-            count = history.export(&filter, arguments.format, file)?;
+            count = match arguments.format {
+                ExportName::Text(format) => history.export(&filter, format, file)?,
+                ExportName::Parquet => vcp_table::export_history(&history, &filter, file)?,
+            };
             Ok(())
         };
         vcp_files::write(place, Durability::Synced, write)
@@ -32,7 +35,12 @@ pub(crate) fn export(arguments: &ExportArgs) -> anyhow::Result<Exit> {
             .with_context(|| format!("{} cannot be written", place.display()))?;
         count
     } else {
-        let exported = history.export(&filter, arguments.format, &mut Output::default());
+        let ExportName::Text(format) = arguments.format else {
+            return Err(usage(
+                "--format parquet is no text; say where with --out FILE.",
+            ));
+        };
+        let exported = history.export(&filter, format, &mut Output::default());
         exported.map_err(|error| match error {
             Error::Export(error) => anyhow::Error::from(error),
             error => error.into(),
@@ -49,6 +57,12 @@ struct Wrapped(anyhow::Error);
 
 impl From<Error> for Wrapped {
     fn from(error: Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<vcp_table::Error> for Wrapped {
+    fn from(error: vcp_table::Error) -> Self {
         Self(error.into())
     }
 }

@@ -99,7 +99,7 @@ fn run_command(parsed: Parsed) -> anyhow::Result<Exit> {
     }
     interrupt::hear_signals()?;
     match command {
-        Command::Segment(segment) => segment::run(segment),
+        Command::Segment(segment) => segment::run(*segment),
         Command::Serve(serve) => serve::run(*serve),
         Command::Watch(watch) => watch::run(*watch),
         Command::History(history) => match history.command {

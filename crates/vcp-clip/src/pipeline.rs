@@ -64,7 +64,7 @@ impl<T> Item<T> {
                 let outcome = guarded(|| decode(&photo));
                 (photo, outcome)
             }
-            Found::Unreadable { path, error } => (
+            Found::Unreadable { path, error, .. } => (
                 PhotoPath {
                     path,
                     relative: PathBuf::new(),

@@ -12,16 +12,31 @@ use std::path::{Path, PathBuf};
 pub struct ResultNames {
     /// Names given so far, in lower case, since some file systems do not tell cases apart.
     taken: HashSet<String>,
+    /// Names do not depend on each other.
+    keeps_endings: bool,
 }
 
 impl ResultNames {
+    /// Names that depend on nothing but the photo, for runs that share their results' folder or are resumed: every
+    /// photo keeps its ending, `x/a.png` gives `x/a.png`. Nothing is kept in memory.
+    #[must_use]
+    pub fn with_endings() -> Self {
+        Self {
+            keeps_endings: true,
+            ..Self::default()
+        }
+    }
+
     /// A name for the results of the photo at the place `relative`, which is below the folder of the
     /// photos: below the folder of the results, and without the ending that each kind of file adds. It
     /// differs from all names that were given before, also where a file system does not tell cases
-    /// apart.
+    /// apart (but for [`ResultNames::with_endings`]).
     #[must_use = "the name is taken"]
     pub fn claim(&mut self, relative: &Path) -> PathBuf {
         let whole = relative.to_owned();
+        if self.keeps_endings {
+            return whole;
+        }
         let short = match relative.file_stem() {
             Some(stem) => relative.with_file_name(stem),
             None => whole.clone(),
@@ -80,6 +95,14 @@ mod tests {
                 Path::new(expected),
                 "{photo}"
             );
+        }
+    }
+
+    #[test]
+    fn with_endings_no_name_depends_on_another() {
+        let mut names = ResultNames::with_endings();
+        for photo in ["x/a.png", "x/a.jpg", "x/a.png"] {
+            assert_eq!(names.claim(Path::new(photo)), Path::new(photo));
         }
     }
 

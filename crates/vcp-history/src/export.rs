@@ -78,6 +78,26 @@ impl History {
         out: &mut dyn Write,
     ) -> Result<u64, Error> {
         let mut exporter = Exporter::begin(format, out).map_err(Error::Export)?;
+        let mut is_first = true;
+        let count = self.for_each(filter, |entry| {
+            exporter.write(entry, is_first).map_err(Error::Export)?;
+            is_first = false;
+            Ok::<(), Error>(())
+        })?;
+        exporter.end().map_err(Error::Export)?;
+        Ok(count)
+    }
+
+    /// Hands the results that are asked for to `work`, the oldest first, and gives their number. Few of them are in
+    /// memory at a time. Results that are added meanwhile may be among them.
+    ///
+    /// # Errors
+    /// When the history cannot be read, and those of `work`.
+    pub fn for_each<E: From<Error>>(
+        &self,
+        filter: &Filter,
+        mut work: impl FnMut(&Entry) -> Result<(), E>,
+    ) -> Result<u64, E> {
         let mut last = None;
         let mut count = 0;
         loop {
@@ -87,16 +107,14 @@ impl History {
             }
             let entries = self.entries(&conditions, "ASC", AT_ONCE)?;
             for entry in &entries {
-                exporter.write(entry, count == 0).map_err(Error::Export)?;
+                work(entry)?;
                 count += 1;
             }
             match entries.last().filter(|_| entries.len() == AT_ONCE) {
                 Some(entry) => last = Some(entry.id.as_str().to_owned()),
-                None => break,
+                None => return Ok(count),
             }
         }
-        exporter.end().map_err(Error::Export)?;
-        Ok(count)
     }
 }
 

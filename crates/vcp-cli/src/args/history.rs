@@ -1,6 +1,7 @@
 //! Arguments of `vcp-clip history`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use vcp_history::{ExportFormat, Filter, Outcome, Time, VerdictFilter};
@@ -29,9 +30,9 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) history: Option<PathBuf>,
 
-    /// csv; json, one array; or jsonl, a line per result.
+    /// csv; json, one array; jsonl, a line per result; or parquet, which needs --out.
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
-    pub(crate) format: ExportFormat,
+    pub(crate) format: ExportName,
 
     /// Write into this file instead of to standard output.
     #[arg(long, value_name = "FILE")]
@@ -50,6 +51,27 @@ pub(crate) struct ExportArgs {
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExportName {
+    /// As text.
+    Text(ExportFormat),
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl FromStr for ExportName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "parquet" {
+            return Ok(Self::Parquet);
+        }
+        let format = text.parse().map(Self::Text);
+        format.map_err(|_| format!("{text:?} is not one of csv, json, jsonl, parquet."))
+    }
 }
 
 /// Which results are meant.

@@ -12,6 +12,7 @@ mod judging;
 mod kept_history;
 mod model;
 mod numbers;
+mod out_table;
 mod photos;
 #[cfg(feature = "train")]
 mod pretrain;
@@ -37,16 +38,17 @@ pub(crate) use device::RunArgs;
 #[cfg(feature = "train")]
 pub(crate) use device::TrainDeviceArgs;
 pub(crate) use eval::{EvalArgs, EvalSave};
-pub(crate) use history::{ExportArgs, HistoryCommand, HistoryCommandArgs};
+pub(crate) use history::{ExportArgs, ExportName, HistoryCommand, HistoryCommandArgs};
 pub(crate) use judging::JudgingArgs;
 pub(crate) use kept_history::{HistoryArgs, HistoryKeep};
 pub(crate) use model::{
     InspectArgs, ListArgs, ModelArgs, ModelCommand, PackArgs, PrecisionName, PullArgs,
 };
+pub(crate) use out_table::OutTableArgs;
 pub(crate) use photos::{BitsName, PhotoArgs};
 #[cfg(feature = "train")]
 pub(crate) use pretrain::PretrainArgs;
-pub(crate) use segment::{Format, Save, SegmentArgs};
+pub(crate) use segment::{Format, Save, SegmentArgs, SegmentFormat};
 pub(crate) use serve::ServeArgs;
 pub(crate) use shared::{ActivationName, CacheArgs, ChoiceArgs, ConfigArgs, CopiesName, OnOrOff};
 pub(crate) use tiling::TilingArgs;
@@ -84,7 +86,7 @@ pub(crate) struct Arguments {
 // beside `segment`, and a line in `crate::run_command`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Segment(SegmentArgs),
+    Segment(Box<SegmentArgs>),
     Serve(Box<ServeArgs>),
     Watch(Box<WatchArgs>),
     History(HistoryCommandArgs),

@@ -4,18 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, JudgingArgs, PhotoArgs, RunArgs, TilingArgs};
+use super::{ChoiceArgs, ConfigArgs, JudgingArgs, OutTableArgs, PhotoArgs, RunArgs, TilingArgs};
 
 /// Find defects in photos: a score, regions and maps for each.
 ///
 /// Prints one JSON line per photo as soon as it is done. With --out, also writes pictures and
-/// arrays.
+/// arrays; with --out-table, a table in place of the lines.
 #[derive(Debug, Args)]
 #[command(after_help = super::AFTER_HELP)]
 pub(crate) struct SegmentArgs {
     /// Photos: a file, a folder, a pattern such as 'photos/*.png', or - to read paths from
     /// standard input, one per line.
-    #[arg(value_name = "INPUT", required = true)]
+    #[arg(value_name = "INPUT", required_unless_present = "from")]
     pub(crate) inputs: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -35,15 +35,19 @@ pub(crate) struct SegmentArgs {
     )]
     pub(crate) save: Vec<Save>,
 
-    /// What to print: a JSON line per photo, or a table for people.
+    /// What to print: json, a line per photo, or table, for people [default: json, and nothing with
+    /// --out-table]. Or how --out-table is written: parquet or csv [default: as its name ends].
     #[arg(
         long,
         value_name = "FORMAT",
         value_enum,
-        default_value = "json",
+        hide_possible_values = true,
         help_heading = "Results"
     )]
-    pub(crate) format: Format,
+    pub(crate) format: Option<SegmentFormat>,
+
+    #[command(flatten)]
+    pub(crate) out_table: OutTableArgs,
 
     #[command(flatten)]
     pub(crate) judging: JudgingArgs,
@@ -83,6 +87,19 @@ pub(crate) enum Save {
     Npy,
     /// NAME.json: the printed line.
     Json,
+}
+
+/// How results are printed, or how a table of them is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SegmentFormat {
+    /// Printed: one JSON object per line.
+    Json,
+    /// Printed: a table for people.
+    Table,
+    /// Written: Apache Parquet.
+    Parquet,
+    /// Written: comma-separated values.
+    Csv,
 }
 
 /// How results are printed.

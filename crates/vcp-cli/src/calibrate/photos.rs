@@ -27,7 +27,7 @@ pub(crate) struct Photos {
 enum Source {
     /// All of them normal.
     Normal {
-        inputs: Inputs,
+        inputs: Box<Inputs>,
         /// Each page of a file is a photo of its own.
         every_page: bool,
     },
@@ -96,7 +96,7 @@ impl Photos {
                     ));
                 }
                 let source = Source::Normal {
-                    inputs: scan(inputs)?,
+                    inputs: Box::new(scan(inputs)?),
                     every_page: arguments.photos.every_page(),
                 };
                 (source, words(inputs))
@@ -138,7 +138,7 @@ impl Photos {
                 inputs,
                 every_page: true,
             } => (Box::new(every_page(inputs)), Vec::new()),
-            Source::Normal { inputs, .. } => (Box::new(inputs), Vec::new()),
+            Source::Normal { inputs, .. } => (inputs, Vec::new()),
             Source::Samples(samples) => {
                 let found: Vec<Found> = samples
                     .iter()
@@ -156,10 +156,10 @@ impl Photos {
     }
 
     /// The photos that are known already, in order.
-    pub(crate) fn listed(&self) -> Vec<PathBuf> {
+    pub(crate) fn listed(&self) -> Vec<&Path> {
         match &self.source {
             Source::Normal { inputs, .. } => inputs.listed(),
-            Source::Samples(samples) => samples.iter().map(|sample| sample.image.clone()).collect(),
+            Source::Samples(samples) => samples.iter().map(|sample| &*sample.image).collect(),
         }
     }
 

@@ -31,7 +31,7 @@ fn segment(
                 command: Chosen::Segment(segment),
             },
             ..
-        }) => Ok(segment),
+        }) => Ok(*segment),
         Ok(other) => panic!("not segment: {other:?}"),
         Err(error) => Err(error.to_string()),
     }

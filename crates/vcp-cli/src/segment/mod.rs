@@ -1,16 +1,17 @@
 //! `vcp-clip segment`.
 
 mod options;
+mod out_table;
 mod table;
+
+use std::path::Path;
 
 use anyhow::Context;
 use vcp_clip::photos::{Decoding, Found, Inputs, every_page};
 use vcp_clip::record::Line;
 use vcp_clip::results::{Finished, finish};
-use vcp_clip::{
-    Decision, Device, Inspector, InspectorOptions, Model, PredictorOptions, ReferenceChoice,
-    ResultNames,
-};
+use vcp_clip::{Device, Inspector, InspectorOptions, Model, PredictorOptions, ReferenceChoice};
+use vcp_table::{Done, TablePhotos, Totals};
 
 use crate::args::{Format, SegmentArgs};
 use crate::console;
@@ -20,10 +21,11 @@ use crate::interrupt::Stop;
 use crate::progress::Progress;
 use crate::references::{self, Named};
 use options::Options;
+use out_table::{Begun, TablePlace};
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
-    let photos = inputs::gather(&options.inputs, options.scan, options.quiet)?;
+    let photos = Photos::find(&options)?;
     let references = match &options.references[..] {
         [] => None,
         paths if paths.iter().any(|path| path.as_os_str() == "-") => {
@@ -37,6 +39,11 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
         .choice
         .open_on(options.device, options.threads, options.quiet)?;
     options.create_folder()?;
+    let asked_bits = options.decode.bits;
+    let table = options.table.as_ref().map(TablePlace::open).transpose()?;
+    if let Some(table) = &table {
+        table.settle_bits(&mut options);
+    }
     let given = options.calibration.as_ref();
     let given = given.map(|it| it.calibration(model.weights()));
     let given = given.transpose().or_usage()?;
@@ -54,27 +61,42 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Interrupted);
     };
     say_if_uncalibrated(&options, &inspector);
+    let mut table = match table {
+        None => None,
+        Some(table) => {
+            let used = (&model, &device);
+            let settings = out_table::settings(&options, asked_bits, used, &inspector);
+            match table.begin(&settings, options.quiet)? {
+                Begun::Finished(totals) => return tally(totals, &options),
+                Begun::Unfinished(table) => Some(table),
+            }
+        }
+    };
     // The inspector has what it needs; large files need not stay mapped.
     drop(model);
 
-    let known = photos.known_count().filter(|_| !options.every_page);
+    let done = table.as_mut().map(|table| table.take_done());
+    let known = photos.known_count(&options, done.is_some());
     let progress = Progress::new(known, options.quiet);
     let windows = progress.windows();
-    let photos: Box<dyn Iterator<Item = Found> + Send> = if options.every_page {
-        Box::new(every_page(photos))
-    } else {
-        Box::new(photos)
-    };
-    let mut inspections = inspector.inspect_all(photos, decoding, &stop, move |done, all| {
-        windows.show(done, all);
-    })?;
+    let photos = photos.into_inspected(&options, done);
+    let on_window = move |done, all| windows.show(done, all);
+    let mut inspections = inspector.inspect_all(photos, decoding.clone(), &stop, on_window)?;
     let mut printer = Printer::new(options.format, options.quiet);
-    let mut tally = Tally::default();
-    let mut names = ResultNames::default();
+    let mut totals = Totals::default();
+    let mut names = options.names();
     for item in inspections.by_ref() {
         let result = finish(item, options.results.as_ref(), &mut names, console::json);
-        tally.count(&result);
-        let printed = progress.around(|| printer.print(&result));
+        totals.count(&result.line);
+        let kept = match &mut table {
+            Some(table) => table
+                .settle_bits(decoding.bits())
+                .and_then(|()| table.append(&result.line)),
+            None => Ok(()),
+        };
+        let printed = kept
+            .map_err(anyhow::Error::from)
+            .and_then(|()| progress.around(|| printer.print(&result)));
         if let Err(error) = printed {
             stop.request();
             progress.finish();
@@ -83,9 +105,78 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
         progress.advance();
     }
     progress.finish();
-    let interrupted = stop.is_interrupted();
+    if stop.is_interrupted() {
+        say_interrupted(&options, totals);
+        return Ok(Exit::Interrupted);
+    }
     inspections.finish()?;
-    tally.exit(&options, interrupted)
+    let totals = match table {
+        Some(table) => table.finish()?,
+        None => totals,
+    };
+    tally(totals, &options)
+}
+
+/// The photos of a run.
+enum Photos {
+    Named(Inputs),
+    OfTable(TablePhotos),
+}
+
+impl Photos {
+    fn find(options: &Options) -> anyhow::Result<Self> {
+        Ok(match &options.from {
+            Some((table, column)) => Self::OfTable(TablePhotos::open(table, column).or_usage()?),
+            None => Self::Named(inputs::gather(
+                &options.inputs,
+                options.scan,
+                options.quiet,
+            )?),
+        })
+    }
+
+    /// Those that are known already, in order; also those of other parts, so that all parts are read alike.
+    fn listed(&self) -> Vec<&Path> {
+        match self {
+            Self::Named(inputs) => inputs.listed(),
+            Self::OfTable(_) => Vec::new(),
+        }
+    }
+
+    /// How many there are, if that is known and all are inspected.
+    fn known_count(&self, options: &Options, is_resumed: bool) -> Option<usize> {
+        match self {
+            Self::Named(inputs)
+                if !options.every_page && options.shard.is_none() && !is_resumed =>
+            {
+                inputs.known_count()
+            }
+            _ => None,
+        }
+    }
+
+    /// Those of the part that is to be inspected, without those that have been.
+    fn into_inspected(
+        self,
+        options: &Options,
+        done: Option<Done>,
+    ) -> Box<dyn Iterator<Item = Found> + Send> {
+        let mut photos: Box<dyn Iterator<Item = Found> + Send> = match self {
+            Self::Named(inputs) => Box::new(inputs),
+            Self::OfTable(photos) => Box::new(photos),
+        };
+        // By its file, so that it is no matter for a part which pages the files of others have.
+        if let Some(shard) = options.shard {
+            photos = Box::new(shard.of(photos));
+        }
+        if options.every_page {
+            photos = Box::new(every_page(photos));
+        }
+        match done {
+            Some(done) => out_table::without_done(photos, done),
+            None => photos,
+        }
+    }
 }
 
 /// The model on its device, comparing with the reference photos that were named, if any; none if it was interrupted.
@@ -156,13 +247,13 @@ fn say_if_uncalibrated(options: &Options, inspector: &Inspector) {
 
 /// Prints results, each as soon as it is there.
 struct Printer {
-    format: Format,
+    format: Option<Format>,
     is_quiet: bool,
     is_headed: bool,
 }
 
 impl Printer {
-    fn new(format: Format, is_quiet: bool) -> Self {
+    fn new(format: Option<Format>, is_quiet: bool) -> Self {
         Self {
             format,
             is_quiet,
@@ -171,7 +262,10 @@ impl Printer {
     }
 
     fn print(&mut self, finished: &Finished) -> anyhow::Result<()> {
-        let line = match (self.format, &finished.line) {
+        let Some(format) = self.format else {
+            return Ok(());
+        };
+        let line = match (format, &finished.line) {
             (Format::Json, line) => console::json(line),
             (Format::Table, Line::Done(record)) => {
                 for note in finished.notes.iter().filter(|_| !self.is_quiet) {
@@ -181,7 +275,7 @@ impl Printer {
             }
             (Format::Table, Line::Failed(failure)) => table::failure(failure),
         };
-        if self.format == Format::Table && !self.is_headed {
+        if format == Format::Table && !self.is_headed {
             self.is_headed = true;
             console::print_line(&table::heading())?;
         }
@@ -189,45 +283,39 @@ impl Printer {
     }
 }
 
-/// How the photos came out.
-#[derive(Debug, Default)]
-struct Tally {
-    all: usize,
-    failed: usize,
-    /// The most serious decision.
-    worst: Option<Decision>,
+/// Says how far an interrupted run came.
+fn say_interrupted(options: &Options, totals: Totals) {
+    if options.quiet {
+        return;
+    }
+    let mut note = format!("Stopped after {} photos.", totals.rows);
+    if options.table.is_some() {
+        note += " Their rows are kept; the same command with --resume continues.";
+    }
+    console::note(&note);
 }
 
-impl Tally {
-    fn count(&mut self, finished: &Finished) {
-        self.all += 1;
-        match &finished.line {
-            Line::Done(record) => self.worst = self.worst.max(Some(record.decision)),
-            Line::Failed(_) => self.failed += 1,
-        }
+/// An incomplete run says so before it says what was found: a later script must not take "anomalous" for "all
+/// processed".
+fn tally(totals: Totals, options: &Options) -> anyhow::Result<Exit> {
+    // A part may be empty, and so may a table.
+    if totals.rows == 0 && options.shard.is_none() && options.table.is_none() {
+        return Err(usage(match &options.from {
+            Some((table, _)) => format!("The table {} has no rows.", table.display()),
+            None => "Standard input held no path.".to_owned(),
+        }));
     }
-
-    /// An incomplete run says so before it says what was found: a later script must not take
-    /// "anomalous" for "all processed".
-    fn exit(&self, options: &Options, interrupted: bool) -> anyhow::Result<Exit> {
-        if interrupted {
-            if !options.quiet {
-                console::note(&format!("Stopped after {} photos.", self.all));
-            }
-            return Ok(Exit::Interrupted);
+    if totals.failed > 0 {
+        if !options.quiet {
+            console::note(&format!(
+                "{} of {} inputs failed.",
+                totals.failed, totals.rows
+            ));
         }
-        if self.all == 0 {
-            return Err(usage("Standard input held no path."));
-        }
-        if self.failed > 0 {
-            if !options.quiet {
-                console::note(&format!("{} of {} inputs failed.", self.failed, self.all));
-            }
-            return Ok(Exit::Failed);
-        }
-        if options.fail_on.is_some() && self.worst >= options.fail_on {
-            return Ok(Exit::Anomalous);
-        }
-        Ok(Exit::Done)
+        return Ok(Exit::Failed);
     }
+    if options.fail_on.is_some() && totals.worst >= options.fail_on {
+        return Ok(Exit::Anomalous);
+    }
+    Ok(Exit::Done)
 }

@@ -4,13 +4,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use vcp_clip::calibration::CalibrationSource;
-use vcp_clip::photos::ScanOptions;
+use vcp_clip::photos::{ScanOptions, Shard};
 use vcp_clip::references::Copies;
 use vcp_clip::results::{ResultFolder, ResultKind};
-use vcp_clip::{Decision, DeviceName, InspectionMask, ThresholdOptions, Tiling};
+use vcp_clip::{Decision, DeviceName, InspectionMask, ResultNames, ThresholdOptions, Tiling};
 use vcp_image::DecodeOptions;
 
-use crate::args::{Format, Save, SegmentArgs};
+use super::out_table::TablePlace;
+use crate::args::{Format, Save, SegmentArgs, SegmentFormat};
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
 use crate::place::create_folder;
@@ -41,7 +42,14 @@ pub(crate) struct Options {
     /// Where the model runs.
     pub(crate) device: DeviceName,
     pub(crate) threads: Option<NonZeroUsize>,
-    pub(crate) format: Format,
+    /// How results are printed, if they are.
+    pub(crate) format: Option<Format>,
+    /// The table that results go to.
+    pub(crate) table: Option<TablePlace>,
+    /// The part of the photos that is processed.
+    pub(crate) shard: Option<Shard>,
+    /// The table that names the photos, and its column.
+    pub(crate) from: Option<(PathBuf, String)>,
     /// The least decision about a photo that the exit status tells of.
     pub(crate) fail_on: Option<Decision>,
     pub(crate) quiet: bool,
@@ -68,6 +76,13 @@ impl Options {
                 },
             }),
         };
+        let table = TablePlace::of(&arguments.out_table, arguments.format)?;
+        let format = match arguments.format {
+            Some(SegmentFormat::Json) => Some(Format::Json),
+            Some(SegmentFormat::Table) => Some(Format::Table),
+            Some(SegmentFormat::Parquet | SegmentFormat::Csv) => None,
+            None => table.is_none().then_some(Format::Json),
+        };
         let tiling = arguments.tiling.tiling()?;
         let mask = arguments.photos.mask()?;
         Ok(Self {
@@ -87,7 +102,13 @@ impl Options {
             reference_copies: judging.reference_copies.copies(),
             device: arguments.run.device.device,
             threads: arguments.run.threads,
-            format: arguments.format,
+            format,
+            table,
+            shard: arguments.out_table.shard,
+            from: arguments
+                .out_table
+                .from
+                .map(|it| (it, arguments.out_table.column)),
             fail_on: match (arguments.fail_on_review, arguments.fail_on_anomaly) {
                 (true, _) => Some(Decision::Review),
                 (false, true) => Some(Decision::Defect),
@@ -95,6 +116,15 @@ impl Options {
             },
             quiet: arguments.run.quiet,
         })
+    }
+
+    /// Names for the files of photos: where runs share a folder or are resumed, they depend on nothing but the photo.
+    pub(crate) fn names(&self) -> ResultNames {
+        if self.shard.is_some() || self.table.is_some() {
+            ResultNames::with_endings()
+        } else {
+            ResultNames::default()
+        }
     }
 
     /// Makes sure that results can be written before a model is loaded for them.

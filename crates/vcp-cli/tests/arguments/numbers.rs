@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 use regex::Regex;
 use vcp_cli::{check_arguments, command};
@@ -23,11 +23,30 @@ struct NumericOption {
 impl NumericOption {
     /// The number, if the option takes it, and whether that may be: nothing panics behind it.
     fn takes(&self, value: &str) -> bool {
-        let line = std::iter::once("vcp-clip".to_owned())
+        let line: Vec<String> = std::iter::once("vcp-clip".to_owned())
             .chain(self.path.iter().cloned())
             .chain(self.required.iter().cloned())
-            .chain([format!("--{}={value}", self.name)]);
-        match check_arguments(line.map(Into::into)) {
+            .chain([format!("--{}={value}", self.name)])
+            .collect();
+        let check = |line: &[String]| check_arguments(line.iter().map(Into::into));
+        let mut checked = check(&line);
+        // What the option itself cannot do without.
+        if let Err(error) = &checked
+            && let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg)
+        {
+            let named = missing.iter().filter_map(|it| it.split(' ').next());
+            let more: Vec<_> = named
+                .map(|name| {
+                    if name.starts_with("--") {
+                        format!("{name}=x")
+                    } else {
+                        "x".to_owned()
+                    }
+                })
+                .collect();
+            checked = check(&[line, more].concat());
+        }
+        match checked {
             Ok(()) => true,
             Err(error) => {
                 let kinds = [ErrorKind::ValueValidation, ErrorKind::InvalidValue];

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::PhotoPath;
+
 /// The deepest folder that holds everything named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CommonFolder(PathBuf);
@@ -16,6 +18,15 @@ impl CommonFolder {
         Self(common.unwrap_or_else(|| absolute(Path::new("."))))
     }
 
+    /// The photo in a file, with its place.
+    pub(super) fn photo(&self, path: PathBuf) -> PhotoPath {
+        PhotoPath {
+            relative: self.place(&path),
+            path,
+            page: None,
+        }
+    }
+
     /// The place of a file: relative to this folder if it lies below it, else all the folders it
     /// lies in. Never contains `..` or a root.
     pub(super) fn place(&self, file: &Path) -> PathBuf {
@@ -25,6 +36,35 @@ impl CommonFolder {
             .components()
             .filter(|part| matches!(part, Component::Normal(_)))
             .collect()
+    }
+}
+
+/// Photos that something other than their folder lists, such as a table, by paths relative to a folder.
+#[derive(Debug, Clone)]
+pub struct ListedIn {
+    folder: PathBuf,
+    common: CommonFolder,
+}
+
+impl ListedIn {
+    /// Paths are relative to this folder; to the current one if it is empty.
+    #[must_use]
+    pub fn folder(folder: &Path) -> Self {
+        let common = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        Self {
+            folder: folder.to_owned(),
+            common: CommonFolder::of(std::iter::once(common)),
+        }
+    }
+
+    /// The photo at this path, relative to the folder or absolute.
+    #[must_use]
+    pub fn photo(&self, path: &Path) -> PhotoPath {
+        self.common.photo(self.folder.join(path))
     }
 }
 
@@ -58,6 +98,20 @@ mod tests {
             .place(Path::new(file))
             .to_string_lossy()
             .replace('\\', "/")
+    }
+
+    #[test]
+    fn listed_photos_lie_below_their_folder() {
+        for (folder, path, whole, relative) in [
+            ("tables", "x/a.png", "tables/x/a.png", "x/a.png"),
+            ("", "x/a.png", "x/a.png", "x/a.png"),
+            ("tables", "/p/a.png", "/p/a.png", "p/a.png"),
+            ("/tables", "../p/a.png", "/tables/../p/a.png", "p/a.png"),
+        ] {
+            let photo = ListedIn::folder(Path::new(folder)).photo(Path::new(path));
+            assert_eq!(photo.path, Path::new(whole));
+            assert_eq!(photo.relative, Path::new(relative));
+        }
     }
 
     #[test]

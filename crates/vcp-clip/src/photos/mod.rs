@@ -5,17 +5,20 @@ mod folder;
 mod kinds;
 mod pages;
 mod scan;
+mod shard;
 mod stdin;
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use decoding::{Decoding, SettledBits, settle_bits};
+pub use folder::ListedIn;
 pub use kinds::{Skipped, is_photo};
 pub use pages::every_page;
+pub use shard::{Shard, ShardError};
 
 use folder::CommonFolder;
-use scan::Scanner;
+use scan::{Scan, Scanner, placed};
 use stdin::Paths;
 
 /// A photo in a file.
@@ -41,6 +44,8 @@ pub enum Found {
         path: PathBuf,
         /// Why not, as a sentence that names it.
         error: String,
+        /// Whether it is a list that cannot be read any further, so that photos may be missing.
+        is_cut: bool,
     },
 }
 
@@ -101,10 +106,12 @@ pub enum InputsError {
 
 /// All photos: those found already, and those whose paths are still to come in a stream.
 ///
-/// An iterator; memory grows with the number of paths named or found, never with their content.
+/// An iterator; memory grows with the number of paths named or found, each of which is kept once, never with their
+/// content. Of a stream nothing is kept.
 pub struct Inputs {
     parts: std::vec::IntoIter<Part>,
-    current: std::vec::IntoIter<Found>,
+    current: std::vec::IntoIter<Scan>,
+    common: CommonFolder,
     /// Not read yet.
     stream: Option<Box<dyn BufRead + Send>>,
     piped: Option<Paths>,
@@ -124,7 +131,7 @@ impl std::fmt::Debug for Inputs {
 
 #[derive(Debug)]
 enum Part {
-    Listed(Vec<Found>),
+    Listed(Vec<Scan>),
     Piped,
 }
 
@@ -171,14 +178,14 @@ impl Inputs {
                     return Part::Piped;
                 };
                 skipped.add(std::mem::take(&mut found.skipped));
-                let listed = found.place(&common);
-                known = known.map(|count| count + listed.len());
-                Part::Listed(listed)
+                known = known.map(|count| count + found.found.len());
+                Part::Listed(found.found)
             })
             .collect();
         Ok(Self {
             parts: parts.into_iter(),
             current: Vec::new().into_iter(),
+            common,
             stream: Some(stream),
             piped: None,
             known,
@@ -200,16 +207,12 @@ impl Inputs {
 
     /// The photos that are known already, in order.
     #[must_use]
-    pub fn listed(&self) -> Vec<PathBuf> {
+    pub fn listed(&self) -> Vec<&Path> {
         let listed = self.parts.as_slice().iter().flat_map(|part| match part {
             Part::Listed(found) => found.as_slice(),
             Part::Piped => &[],
         });
-        let paths = listed.filter_map(|found| match found {
-            Found::Photo(photo) => Some(photo.path.clone()),
-            Found::Unreadable { .. } => None,
-        });
-        paths.collect()
+        listed.filter_map(|found| found.as_deref().ok()).collect()
     }
 }
 
@@ -219,7 +222,7 @@ impl Iterator for Inputs {
     fn next(&mut self) -> Option<Found> {
         loop {
             if let Some(found) = self.current.next() {
-                return Some(found);
+                return Some(placed(found, &self.common));
             }
             if let Some(paths) = &mut self.piped {
                 match paths.next() {

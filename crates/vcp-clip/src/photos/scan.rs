@@ -9,35 +9,30 @@ use walkdir::WalkDir;
 
 use super::folder::CommonFolder;
 use super::kinds::{Content, Skipped, has_ending};
-use super::{Found, InputsError, PhotoPath, ScanOptions};
+use super::{Found, InputsError, ScanOptions};
+
+/// The path of a photo; or that of something which cannot be read, and why not.
+pub(super) type Scan = Result<PathBuf, (PathBuf, String)>;
 
 /// What one input stands for.
 #[derive(Debug)]
 pub(super) struct Scanned {
     /// The folder that holds it all.
     pub(super) root: PathBuf,
-    found: Vec<Result<PathBuf, (PathBuf, String)>>,
+    pub(super) found: Vec<Scan>,
     /// Pictures there that are not among them.
     pub(super) skipped: Skipped,
 }
 
-impl Scanned {
-    /// Gives each photo its place below the output folder.
-    pub(super) fn place(self, common: &CommonFolder) -> Vec<Found> {
-        self.found
-            .into_iter()
-            .map(|found| match found {
-                Ok(path) => {
-                    let relative = common.place(&path);
-                    Found::Photo(PhotoPath {
-                        path,
-                        relative,
-                        page: None,
-                    })
-                }
-                Err((path, error)) => Found::Unreadable { path, error },
-            })
-            .collect()
+/// With its place below the output folder.
+pub(super) fn placed(found: Scan, common: &CommonFolder) -> Found {
+    match found {
+        Ok(path) => Found::Photo(common.photo(path)),
+        Err((path, error)) => Found::Unreadable {
+            path,
+            error,
+            is_cut: false,
+        },
     }
 }
 

@@ -4,8 +4,8 @@
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
+use super::Found;
 use super::folder::CommonFolder;
-use super::{Found, PhotoPath};
 
 /// No system has longer paths.
 const MAX_LINE_BYTES: u64 = 1 << 16;
@@ -108,12 +108,7 @@ impl Iterator for Paths {
                         continue;
                     }
                     let path = as_it_lies(path_of(end));
-                    let relative = self.current_folder.place(&path);
-                    return Some(Found::Photo(PhotoPath {
-                        path,
-                        relative,
-                        page: None,
-                    }));
+                    return Some(Found::Photo(self.current_folder.photo(path)));
                 }
                 Err(error) => error.to_string(),
             };
@@ -122,6 +117,7 @@ impl Iterator for Paths {
             return Some(Found::Unreadable {
                 path: PathBuf::from("-"),
                 error: format!("Standard input cannot be read further: {problem}."),
+                is_cut: true,
             });
         }
     }
