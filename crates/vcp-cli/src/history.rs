@@ -26,7 +26,10 @@ pub(crate) fn export(arguments: &ExportArgs) -> anyhow::Result<Exit> {
         let write = |file: &mut vcp_files::Writer<'_>| -> Result<(), Wrapped> {
             count = match arguments.format {
                 ExportName::Text(format) => history.export(&filter, format, file)?,
+                #[cfg(feature = "parquet")]
                 ExportName::Parquet => vcp_table::export_history(&history, &filter, file)?,
+                #[cfg(not(feature = "parquet"))]
+                ExportName::Parquet => return Err(vcp_table::Error::NoParquet.into()),
             };
             Ok(())
         };

@@ -1,7 +1,7 @@
 //! What can go wrong with tables.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow_schema::ArrowError;
 
@@ -146,7 +146,8 @@ pub enum Error {
 }
 
 /// Says of which file an error is.
-pub(crate) fn file_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+#[cfg(feature = "files")]
+pub(crate) fn file_error(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::File { path, source }
 }

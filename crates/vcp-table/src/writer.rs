@@ -22,7 +22,7 @@ enum Kind<W: Write + Send> {
 
 impl<W: Write + Send> TableWriter<W> {
     /// Begins a table. `notes` are kept with it, where the format has a place for that: names and texts, which
-    /// [`notes`](crate::notes) reads again.
+    /// `note` reads again.
     ///
     /// # Errors
     /// When `out` takes nothing, or this program knows nothing of Parquet.
