@@ -37,12 +37,12 @@ export async function temporaryFolder(test) {
   return folder;
 }
 
-/** Starts `vcp-clip serve` with a history of its own; its address, when it is ready. */
+/** Starts `vcp-clip serve` with a history of its own, unless it is given one; its address, when it is ready. */
 export async function serve(test, ...more) {
-  const history = path.join(await temporaryFolder(test), 'history');
+  const history = more.includes('--history') ? [] : ['--history', path.join(await temporaryFolder(test), 'history')];
   const child = spawn(
     process.env.VCP_CLIP,
-    ['serve', '--listen', '127.0.0.1:0', '--history', history, ...more],
+    ['serve', '--listen', '127.0.0.1:0', ...history, ...more],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let errors = '';

@@ -16,15 +16,18 @@ export async function judge(verdict) {
   const error = byId('verdict-error');
   error.textContent = '';
   // Shown at once, and taken back if the server does not take it.
-  putEntry({ ...entry, verdict: next ? { verdict: next, who: state.who, time: new Date().toISOString() } : null });
+  const meant = { ...entry, verdict: next ? { verdict: next, who: state.who, time: new Date().toISOString() } : null };
+  putEntry(meant);
+  // What was heard of it meanwhile is newer: the server tells of verdicts in their order, also of this one.
+  const answered = (known) => state.entries.get(entry.id) === meant && putEntry(known);
   // Not only when it is stored, so that the same key pressed again is meant for the next.
   if (next && byId('advance').checked) emit('advance');
   try {
-    putEntry(await sendJson('PUT', resultAddress(entry.id, 'verdict'), { verdict: next, who: state.who }));
+    answered(await sendJson('PUT', resultAddress(entry.id, 'verdict'), { verdict: next, who: state.who }));
     const spoken = next ? `Judged ${VERDICTS[next].word.toLowerCase()}.` : 'The verdict was taken back.';
     byId('spoken').textContent = spoken;
   } catch (problem) {
-    putEntry(entry);
+    answered(entry);
     if (state.selected === entry.id) error.textContent = `The verdict was not stored. ${problem.message}`;
     else say(`A verdict was not stored. ${problem.message}`, 'error');
   }

@@ -1,5 +1,5 @@
 //! Bodies of requests: read within limits of size, memory and time, and taken off the connection when they are
-//! refused.
+//! refused. Bodies of answers within a limit of memory.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::state::State;
 /// Bytes that one permit stands for.
 const UNIT: u64 = 1 << 10;
 
-/// The memory that bodies may take together.
+/// The memory that bodies of requests, or of answers, may take together.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory(Arc<Semaphore>);
 
@@ -40,13 +40,53 @@ impl Memory {
 #[derive(Debug)]
 pub(crate) struct Held {
     bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Held {
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
+
+    /// The bytes, and what counts them for as long as they, or what was made of them, are needed.
+    pub(crate) fn into_parts(self) -> (Bytes, Option<OwnedSemaphorePermit>) {
+        (self.bytes, self.memory)
+    }
+}
+
+/// Answers that are shorter are not counted.
+const SMALL: usize = 64 << 10;
+
+/// The content of a long answer, counted until it is sent.
+struct Counted {
+    content: Vec<u8>,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.content
+    }
+}
+
+/// The body of an answer with this content, unless clients that take theirs slowly leave no memory for it.
+pub(crate) fn answer(state: &State, content: Vec<u8>) -> Result<Body, Refusal> {
+    if content.len() < SMALL {
+        return Ok(content.into());
+    }
+    let memory = state.answers.take(content.len() as u64);
+    let memory = memory.ok_or_else(|| Refusal {
+        retry_after: Some(2),
+        ..Refusal::new(
+            Reason::MemoryFull,
+            "Others are taking as many long answers as the server can hold; try again later.",
+        )
+    })?;
+    let counted = Counted {
+        content,
+        _memory: memory,
+    };
+    Ok(Bytes::from_owner(counted).into())
 }
 
 /// Reads the body of a request with photos.
@@ -123,7 +163,7 @@ pub(crate) async fn read_at_most(
     }
     Ok(Held {
         bytes: bytes.into(),
-        _memory: memory,
+        memory,
     })
 }
 

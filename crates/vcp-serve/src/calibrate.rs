@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Path, Request, State as Extract};
+use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -15,6 +15,7 @@ use vcp_clip::{Error, Inspector};
 use vcp_files::today;
 use vcp_history::{Entry, FileKind, Filter, History, Time, Verdict, VerdictFilter};
 
+use crate::address::Path;
 use crate::events::Event;
 use crate::inspect::{Image, blocking, predict};
 use crate::json::{json_response, read_json};
@@ -263,11 +264,13 @@ pub(crate) async fn accept(
             "There are no such thresholds, or they are no longer kept; find them anew.",
         )
     })?;
+    let _place = state.queue.wait().await?;
     let changed = Arc::clone(&model);
     // On the model's thread, as changes of references are, so that changes come one after the other.
     let accept = move |_: &_| changed.accept(history.folder(), document);
     state.thread.run(accept).await??;
-    let entry = state.ready()?.models.entry(&model);
+    // It has happened, also if the server is about to stop by now.
+    let entry = state.loaded()?.models.entry(&model);
     state.events.send(Event::Model, &entry);
     Ok(json_response(StatusCode::OK, &entry))
 }

@@ -1,49 +1,70 @@
 //! Connections: those that are served, with a limit of patience for readers, and those that are one too many.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 
-/// A connection that fails when the other side takes nothing for some time.
+/// Bytes per second that a client has to take of an answer.
+const SLOWEST: u64 = 16 << 10;
+
+/// Bytes that the system keeps of an answer until they are taken. With more, which systems choose by themselves, it would
+/// be told only after a long while that a slow client takes something; and many slow clients would take much memory.
+const UNTAKEN: usize = 128 << 10;
+
+/// A connection that fails when the other side takes too little of an answer for some time.
 pub(crate) struct Patient {
     stream: TcpStream,
     patience: Duration,
-    /// Since when nothing could be written, as the time when patience ends.
-    stalled: Option<Pin<Box<Sleep>>>,
+    slow: Option<Slow>,
+}
+
+/// The time since something could not be written at once.
+struct Slow {
+    /// When patience ends.
+    end: Pin<Box<Sleep>>,
+    /// Bytes that were taken since.
+    taken: u64,
 }
 
 impl Patient {
     pub(crate) fn new(stream: TcpStream, patience: Duration) -> Self {
+        // Where it cannot be set, patience is less exact.
+        let _ = SockRef::from(&stream).set_send_buffer_size(UNTAKEN);
         Self {
             stream,
             patience,
-            stalled: None,
+            slow: None,
         }
     }
 
     /// What is made of the outcome of an attempt to write.
-    fn judge<T>(
+    fn judge(
         &mut self,
         context: &mut Context<'_>,
-        outcome: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            self.stalled = None;
-            return outcome;
-        }
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         let patience = self.patience;
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep(patience)));
-        match stalled.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+        if let Poll::Ready(outcome) = outcome {
+            if let (Some(slow), Ok(taken)) = (&mut self.slow, &outcome) {
+                slow.taken += *taken as u64;
+                if slow.taken as f64 >= SLOWEST as f64 * patience.as_secs_f64() {
+                    self.slow = None;
+                }
+            }
+            return Poll::Ready(outcome);
         }
+        let slow = self.slow.get_or_insert_with(|| Slow {
+            end: Box::pin(sleep(patience)),
+            taken: 0,
+        });
+        let end = slow.end.as_mut().poll(context);
+        end.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -81,6 +102,8 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // All that there was to be written is written.
+        self.slow = None;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -110,6 +133,14 @@ pub(crate) async fn turn_away(mut stream: TcpStream) {
     };
     // Whoever does not hear is let go all the same.
     let _ = timeout(Duration::from_secs(1), polite).await;
+}
+
+/// Tells a client the same without waiting: one that has not sent anything hears it.
+pub(crate) fn dismiss(stream: TcpStream) {
+    // A new connection takes this much at once.
+    let _ = stream
+        .into_std()
+        .and_then(|mut stream| stream.write_all(TOO_MANY));
 }
 
 #[cfg(test)]

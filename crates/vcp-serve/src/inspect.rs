@@ -15,7 +15,7 @@ use crate::model_thread::Wanted;
 use crate::models::ServedModel;
 use crate::options::KeptHistory;
 use crate::pictures::File;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::state::State;
 
 /// What is asked about a photo.
@@ -27,8 +27,37 @@ pub(crate) struct Asked {
     pub(crate) min_area: u64,
     /// The files that are to be made of it.
     pub(crate) files: Vec<File>,
-    /// Where the photo comes from, if the result is to be kept in the history.
-    pub(crate) source: Option<&'static str>,
+    /// How many bytes these may have together, and what is said of more.
+    pub(crate) most: Most,
+    /// Whether they are kept for who is given links to them, or are in the answer.
+    pub(crate) has_links: bool,
+    /// Where the photo comes from.
+    pub(crate) source: &'static str,
+    /// Whether the result is to be kept in the history, if there is one.
+    pub(crate) is_kept: bool,
+}
+
+/// How much may be made of one photo.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) bytes: usize,
+    /// The sentence that refuses more.
+    pub(crate) refusal: &'static str,
+}
+
+impl Most {
+    /// Of a photo of which nothing is made.
+    pub(crate) const NOTHING: Self = Self {
+        bytes: 0,
+        refusal: "No files are made of this photo.",
+    };
+
+    fn check(self, bytes: usize) -> Result<(), Refusal> {
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::TooLarge, self.refusal))
+    }
 }
 
 /// A photo as it arrived.
@@ -54,15 +83,23 @@ pub(crate) struct Spent {
     model: Duration,
 }
 
-/// Inspects a photo whose file is in memory. If it is to be kept in the history, it is there when this returns.
-pub(crate) async fn inspect(
+/// Inspects a photo whose file is in memory. If it is to be kept in the history, it is there when `make` is given what is
+/// known of it. That runs where it may take long, and while the photo counts as one of those that are decoded: so many
+/// answers are made at a time.
+pub(crate) async fn inspect<T: Send + 'static>(
     state: &State,
     asked: &Arc<Asked>,
     image: Image,
-) -> Result<Inspected, Refusal> {
+    make: impl FnOnce(&Inspection, Inspected) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let (predicted, spent) = predict(state, &asked.inspector, &image).await?;
     let (state, asked) = (Arc::clone(state), Arc::clone(asked));
-    blocking(move || finish(&state, &predicted.adapted(&asked), &asked, &image, spent)).await
+    blocking(move || {
+        let predicted = predicted.adapted(&asked);
+        let inspected = finish(&state, &predicted, &asked, &image, spent)?;
+        make(predicted.inspection(), inspected)
+    })
+    .await
 }
 
 /// A photo that went through the model. While it is there, it counts as one of those that may be decoded.
@@ -144,15 +181,15 @@ fn finish(
     let begun = Instant::now();
     let inspection = predicted.inspection();
     let mut record = inspection.record(&image.name);
-    let files = asked.files.iter();
-    let files = files.map(|&file| Ok((file, file.of(inspection)?.into())));
-    let files = files.collect::<Result<Vec<(File, Bytes)>, Refusal>>()?;
+    let files = files(inspection, asked)?;
     let finish = begun.elapsed();
     let milliseconds = (spent.decode + spent.model + finish).as_secs_f64() * 1e3;
     record.milliseconds = (milliseconds * 10.0).round() / 10.0;
     state.metrics.stage("finish", finish);
     let mut id = None;
-    if let (Some(source), Some(kept)) = (asked.source, state.kept_history()) {
+    if let Some(kept) = state.kept_history()
+        && asked.is_kept
+    {
         let begun = Instant::now();
         let parts = Parts {
             asked,
@@ -165,14 +202,28 @@ fn finish(
                 ("finish", finish),
             ],
         };
-        id = Some(keep(kept, source, inspection, &parts)?);
+        id = Some(keep(kept, inspection, &parts)?);
         state.metrics.stage("store", begun.elapsed());
     }
-    // Of a frame that is not kept nothing is decided.
-    if asked.source.is_some() {
-        state.metrics.decided(asked.model.name(), &record);
-    }
+    let (model, score) = (asked.model.name(), record.score);
+    state
+        .metrics
+        .decided(model, asked.source, record.decision, score);
     Ok(Inspected { record, files, id })
+}
+
+/// Makes the files that are asked for, unless they are too much.
+fn files(inspection: &Inspection, asked: &Asked) -> Result<Vec<(File, Bytes)>, Refusal> {
+    let mut bytes = 0;
+    let files = asked.files.iter().map(|&file| {
+        // Of arrays it is known before.
+        asked.most.check(bytes + file.least_bytes(inspection))?;
+        let content = file.of(inspection)?;
+        bytes += content.len();
+        asked.most.check(bytes)?;
+        Ok((file, content.into()))
+    });
+    files.collect()
 }
 
 /// What is known of a result that is to be kept.
@@ -187,7 +238,6 @@ struct Parts<'a> {
 /// Puts a result into the history.
 fn keep(
     kept: &KeptHistory,
-    source: &str,
     inspection: &Inspection,
     parts: &Parts<'_>,
 ) -> Result<ResultId, Refusal> {
@@ -199,7 +249,7 @@ fn keep(
     let map = kept.maps.then(|| inspection.model_map());
     let thumbnail = File::Thumbnail.of(inspection)?;
     Ok(kept.history.add(&NewResult {
-        source,
+        source: parts.asked.source,
         name: &parts.image.name,
         photo: &parts.image.bytes,
         record: &to_json(parts.record),

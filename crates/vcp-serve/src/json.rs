@@ -1,5 +1,7 @@
 //! JSON in and out.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -14,11 +16,26 @@ use crate::state::State;
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     // Only maps with keys that are no texts cannot be written, and there are none.
     let json = serde_json::to_string(value).unwrap_or_default();
-    vcp_report::visible::json(&json).into_owned()
+    let escaped = match vcp_report::visible::json(&json) {
+        Cow::Owned(escaped) => Some(escaped),
+        Cow::Borrowed(_) => None,
+    };
+    escaped.unwrap_or(json)
 }
 
+/// An answer that is short.
 pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
-    let mut response = Response::new(Body::from(to_json(value)));
+    with_body(status, to_json(value).into())
+}
+
+/// An answer that may be long, so that making it is work for another thread than those of connections.
+pub(crate) fn long_response(state: &State, value: &impl Serialize) -> Result<Response, Refusal> {
+    let body = body::answer(state, to_json(value).into_bytes())?;
+    Ok(with_body(StatusCode::OK, body))
+}
+
+fn with_body(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -13,6 +13,7 @@
 
 mod access;
 mod adapting;
+mod address;
 mod app;
 mod body;
 mod calibrate;

@@ -9,7 +9,7 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Bytes of all bodies together that are held at a time; at least `body_bytes`.
     pub held_bytes: u64,
-    /// Photos that wait for the model or are in it.
+    /// Photos that wait for the model or are in it, and pictures that are being made of maps in the history.
     pub queue: usize,
     /// Connections that are open at a time.
     pub connections: usize,
@@ -17,7 +17,7 @@ pub struct Limits {
     pub head: Duration,
     /// Time in which a body has to arrive.
     pub body: Duration,
-    /// Time after which a client that takes nothing of its answer is given up.
+    /// Time after which a client that takes nothing of its answer, or less than 16 KiB per second, is given up.
     pub write: Duration,
     /// Time for requests to be finished when the server is asked to stop.
     pub drain: Duration,
@@ -55,6 +55,12 @@ pub(crate) const EXPORTS: usize = 2;
 
 /// Clients that listen to events at a time.
 pub(crate) const LISTENERS: usize = 32;
+
+/// Bytes of one answer with pictures or tensors in it.
+pub(crate) const ANSWER_BYTES: usize = 64 << 20;
+
+/// Bytes of all long answers together that are being sent.
+pub(crate) const ANSWERS_BYTES: u64 = 512 << 20;
 
 /// Bytes of pictures that are kept for those who were given links to them.
 pub(crate) const RECENT_BYTES: usize = 128 << 20;

@@ -15,8 +15,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use vcp_clip::record::Record;
+use vcp_clip::Decision;
 use vcp_watch::StatusBoard;
 
 use crate::refusal::{Reason, Refusal};
@@ -42,12 +43,12 @@ pub(crate) struct Metrics {
     stages: Family<Labels<1>, Histogram, fn() -> Histogram>,
     wait: Histogram,
     refusals: Family<Labels<1>, Counter>,
-    decisions: Family<Labels<2>, Counter>,
-    scores: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    decisions: Family<Labels<3>, Counter>,
+    scores: Family<Labels<2>, Histogram, fn() -> Histogram>,
     depth: Gauge,
     connections: Gauge,
     turned_away: Counter,
-    models: Family<Labels<2>, Gauge>,
+    models: Family<Labels<2>, Info<Labels<0>>, fn() -> Info<Labels<0>>>,
 }
 
 fn times() -> Histogram {
@@ -56,6 +57,11 @@ fn times() -> Histogram {
 
 fn score_bins() -> Histogram {
     Histogram::new((1..=SCORE_BINS).map(|bin| bin as f64 / SCORE_BINS as f64))
+}
+
+/// Says by its labels what there is.
+fn present() -> Info<Labels<0>> {
+    Info::new([])
 }
 
 impl Metrics {
@@ -73,7 +79,7 @@ impl Metrics {
             depth: Gauge::default(),
             connections: Gauge::default(),
             turned_away: Counter::default(),
-            models: Family::default(),
+            models: Family::new_with_constructor(present as fn() -> Info<Labels<0>>),
         };
         registry.register(
             "http_requests",
@@ -111,12 +117,12 @@ impl Metrics {
         registry.register("score", "Scores of photos", metrics.scores.clone());
         registry.register(
             "queue_depth",
-            "Requests with photos that wait for the model or are in it",
+            "Photos that wait for the model or are in it",
             metrics.depth.clone(),
         );
         let places: Gauge = Gauge::default();
         places.set(queue as i64);
-        registry.register("queue_places", "Requests with photos that may wait", places);
+        registry.register("queue_places", "Photos that may wait", places);
         registry.register(
             "connections",
             "Connections that are open",
@@ -132,9 +138,7 @@ impl Metrics {
             "The models that are served, by name and digest",
             metrics.models.clone(),
         );
-        let version: Family<Labels<1>, Gauge> = Family::default();
-        let label = [("version", env!("CARGO_PKG_VERSION").to_owned())];
-        version.get_or_create(&label).set(1);
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program's version", version);
         let start: Gauge<f64, AtomicU64> = Gauge::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -154,7 +158,7 @@ impl Metrics {
     /// Notes which models are served.
     pub(crate) fn serves(&self, name: &str, digest: &str) {
         let labels = [("name", name.to_owned()), ("digest", digest.to_owned())];
-        self.models.get_or_create(&labels).set(1);
+        drop(self.models.get_or_create(&labels));
     }
 
     /// Has the metrics of a watched folder be given too.
@@ -176,16 +180,20 @@ impl Metrics {
         self.wait.observe(time.as_secs_f64());
     }
 
-    /// Notes what was decided.
-    pub(crate) fn decided(&self, model: &str, record: &Record) {
-        let labels = [
-            ("model", model.to_owned()),
-            ("decision", record.decision.word().to_owned()),
-        ];
+    /// Notes what was decided of a photo from this source.
+    pub(crate) fn decided(
+        &self,
+        model: &str,
+        source: &'static str,
+        decision: Decision,
+        score: f32,
+    ) {
+        let [model, source] = [("model", model.to_owned()), ("source", source.to_owned())];
+        let word = ("decision", decision.word().to_owned());
+        let labels = [model.clone(), source.clone(), word];
         self.decisions.get_or_create(&labels).inc();
-        let labels = [("model", model.to_owned())];
-        let score = f64::from(record.score);
-        self.scores.get_or_create(&labels).observe(score);
+        let scores = self.scores.get_or_create(&[model, source]);
+        scores.observe(f64::from(score));
     }
 
     pub(crate) fn refused(&self, reason: Reason) {

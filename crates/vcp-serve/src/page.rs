@@ -1,10 +1,10 @@
 //! The page: files that are part of the program.
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
+use crate::address::Path;
 use crate::refusal::Refusal;
 
 /// Names below `page/` and contents, sorted by name; `build.rs` writes it.

@@ -61,6 +61,17 @@ impl File {
         }
     }
 
+    /// Bytes that it has at least, as far as that is known before it is made.
+    pub(crate) fn least_bytes(self, inspection: &Inspection) -> usize {
+        match self {
+            Self::Floats if inspection.is_tiling() => {
+                let pixels = inspection.width().saturating_mul(inspection.height());
+                pixels.saturating_mul(size_of::<f32>())
+            }
+            _ => 0,
+        }
+    }
+
     /// Makes it.
     pub(crate) fn of(self, inspection: &Inspection) -> Result<Vec<u8>, Refusal> {
         let picture = match self {

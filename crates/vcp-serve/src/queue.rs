@@ -17,10 +17,21 @@ pub(crate) struct Queue {
     seconds: AtomicU64,
 }
 
-/// A place in the queue, free again when it is dropped.
+/// Places in the queue, free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    _permit: OwnedSemaphorePermit,
+pub(crate) struct Places {
+    permits: OwnedSemaphorePermit,
+    /// Photos that are not done.
+    left: usize,
+}
+
+impl Places {
+    /// One of the photos is done.
+    pub(crate) fn one_is_done(&mut self) {
+        self.left = self.left.saturating_sub(1);
+        let unneeded = self.permits.num_permits().saturating_sub(self.left);
+        drop(self.permits.split(unneeded));
+    }
 }
 
 impl Queue {
@@ -45,18 +56,23 @@ impl Queue {
         Err(self.full())
     }
 
-    /// Takes a place.
-    pub(crate) fn enter(&self) -> Result<Place, Refusal> {
-        let permit = Arc::clone(&self.places).try_acquire_owned();
-        let permit = permit.map_err(|_| self.full())?;
-        Ok(Place { _permit: permit })
+    /// Takes a place for each of so many photos, or all that there are: more photos than those are inspected when
+    /// nothing else waits.
+    pub(crate) fn enter(&self, photos: usize) -> Result<Places, Refusal> {
+        let wanted = u32::try_from(photos.min(self.length)).unwrap_or(u32::MAX);
+        let permits = Arc::clone(&self.places).try_acquire_many_owned(wanted);
+        let permits = permits.map_err(|_| self.full())?;
+        Ok(Places {
+            permits,
+            left: photos,
+        })
     }
 
     /// Waits for a place, for work that nobody asks for twice.
-    pub(crate) async fn wait(&self) -> Result<Place, Refusal> {
-        let permit = Arc::clone(&self.places).acquire_owned().await;
-        let permit = permit.map_err(|_| Refusal::draining())?;
-        Ok(Place { _permit: permit })
+    pub(crate) async fn wait(&self) -> Result<Places, Refusal> {
+        let permits = Arc::clone(&self.places).acquire_owned().await;
+        let permits = permits.map_err(|_| Refusal::draining())?;
+        Ok(Places { permits, left: 1 })
     }
 
     /// Learns how long a photo took.
@@ -77,7 +93,7 @@ impl Queue {
             ..Refusal::new(
                 Reason::QueueFull,
                 format!(
-                    "{} photos are waiting already, and no more are taken; try again later.",
+                    "The queue has places for {} photos, of which too few are free; try again later.",
                     self.length
                 ),
             )
@@ -92,15 +108,38 @@ mod tests {
     #[test]
     fn places_are_free_again() {
         let queue = Queue::new(2);
-        let places = [queue.enter().unwrap(), queue.enter().unwrap()];
+        let places = [queue.enter(1).unwrap(), queue.enter(1).unwrap()];
         assert_eq!(queue.taken(), 2);
-        let refusal = queue.enter().unwrap_err();
+        let refusal = queue.enter(1).unwrap_err();
         assert_eq!(refusal.status().as_u16(), 429);
         assert_eq!(refusal.retry_after, Some(1));
         assert!(queue.check().is_err());
         drop(places);
         assert!(queue.check().is_ok());
         assert_eq!(queue.taken(), 0);
+    }
+
+    #[test]
+    fn each_photo_takes_a_place_until_it_is_done() {
+        let queue = Queue::new(3);
+        let mut two = queue.enter(2).unwrap();
+        assert_eq!(queue.taken(), 2);
+        assert!(queue.enter(2).is_err());
+        two.one_is_done();
+        assert_eq!(queue.taken(), 1);
+        two.one_is_done();
+        assert_eq!(queue.taken(), 0);
+        // More than there are take all of them, and keep them as long as they are needed.
+        let mut five = queue.enter(5).unwrap();
+        assert!(queue.enter(1).is_err());
+        for taken in [3, 3, 2, 1, 0] {
+            five.one_is_done();
+            assert_eq!(queue.taken(), taken);
+        }
+        five.one_is_done();
+        drop(five);
+        assert_eq!(queue.taken(), 0);
+        assert!(queue.enter(3).is_ok());
     }
 
     #[test]

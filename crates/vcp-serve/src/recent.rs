@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::limits::{RECENT_BYTES, RECENT_RESULTS};
 use crate::pictures::File;
 
+/// What a result takes besides its files, about.
+pub(crate) const ENTRY_BYTES: usize = 4096;
+
 /// A bounded memory of results: the oldest make room for new ones.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
@@ -38,7 +41,7 @@ pub(crate) struct RecentResult {
 impl RecentResult {
     fn bytes(&self) -> usize {
         let files = self.files.iter().map(|(_, bytes)| bytes.len());
-        files.sum::<usize>() + 4096
+        files.sum::<usize>() + ENTRY_BYTES
     }
 
     pub(crate) fn file(&self, file: File) -> Option<Bytes> {
@@ -108,7 +111,10 @@ mod tests {
         assert!(recent.get("0").is_none());
         assert!(recent.get(&(3 * RECENT_RESULTS - 1).to_string()).is_some());
         for number in 0..5 {
-            recent.keep(&format!("large {number}"), of(RECENT_BYTES / 2 - 4096));
+            recent.keep(
+                &format!("large {number}"),
+                of(RECENT_BYTES / 2 - ENTRY_BYTES),
+            );
         }
         assert!(recent.get("large 2").is_none());
         assert!(recent.get("large 3").is_some() && recent.get("large 4").is_some());

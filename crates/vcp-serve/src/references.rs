@@ -14,7 +14,7 @@ use crate::inspect::blocking;
 use crate::json::{json_response, read_json, read_query};
 use crate::kept::{Kept, PHOTOS};
 use crate::models::ServedModel;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::results::identifier;
 use crate::state::State;
 
@@ -53,6 +53,16 @@ pub(crate) async fn set(
             "results names from 1 to {MOST_PHOTOS} results with good photos."
         )));
     }
+    let Ok(_changing) = state.changing.try_lock() else {
+        return Err(Refusal {
+            retry_after: Some(10),
+            ..Refusal::new(
+                Reason::QueueFull,
+                "Reference photos are being changed already; try again when that is done.",
+            )
+        });
+    };
+    let _place = state.queue.wait().await?;
     let kept = Kept::of(history.folder(), model.name());
     let unfinished = {
         let kept = kept.clone();
@@ -97,6 +107,8 @@ pub(crate) async fn remove(Extract(state): Extract<State>, uri: Uri) -> Result<R
     let history = state.history()?.clone();
     let asked: ModelQuery = read_query(uri.query())?;
     let model = Arc::clone(state.ready()?.models.named(asked.model.as_deref())?);
+    let _changing = state.changing.lock().await;
+    let _place = state.queue.wait().await?;
     let kept = Kept::of(history.folder(), model.name());
     let changed = Arc::clone(&model);
     let outcome = state
@@ -107,7 +119,8 @@ pub(crate) async fn remove(Extract(state): Extract<State>, uri: Uri) -> Result<R
 }
 
 fn answer(state: &State, model: &Arc<ServedModel>) -> Result<Response, Refusal> {
-    let entry = state.ready()?.models.entry(model);
+    // It has happened, also if the server is about to stop by now.
+    let entry = state.loaded()?.models.entry(model);
     state.events.send(Event::Model, &entry);
     Ok(json_response(StatusCode::OK, &entry))
 }

@@ -1,7 +1,7 @@
 //! `POST /v1/segment`
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,18 +11,18 @@ use futures_util::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use vcp_clip::record::Record;
 use vcp_clip::{DecisionThresholds, ThresholdOptions};
 use vcp_report::visible::printable;
 
 use crate::body;
-use crate::events::Event;
-use crate::inspect::{Asked, Image, Inspected, blocking, inspect};
-use crate::json::{json_response, read_query, to_json};
-use crate::limits::{MOST_IMAGES, NAME_BYTES};
+use crate::inspect::{Asked, Image, Inspected, Most, blocking, inspect};
+use crate::json::{long_response, read_query, to_json};
+use crate::limits::{ANSWER_BYTES, MOST_IMAGES, NAME_BYTES, RECENT_BYTES};
 use crate::models::ServedModel;
 use crate::pictures::{File, MapFormat};
-use crate::recent::RecentResult;
+use crate::recent::{ENTRY_BYTES, RecentResult};
 use crate::refusal::{Reason, Refusal};
 use crate::state::State;
 
@@ -54,7 +54,8 @@ pub(crate) struct SegmentQuery {
     min_area: Option<u64>,
     /// Who sends: page or http.
     source: Option<Source>,
-    /// Whether the result goes into the history, if there is one; true if not given.
+    /// Whether the result goes into the history, if there is one; true if not given. It is counted in the metrics either
+    /// way.
     keep: Option<bool>,
 }
 
@@ -129,67 +130,99 @@ pub(crate) async fn segment(
             "The body is empty; send the content of an image file.",
         ));
     }
-    let _place = state.queue.enter()?;
     let Some(boundary) = boundary else {
+        let _place = state.queue.enter(1)?;
         let name = query.name.as_deref().unwrap_or(UNNAMED);
         let image = Image {
             name: checked_name(name)?,
             bytes: held.bytes().clone(),
         };
-        let done = process(&state, &asked, &query, image).await?;
-        let mut response = json_response(StatusCode::OK, &done.record);
-        if let Some(location) = done.location
-            && let Ok(location) = HeaderValue::from_str(&location)
-        {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        return Ok(response);
+        let of = Arc::clone(&state);
+        return process(&state, &asked, image, move |done| {
+            let mut response = long_response(&of, &done.record)?;
+            if let Some(location) = done.location
+                && let Ok(location) = HeaderValue::from_str(&location)
+            {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            Ok(response)
+        })
+        .await;
     };
-    let images = images(held.bytes(), &boundary).await?;
+    let images = {
+        // Looking for the ends of parts reads all of the body.
+        let (body, runtime) = (held.bytes().clone(), Handle::current());
+        blocking(move || runtime.block_on(images(&body, &boundary))).await?
+    };
+    let places = Mutex::new(state.queue.enter(images.len())?);
     // Of pictures in the answer.
     let inline = AtomicUsize::new(0);
     // One is decoded while the one before it is in the model.
     let outcomes = stream::iter(images).map(|image| {
-        let (state, asked, query, inline) = (&state, &asked, &query, &inline);
+        let (state, asked, inline, places) = (&state, &asked, &inline, &places);
         async move {
             let name = image.name.clone();
-            match process(state, asked, query, image).await {
-                Ok(done) if grown(inline, &done.record) > INLINE_BYTES => {
-                    state.metrics.refused(Reason::TooLarge);
-                    ImageOutcome::Failed {
-                        name,
-                        status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
-                        error: format!(
-                            "The pictures of this request are more than {} MiB. Ask for links to them \
-                             (pictures=links), or send fewer photos at a time.",
-                            INLINE_BYTES >> 20
-                        ),
-                    }
-                }
-                Ok(done) => ImageOutcome::Done {
-                    location: done.location,
-                    record: Box::new(done.record),
-                },
-                Err(refusal) => {
-                    state.metrics.refused(refusal.reason);
-                    if let Some(detail) = &refusal.detail {
-                        state.tell(detail);
-                    }
-                    ImageOutcome::Failed {
-                        name,
-                        status: refusal.status().as_u16(),
-                        error: refusal.sentence,
-                    }
-                }
-            }
+            let outcome = process(state, asked, image, Ok).await;
+            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+            places.one_is_done();
+            outcome_of(state, name, outcome, inline)
         }
     });
     let results = outcomes.buffered(2).collect().await;
-    Ok(json_response(StatusCode::OK, &SegmentAnswer { results }))
+    blocking(move || long_response(&state, &SegmentAnswer { results })).await
 }
 
-/// Most bytes of the pictures of several photos within one answer.
-const INLINE_BYTES: usize = 64 << 20;
+/// What is answered about one of several images.
+fn outcome_of(
+    state: &State,
+    name: String,
+    outcome: Result<Done, Refusal>,
+    inline: &AtomicUsize,
+) -> ImageOutcome {
+    match outcome {
+        Ok(done) if grown(inline, &done.record) > ANSWER_BYTES => {
+            state.metrics.refused(Reason::TooLarge);
+            ImageOutcome::Failed {
+                name,
+                status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
+                error: format!(
+                    "The pictures of this request are more than {} MiB. Ask for links to them (pictures=links), or \
+                     send fewer photos at a time.",
+                    ANSWER_BYTES >> 20
+                ),
+            }
+        }
+        Ok(done) => ImageOutcome::Done {
+            location: done.location,
+            record: Box::new(done.record),
+        },
+        Err(refusal) => {
+            state.metrics.refused(refusal.reason);
+            if let Some(detail) = &refusal.detail {
+                state.tell(detail);
+            }
+            ImageOutcome::Failed {
+                name,
+                status: refusal.status().as_u16(),
+                error: refusal.sentence,
+            }
+        }
+    }
+}
+
+/// Of a photo whose pictures are to be in the answer; in Base64 they are longer by a third.
+const INLINE: Most = Most {
+    bytes: ANSWER_BYTES / 4 * 3,
+    refusal: "The pictures of this photo are more than the 64 MiB that an answer may have. Ask for links to them \
+        (pictures=links), or for fewer.",
+};
+
+/// Of a photo whose pictures are to be kept for a while.
+const LINKED: Most = Most {
+    bytes: RECENT_BYTES - ENTRY_BYTES,
+    refusal: "The pictures of this photo are more than the 128 MiB that are kept for those who were given links. Ask \
+        for fewer, or take the map as map_format=png16.",
+};
 
 /// How many bytes the pictures in an answer have with those of this record.
 fn grown(inline: &AtomicUsize, record: &Record) -> usize {
@@ -205,34 +238,42 @@ struct Done {
     location: Option<String>,
 }
 
-/// Inspects an image, and keeps what was promised.
-async fn process(
+/// Inspects an image, keeps what was promised, and makes an answer.
+async fn process<T: Send + 'static>(
     state: &State,
     asked: &Arc<Asked>,
-    query: &SegmentQuery,
     image: Image,
-) -> Result<Done, Refusal> {
+    answer: impl FnOnce(Done) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let photo = image.clone();
+    let (of, how) = (Arc::clone(state), Arc::clone(asked));
+    inspect(state, asked, image, move |_, inspected| {
+        answer(promised(&of, &how, &photo, inspected))
+    })
+    .await
+}
+
+/// Puts the files that were made where they were asked for.
+fn promised(state: &State, asked: &Asked, photo: &Image, inspected: Inspected) -> Done {
     let Inspected {
         mut record,
         files,
         id,
-    } = inspect(state, asked, image).await?;
+    } = inspected;
     if let Some(id) = &id {
-        announce(state, id).await;
+        state.announce(id);
     }
-    let as_links = query.pictures.unwrap_or_default() == PicturesAs::Links;
     let is_kept = id.is_some();
     let identifier = id.map(|id| id.to_string());
     let identifier = identifier.or_else(|| {
-        let has_links = as_links && !files.is_empty();
+        let has_links = asked.has_links && !files.is_empty();
         has_links.then(|| state.recent.identifier())
     });
     let location = identifier.as_ref().map(|it| format!("/v1/results/{it}"));
     let plain = (!is_kept && identifier.is_some()).then(|| record.clone());
     for (file, bytes) in &files {
         let address = match &location {
-            Some(location) if as_links => format!("{location}/{}", file.name()),
+            Some(location) if asked.has_links => format!("{location}/{}", file.name()),
             _ => file.inline(bytes),
         };
         let place = match file {
@@ -244,33 +285,15 @@ async fn process(
         };
         *place = Some(address);
     }
-    if as_links
+    if asked.has_links
         && let Some(identifier) = identifier
         && !files.is_empty()
     {
-        let entry = plain.map(|record| entry(&identifier, asked, &photo, &record));
+        let entry = plain.map(|record| entry(&identifier, asked, photo, &record));
         let result = RecentResult { entry, files };
         state.recent.keep(&identifier, result);
     }
-    Ok(Done { record, location })
-}
-
-/// Tells those who listen of a result.
-async fn announce(state: &State, id: &vcp_history::ResultId) {
-    if !state.events.are_heard() {
-        return;
-    }
-    let (state, id) = (Arc::clone(state), id.clone());
-    let tell = move || {
-        if let Some(kept) = state.kept_history()
-            && let Some(entry) = kept.history.get(&id)?
-        {
-            state.events.send(Event::Result, &entry);
-        }
-        Ok(())
-    };
-    // It is in the history all the same.
-    let _ = blocking(tell).await;
+    Done { record, location }
 }
 
 /// A result that no history keeps, in the form of those that are kept.
@@ -278,7 +301,7 @@ fn entry(identifier: &str, asked: &Asked, photo: &Image, record: &Record) -> Val
     json!({
         "id": identifier,
         "time": vcp_history::Time::now(),
-        "source": asked.source.unwrap_or("http"),
+        "source": asked.source,
         "name": photo.name,
         "sha256": vcp_files::sha256(&photo.bytes),
         "model": { "name": asked.model.name(), "digest": asked.model.digest() },
@@ -297,6 +320,7 @@ impl SegmentQuery {
     /// What is asked of a model; the query is checked.
     fn asked(&self, model: &Arc<ServedModel>) -> Result<Asked, Refusal> {
         let inspector = model.inspector();
+        let has_links = self.pictures.unwrap_or_default() == PicturesAs::Links;
         Ok(Asked {
             thresholds: self.thresholds(model, &inspector)?,
             min_area: match self.min_area {
@@ -309,13 +333,13 @@ impl SegmentQuery {
                 }
             },
             files: self.files()?,
-            source: self
-                .keep
-                .unwrap_or(true)
-                .then(|| match self.source.unwrap_or_default() {
-                    Source::Http => "http",
-                    Source::Page => "page",
-                }),
+            most: if has_links { LINKED } else { INLINE },
+            has_links,
+            source: match self.source.unwrap_or_default() {
+                Source::Http => "http",
+                Source::Page => "page",
+            },
+            is_kept: self.keep.unwrap_or(true),
             model: Arc::clone(model),
             inspector,
         })

@@ -14,7 +14,7 @@ use vcp_clip::Stop;
 use vcp_watch::Watch;
 
 use crate::app::app;
-use crate::connection::{Patient, turn_away};
+use crate::connection::{Patient, dismiss, turn_away};
 use crate::options::{Loaded, Options};
 use crate::state::{Shared, State};
 use crate::watching;
@@ -22,7 +22,7 @@ use crate::watching;
 /// How often it is asked whether the server should stop, and whether all is done then.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Connections that are told at a time that they are too many.
+/// Connections that are waited for at a time, so that they hear that they are too many.
 const TURNED_AWAY: usize = 64;
 
 /// How long answers that are being sent may take when all requests are answered.
@@ -182,12 +182,14 @@ impl Connections {
     fn take(&self, stream: TcpStream) {
         let Ok(place) = Arc::clone(&self.state.connections).try_acquire_owned() else {
             self.state.metrics.turned_away();
-            // One that is not even told is closed.
-            if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
-                tokio::spawn(async move {
-                    turn_away(stream).await;
-                    drop(place);
-                });
+            match Arc::clone(&self.turned_away).try_acquire_owned() {
+                Ok(place) => {
+                    tokio::spawn(async move {
+                        turn_away(stream).await;
+                        drop(place);
+                    });
+                }
+                Err(_) => dismiss(stream),
             }
             return;
         };

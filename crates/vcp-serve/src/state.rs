@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Semaphore;
-use vcp_history::History;
+use vcp_history::{History, ResultId};
 use vcp_watch::{Status, StatusBoard};
 
 use crate::body::Memory;
 use crate::calibrate::Proposals;
-use crate::events::Events;
-use crate::limits::{DECODED, EXPORTS, JSON_BYTES, Limits};
+use crate::events::{Event, Events};
+use crate::limits::{ANSWERS_BYTES, DECODED, EXPORTS, JSON_BYTES, Limits};
 use crate::metrics::Metrics;
 use crate::model_thread::ModelThread;
 use crate::models::{Models, ServedModel};
@@ -27,7 +27,10 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) limits: Limits,
     pub(crate) address: SocketAddr,
+    /// Of requests.
     pub(crate) memory: Memory,
+    /// The memory of answers.
+    pub(crate) answers: Memory,
     pub(crate) queue: Queue,
     /// Photos that may be decoded at a time.
     pub(crate) decoded: Arc<Semaphore>,
@@ -36,6 +39,10 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) proposals: Proposals,
+    /// Held until a verdict was told to all who listen, so that they hear of verdicts in their order.
+    pub(crate) judging: Mutex<()>,
+    /// Held while reference photos of a model are changed.
+    pub(crate) changing: tokio::sync::Mutex<()>,
     /// Exports that may be under way at a time.
     pub(crate) exports: Arc<Semaphore>,
     /// Connections that may be open at a time.
@@ -67,6 +74,7 @@ impl Shared {
         Ok(Arc::new(Self {
             address,
             memory: Memory::new(limits.held_bytes.max(limits.body_bytes).max(8 * JSON_BYTES)),
+            answers: Memory::new(ANSWERS_BYTES),
             queue: Queue::new(limits.queue),
             decoded: Arc::new(Semaphore::new(DECODED)),
             thread: ModelThread::start()?,
@@ -74,6 +82,8 @@ impl Shared {
             events: Events::default(),
             metrics: Metrics::new(limits.queue),
             proposals: Proposals::default(),
+            judging: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             connections: Arc::new(Semaphore::new(limits.connections)),
             ready: OnceLock::new(),
@@ -116,6 +126,11 @@ impl Shared {
         if self.is_draining() {
             return Err(Refusal::draining());
         }
+        self.loaded()
+    }
+
+    /// What there is, also for what is finished while the server is about to stop.
+    pub(crate) fn loaded(&self) -> Result<&Ready, Refusal> {
         self.ready.get().ok_or_else(Refusal::loading)
     }
 
@@ -129,6 +144,17 @@ impl Shared {
         self.ready()?.history().ok_or_else(|| {
             Refusal::not_found("The server keeps no history; it is started with --history none.")
         })
+    }
+
+    /// Tells those who listen of a result. Not for the threads of connections: it reads the history.
+    pub(crate) fn announce(&self, id: &ResultId) {
+        if self.events.are_heard()
+            && let Some(kept) = self.kept_history()
+            // It is in the history all the same.
+            && let Ok(Some(entry)) = kept.history.get(id)
+        {
+            self.events.send(Event::Result, &entry);
+        }
     }
 
     pub(crate) fn drain(&self) {

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use vcp_clip::photos::{Decoding, PhotoPath};
 use vcp_clip::record::Line;
 use vcp_clip::{DecodedPhoto, Error, Inspection, Inspector, Stop};
-use vcp_history::{ModelEntry, ResultId};
+use vcp_history::ModelEntry;
 use vcp_watch::{Inspect, Status, StatusBoard, Watch, WatchOptions};
 
 use crate::events::Event;
@@ -92,12 +92,15 @@ pub(crate) fn start(
     let (hearer, name) = (Arc::clone(state), model.name().to_owned());
     let watch = Watch::start(Arc::new(inspect), options, move |event| {
         match event.line {
-            Line::Done(record) if !event.is_late => hearer.metrics.decided(&name, record),
+            Line::Done(record) if !event.is_late => {
+                let (decision, score) = (record.decision, record.score);
+                hearer.metrics.decided(&name, "watch", decision, score);
+            }
             Line::Done(_) => {}
             Line::Failed(failure) => hearer.tell(&failure.error),
         }
         if let Some(id) = event.id {
-            announce(&hearer, id);
+            hearer.announce(id);
         }
         Ok(())
     })?;
@@ -105,16 +108,6 @@ pub(crate) fn start(
     state.watches(watch.board());
     tokio::spawn(tell(Arc::clone(state), watch.board()));
     Ok(watch)
-}
-
-/// Tells those who listen of a result. It is in the history, whether they hear of it or not.
-fn announce(state: &State, id: &ResultId) {
-    if state.events.are_heard()
-        && let Some(kept) = state.kept_history()
-        && let Ok(Some(entry)) = kept.history.get(id)
-    {
-        state.events.send(Event::Result, &entry);
-    }
 }
 
 /// Tells those who listen how far the watching is, and the operator what goes wrong.

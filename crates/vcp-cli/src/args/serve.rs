@@ -142,8 +142,8 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) body_timeout: u64,
 
-    /// Seconds after which a connection on which no request begins, or none of an answer is taken, is
-    /// closed; from 1 to 3600.
+    /// Seconds after which a connection on which no request begins, or less than 16 KiB per second of an
+    /// answer are taken, is closed; from 1 to 3600.
     #[arg(
         long,
         value_name = "SECONDS",

@@ -140,6 +140,11 @@ impl Server {
         }
     }
 
+    /// The value of the metric that is written like this, 0 where there is none.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.get("/metrics").metric(name)
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -208,6 +213,15 @@ impl Reply {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The value of the metric that is written like this, 0 where there is none.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = String::from_utf8_lossy(&self.body);
+        let values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.last().map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// Fails unless this is the status; gives itself for more.

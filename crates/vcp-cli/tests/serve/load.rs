@@ -1,11 +1,11 @@
 //! More than the server can do at a time, clients that do not behave, and the end.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Reply, Server};
+use crate::client::{Reply, Server, multipart};
 use crate::support::cli::Workplace;
 use crate::support::photos;
 
@@ -90,38 +90,6 @@ fn a_client_that_goes_away_frees_its_place() {
 }
 
 #[test]
-fn slow_senders_and_idle_connections_are_let_go() {
-    let workplace = Workplace::with_photos(&["a.png"]);
-    let photo = std::fs::read(workplace.path("a.png")).unwrap();
-    let server = Server::start(&workplace, &["--body-timeout=1", "--idle-timeout=1"]);
-    let request = server.request("POST", "/v1/segment", &[], &photo);
-    // One that says nothing, one amid its head, one amid its body, and one between two requests.
-    let idle = server.connect();
-    let mut head = server.connect();
-    head.write_all(&request[..20]).unwrap();
-    let mut body = server.connect();
-    body.write_all(&request[..request.len() - 10]).unwrap();
-    let mut between = server.connect();
-    between.write_all(&request).unwrap();
-    Reply::read(&mut between).unwrap().is(200);
-    let begun = Instant::now();
-    let reply = Reply::read(&mut body).unwrap();
-    reply.refuses(408, "did not arrive within 1 seconds");
-    for mut stream in [idle, head, between] {
-        let mut rest = Vec::new();
-        // The end, or a reset.
-        let _ = stream.read_to_end(&mut rest);
-        let rest = String::from_utf8_lossy(&rest);
-        assert!(
-            rest.is_empty() || rest.starts_with("HTTP/1.1 408"),
-            "{rest}"
-        );
-    }
-    assert!(begun.elapsed() < Duration::from_secs(20));
-    server.post("/v1/segment", &photo).is(200);
-}
-
-#[test]
 fn those_who_announce_much_take_nothing_from_others() {
     let workplace = Workplace::with_photos(&["a.png"]);
     let photo = std::fs::read(workplace.path("a.png")).unwrap();
@@ -142,33 +110,57 @@ fn those_who_announce_much_take_nothing_from_others() {
 }
 
 #[test]
-fn connections_that_are_too_many_are_told_so() {
+fn each_photo_of_a_request_takes_a_place() {
     let workplace = Workplace::with_photos(&["a.png"]);
-    let photo = std::fs::read(workplace.path("a.png")).unwrap();
-    let server = Server::start(&workplace, &["--max-connections=8"]);
-    let mut open: Vec<TcpStream> = (0..8).map(|_| server.connect()).collect();
-    // They are accepted in their order.
-    let mut next = server.connect();
-    let reply = Reply::read(&mut next).unwrap();
-    assert_eq!(reply.header("retry-after"), Some("2"));
-    reply.refuses(503, "as many connections open as it allows");
-    // Many more do no harm; those that have a place are served.
-    let crowd: Vec<_> = (0..600)
-        .filter_map(|_| TcpStream::connect(&server.address).ok())
-        .collect();
-    let request = server.request("POST", "/v1/segment", &[], &photo);
-    open[0].write_all(&request).unwrap();
-    Reply::read(&mut open[0]).unwrap().is(200);
-    drop(crowd);
-    open.pop();
-    let begun = Instant::now();
-    while server.get("/healthz").status != 200 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "no place gets free"
-        );
-        thread::sleep(Duration::from_millis(10));
-    }
+    let small = std::fs::read(workplace.path("a.png")).unwrap();
+    let photo = slow_photo(&workplace);
+    let server = Server::start(&workplace, &["--queue=3", SLOW]);
+    let send = |photos: &[&[u8]]| {
+        let parts: Vec<_> = photos.iter().map(|it| ("image", "a", *it)).collect();
+        let (kind, body) = multipart(&parts);
+        let headers = [("content-type", kind.as_str())];
+        server.ask("POST", "/v1/segment", &headers, &body)
+    };
+    thread::scope(|scope| {
+        let five = scope.spawn(|| send(&[&photo, &small, &small, &small, &small]));
+        let begun = Instant::now();
+        while server.metric("vcp_clip_queue_depth") < 3.0 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "it never got its places"
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+        server
+            .post("/v1/segment", &small)
+            .refuses(429, "places for 3 photos");
+        send(&[&small, &small]).refuses(429, "places for 3 photos");
+        let reply = five.join().unwrap().is(200).json();
+        let results = reply["results"].as_array().unwrap();
+        assert_eq!(results.len(), 5);
+        assert!(results.iter().all(|it| it["record"].is_object()), "{reply}");
+    });
+    assert_eq!(server.metric("vcp_clip_queue_depth"), 0.0);
+    send(&[&small, &small]).is(200);
+}
+
+#[test]
+fn an_answer_has_so_many_bytes_and_no_more() {
+    let workplace = Workplace::new();
+    // Its map at full resolution has 51 MB, and 68 MB in Base64.
+    let photo = vcp_image::Photo::from_grey(4000, 3200, vec![90; 4000 * 3200]).unwrap();
+    let path = workplace.path("large.png");
+    vcp_image::Picture::from(photo).write_png(&path).unwrap();
+    let photo = std::fs::read(path).unwrap();
+    let server = Server::start(&workplace, &["--tile=3200"]);
+    server
+        .post("/v1/segment?include=map&pictures=inline", &photo)
+        .refuses(413, "Ask for links to them");
+    let target = "/v1/segment?include=map&pictures=inline&map_format=png16";
+    server.post(target, &photo).is(200);
+    let reply = server.post("/v1/segment?include=map", &photo).is(200);
+    let link = reply.json()["files"]["map"].as_str().unwrap().to_owned();
+    assert!(server.get(&link).is(200).body.len() > 4 * 4000 * 3200);
 }
 
 #[cfg(unix)]

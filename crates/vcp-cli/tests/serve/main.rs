@@ -5,7 +5,11 @@
 mod access;
 mod client;
 mod clients;
+mod connections;
 mod history;
+mod hostile;
+#[cfg(unix)]
+mod killed;
 mod load;
 mod metrics;
 mod openapi;

@@ -214,3 +214,58 @@ fn what_cannot_be_understood_is_refused() {
     let small = json!([{"name": "normalised", "datatype": "FP32", "shape": [1, 3, 69, 69], "data": values}]);
     infer(&server, &json!({ "inputs": small })).refuses(400, "[N, 3, 70, 70]");
 }
+
+#[test]
+fn image_files_are_kept_and_tensors_are_counted() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let server = Server::start(&workplace, &["--history=history"]);
+    let photo = std::fs::read(workplace.path("a.png")).unwrap();
+    let image =
+        json!([{"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64(&photo)]}]);
+    let outputs = json!([{"name": "pred_score"}]);
+    let given = infer(
+        &server,
+        &json!({"id": "part 7", "inputs": image, "outputs": outputs}),
+    )
+    .is(200)
+    .json();
+    let not_kept = json!({"inputs": image, "outputs": outputs, "parameters": {"keep": false}});
+    infer(&server, &not_kept).is(200);
+    let values = vec![0.0; 3 * 70 * 70];
+    let tensor = json!([{"name": "normalised", "datatype": "FP32", "shape": [1, 3, 70, 70], "data": values}]);
+    infer(&server, &json!({"inputs": tensor, "outputs": outputs})).is(200);
+
+    let kept = server.get("/v1/results?source=v2").is(200).json();
+    let [entry] = &kept["results"].as_array().unwrap()[..] else {
+        panic!("{kept}")
+    };
+    assert_eq!(entry["name"], "part 7");
+    assert_eq!(
+        entry["record"]["score"],
+        output(&given, "pred_score")["data"][0]
+    );
+    let target = format!("/v1/results/{}/photo", entry["id"].as_str().unwrap());
+    assert_eq!(server.get(&target).is(200).body, photo);
+    assert_eq!(
+        server.get("/v1/results").json()["results"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let score = "vcp_clip_score_count{model=\"random\",source=\"v2\"}";
+    assert_eq!(server.metric(score), 3.0);
+}
+
+#[test]
+fn answers_that_would_be_too_long_are_refused() {
+    let workplace = Workplace::with_photos(&["a.png"]);
+    let server = Server::start(&workplace, &[]);
+    let photo = base64(&std::fs::read(workplace.path("a.png")).unwrap());
+    let inputs = |count: usize| json!([{"name": "image", "datatype": "BYTES", "shape": [count], "data": vec![photo.as_str(); count]}]);
+    infer(&server, &json!({"inputs": inputs(65)})).refuses(400, "more than 64 texts");
+    let lists = json!({"inputs": inputs(1), "outputs": vec![json!({"name": "pred_score"}); 6]});
+    infer(&server, &lists).refuses(400, "each output at most once");
+    let long = json!({"id": "n".repeat(2000), "inputs": inputs(1)});
+    infer(&server, &long).refuses(400, "An id has at most");
+}

@@ -74,6 +74,17 @@ fn addresses_and_methods_that_there_are_not() {
     server
         .get("/v1/segment")
         .refuses(405, "does not take this method");
+    for target in [
+        "/v1/results/%ff",
+        "/v1/results/x/%ff",
+        "/page/%ff",
+        "/v2/models/%ff",
+    ] {
+        server.get(target).refuses(400, "no text in UTF-8");
+    }
+    server
+        .get("/%ff")
+        .refuses(404, "There is nothing at this address");
     server.get("/page/../Cargo.toml").is(404);
     server.get("/page/%2e%2e/Cargo.toml").is(404);
     server.get("/healthz").is(200);

@@ -3,21 +3,22 @@
 mod request;
 mod response;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
-use axum::extract::{Path, Request, State as Extract};
+use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
-use vcp_clip::{DecisionThresholds, Inspector};
+use vcp_clip::Inspector;
 
+use crate::address::Path;
 use crate::body;
-use crate::inspect::{Image, blocking, predict};
+use crate::inspect::{Asked, Image, Most, blocking, inspect};
 use crate::json::{json_response, to_json};
 use crate::models::ServedModel;
+use crate::queue::Places;
 use crate::refusal::{Reason, Refusal};
 use crate::state::State;
 
@@ -28,6 +29,9 @@ use response::{Answered, OUTPUTS};
 
 /// There is one version of each model.
 const VERSION: &str = "1";
+
+/// What the history and the metrics call who sends.
+const SOURCE: &str = "v2";
 
 /// Images in one request.
 const MOST_IMAGES: usize = 64;
@@ -208,33 +212,33 @@ async fn inference(
     let held = body::read(state, &parts.headers, body).await?;
     let headers = parts.headers;
     let side = inspector.predictor().image_size();
-    let bytes = held.bytes().clone();
+    // What is made of the bytes is not longer than they are by much, so they stay counted for it.
+    let (bytes, _memory) = held.into_parts();
     let (asked, input) = blocking(move || {
         let (mut asked, behind) = request::read(&headers, &bytes)?;
-        // Each costs a map.
-        if asked.outputs.len() > OUTPUTS.len() {
-            return Err(Refusal::bad_request(
-                "A request names each output at most once.",
-            ));
-        }
-        let known = |name: &str| OUTPUTS.iter().any(|(known, ..)| *known == name);
-        if let Some(output) = asked.outputs.iter().find(|output| !known(&output.name)) {
-            return Err(response::unknown(&output.name));
-        }
-        let input = asked.input(side, &behind, MOST_IMAGES)?;
+        drop(bytes);
+        asked.check()?;
+        let input = asked.input(side, behind, MOST_IMAGES)?;
+        response::check_length(&asked, input.images(), side)?;
         Ok((asked, input))
     })
     .await?;
-    let _place = state.queue.enter()?;
-    let thresholds = inspector.thresholds();
+    let places = state.queue.enter(input.images())?;
     let images = match input {
-        Input::Images(images) => of_images(state, &inspector, images).await?,
-        Input::Normalised(images) => of_normalised(state, &inspector, images, thresholds).await?,
+        Input::Images(images) => {
+            of_images(state, model, &inspector, &asked, images, places).await?
+        }
+        Input::Normalised(images) => {
+            of_normalised(state, model, &inspector, images, places).await?
+        }
     };
     let name = model.name().to_owned();
+    let state = Arc::clone(state);
     blocking(move || {
+        let thresholds = inspector.thresholds();
         let (json, behind) = response::answer(asked, &name, thresholds, side, &images)?;
-        Ok(reply(&to_json(&json), &behind))
+        drop(images);
+        reply(&state, to_json(&json), &behind)
     })
     .await
 }
@@ -242,33 +246,58 @@ async fn inference(
 /// Image files, as `POST /v1/segment` inspects them.
 async fn of_images(
     state: &State,
+    model: &Arc<ServedModel>,
     inspector: &Arc<Inspector>,
+    request: &InferenceRequest,
     images: Vec<bytes::Bytes>,
+    places: Places,
 ) -> Result<Vec<Answered>, Refusal> {
-    let answered = stream::iter(images).map(|bytes| async move {
+    let asked = Arc::new(Asked {
+        model: Arc::clone(model),
+        inspector: Arc::clone(inspector),
+        thresholds: inspector.thresholds(),
+        min_area: model.options().min_area,
+        files: Vec::new(),
+        most: Most::NOTHING,
+        has_links: false,
+        source: SOURCE,
+        is_kept: request.parameters.keep,
+    });
+    let name = request.id.as_deref().unwrap_or("image");
+    let places = Mutex::new(places);
+    let answered = stream::iter(images).map(|bytes| {
+        let (asked, places) = (&asked, &places);
         let image = Image {
-            name: "image".to_owned(),
+            name: name.to_owned(),
             bytes,
         };
-        let (predicted, _) = predict(state, inspector, &image).await?;
-        blocking(move || {
-            let inspection = predicted.inspection();
-            Ok(Answered {
-                score: inspection.score(),
-                map: inspection.model_map().into_owned(),
-                regions: inspection.record("").regions,
+        let teller = Arc::clone(state);
+        async move {
+            let answered = inspect(state, asked, image, move |inspection, inspected| {
+                if let Some(id) = &inspected.id {
+                    teller.announce(id);
+                }
+                Ok(Answered {
+                    score: inspection.score(),
+                    map: inspection.model_map().into_owned(),
+                    regions: inspected.record.regions,
+                })
             })
-        })
-        .await
+            .await?;
+            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+            places.one_is_done();
+            Ok(answered)
+        }
     });
     answered.buffered(2).try_collect().await
 }
 
 async fn of_normalised(
     state: &State,
+    model: &ServedModel,
     inspector: &Arc<Inspector>,
     images: Vec<Vec<f32>>,
-    thresholds: DecisionThresholds,
+    mut places: Places,
 ) -> Result<Vec<Answered>, Refusal> {
     let side = inspector.predictor().image_size();
     let mut predictions = Vec::with_capacity(images.len());
@@ -284,7 +313,14 @@ async fn of_normalised(
             refusal.detail = Some(error.sentence());
             refusal
         })?;
+        places.one_is_done();
         predictions.extend(found);
+    }
+    let thresholds = inspector.thresholds();
+    for prediction in &predictions {
+        let score = prediction.score;
+        let decision = thresholds.decide(score);
+        state.metrics.decided(model.name(), SOURCE, decision, score);
     }
     blocking(move || {
         let answered = predictions.into_iter().map(|prediction| {
@@ -296,16 +332,18 @@ async fn of_normalised(
 }
 
 /// JSON with what is behind it.
-fn reply(json: &str, behind: &[u8]) -> Response {
-    let mut response = Response::new(Body::from([json.as_bytes(), behind].concat()));
+fn reply(state: &State, json: String, behind: &[u8]) -> Result<Response, Refusal> {
+    let (length, mut content) = (json.len(), json.into_bytes());
+    content.extend_from_slice(behind);
+    let mut response = Response::new(body::answer(state, content)?);
     let headers = response.headers_mut();
     let kind = if behind.is_empty() {
         "application/json"
     } else {
-        headers.insert(HEADER_LENGTH, HeaderValue::from(json.len()));
+        headers.insert(HEADER_LENGTH, HeaderValue::from(length));
         "application/octet-stream"
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    Ok(response)
 }

@@ -1,15 +1,18 @@
 //! Requests of the protocol: JSON, with tensors in it or as bytes behind it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use schemars::JsonSchema;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::response::{OUTPUTS, unknown};
+use crate::limits::NAME_BYTES;
 use crate::refusal::Refusal;
 
 /// The header that says how long the JSON before the binary tensors is.
@@ -24,18 +27,30 @@ pub(crate) struct InferenceRequest {
     #[serde(default)]
     pub(super) parameters: RequestParameters,
     /// One: `image` (BYTES) or `normalised` (FP32).
+    #[serde(deserialize_with = "few")]
     pub(super) inputs: Vec<InputTensor>,
     /// Which outputs are wanted; all if none is named.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     pub(super) outputs: Vec<OutputRequest>,
 }
 
 /// How the request is answered.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct RequestParameters {
     /// Whether outputs are given as bytes behind the JSON, unless they say otherwise.
     pub(super) binary_data_output: bool,
+    /// Whether the results of image files go into the history, if there is one; true if not given.
+    pub(super) keep: bool,
+}
+
+impl Default for RequestParameters {
+    fn default() -> Self {
+        Self {
+            binary_data_output: false,
+            keep: true,
+        }
+    }
 }
 
 /// A tensor of a request.
@@ -43,6 +58,7 @@ pub(super) struct RequestParameters {
 pub(super) struct InputTensor {
     /// `image` or `normalised`.
     pub(super) name: String,
+    #[serde(deserialize_with = "few")]
     pub(super) shape: Vec<u64>,
     /// `BYTES` or `FP32`.
     pub(super) datatype: String,
@@ -77,6 +93,38 @@ pub(super) struct OutputRequest {
 pub(super) struct OutputParameters {
     /// Whether as bytes behind the JSON.
     pub(super) binary_data: Option<bool>,
+}
+
+/// Entries of a list that no request needs more of: a body of numbers or braces would take many times its length.
+const MOST_ENTRIES: usize = 16;
+
+/// A list of a few entries.
+fn few<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = items.next_element()? {
+                if entries.len() == MOST_ENTRIES {
+                    let error = format!("a list has more than {MOST_ENTRIES} entries");
+                    return Err(serde::de::Error::custom(error));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData))
 }
 
 /// Values of a tensor in JSON, without the lists around them.
@@ -177,12 +225,57 @@ pub(super) fn read(
     Ok((request, body.slice(length..)))
 }
 
+impl Input {
+    /// How many images there are.
+    pub(super) fn images(&self) -> usize {
+        match self {
+            Self::Images(images) => images.len(),
+            Self::Normalised(images) => images.len(),
+        }
+    }
+}
+
 impl InferenceRequest {
+    /// Refuses outputs that there are not, and identifiers that are no names.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.id.as_ref().is_some_and(|id| id.len() > NAME_BYTES) {
+            return Err(Refusal::bad_request(format!(
+                "An id has at most {NAME_BYTES} bytes."
+            )));
+        }
+        // Each costs a map.
+        if self.outputs.len() > OUTPUTS.len() {
+            return Err(Refusal::bad_request(
+                "A request names each output at most once.",
+            ));
+        }
+        let known = |name: &str| OUTPUTS.iter().any(|(known, ..)| *known == name);
+        match self.outputs.iter().find(|output| !known(&output.name)) {
+            Some(output) => Err(unknown(&output.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The outputs that are wanted, and whether each is given as bytes behind the JSON.
+    pub(super) fn wanted(&self) -> Vec<(String, bool)> {
+        let all = self.parameters.binary_data_output;
+        if self.outputs.is_empty() {
+            let names = OUTPUTS.iter();
+            return names.map(|(name, ..)| ((*name).to_owned(), all)).collect();
+        }
+        let outputs = self.outputs.iter();
+        let wanted = outputs.map(|output| {
+            let is_binary = output.parameters.binary_data.unwrap_or(all);
+            (output.name.clone(), is_binary)
+        });
+        wanted.collect()
+    }
+
     /// The images of a request for a model with this image size, at most `most`. `bytes` are those behind the JSON.
     pub(super) fn input(
         &mut self,
         side: usize,
-        bytes: &Bytes,
+        bytes: Bytes,
         most: usize,
     ) -> Result<Input, Refusal> {
         let [tensor] = &mut self.inputs[..] else {
@@ -219,7 +312,7 @@ impl InferenceRequest {
                 }
                 let images = match size {
                     Some(_) => pieces(bytes)?,
-                    None => decoded(&data.texts)?,
+                    None => decoded(data.texts)?,
                 };
                 if images.len() != count {
                     return Err(Refusal::bad_request(format!(
@@ -237,7 +330,7 @@ impl InferenceRequest {
                     )));
                 }
                 let values = match size {
-                    Some(_) => floats(bytes)?,
+                    Some(_) => floats(&bytes)?,
                     None => data.numbers,
                 };
                 images(&values, count, 3 * side * side).map(Input::Normalised)
@@ -269,7 +362,7 @@ fn images(values: &[f32], count: usize, length: usize) -> Result<Vec<Vec<f32>>, 
 }
 
 /// Texts of bytes, each behind its length.
-fn pieces(mut bytes: &[u8]) -> Result<Vec<Bytes>, Refusal> {
+fn pieces(mut bytes: Bytes) -> Result<Vec<Bytes>, Refusal> {
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
         if pieces.len() == super::MOST_IMAGES {
@@ -279,24 +372,24 @@ fn pieces(mut bytes: &[u8]) -> Result<Vec<Bytes>, Refusal> {
             )));
         }
         let piece = bytes.split_first_chunk().and_then(|(length, rest)| {
-            let length = u32::from_le_bytes(*length);
-            rest.split_at_checked(usize::try_from(length).ok()?)
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            (length <= rest.len()).then_some(length)
         });
-        let Some((piece, rest)) = piece else {
+        let Some(length) = piece else {
             return Err(Refusal::bad_request(
                 "The bytes of image are not texts, each behind its length in four bytes.",
             ));
         };
-        pieces.push(Bytes::copy_from_slice(piece));
-        bytes = rest;
+        bytes.advance(size_of::<u32>());
+        pieces.push(bytes.split_to(length));
     }
     Ok(pieces)
 }
 
-/// Texts in Base64.
-fn decoded(texts: &[String]) -> Result<Vec<Bytes>, Refusal> {
+/// Texts in Base64, each of which is given back once it is decoded.
+fn decoded(texts: Vec<String>) -> Result<Vec<Bytes>, Refusal> {
     let images = texts
-        .iter()
+        .into_iter()
         .map(|text| STANDARD.decode(text).map(Bytes::from));
     let images = images.collect::<Result<_, _>>();
     images.map_err(|error| {
@@ -332,7 +425,7 @@ mod tests {
         let mut nested = request(
             r#"{"inputs":[{"name":"normalised","datatype":"FP32","shape":[1,3,1,1],"data":[[[[1]],[[2.5]],[[-3e0]]]]}]}"#,
         );
-        let input = nested.input(1, &Bytes::new(), 4).unwrap();
+        let input = nested.input(1, Bytes::new(), 4).unwrap();
         let Input::Normalised(images) = input else {
             panic!("{input:?}")
         };
@@ -347,18 +440,43 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_short() {
+        let input = r#"{"name":"image","datatype":"BYTES","shape":[1],"data":["YQ=="]}"#;
+        let output = r#"{"name":"pred_score"}"#;
+        for (inputs, shape, outputs, fits) in [
+            (1, 4, 5, true),
+            (17, 4, 5, false),
+            (1, 17, 5, false),
+            (1, 4, 17, false),
+        ] {
+            let input = input.replace("[1]", &format!("[{}]", vec!["1"; shape].join(",")));
+            let json = format!(
+                r#"{{"inputs":[{}],"outputs":[{}]}}"#,
+                vec![input.as_str(); inputs].join(","),
+                vec![output; outputs].join(",")
+            );
+            let read = serde_json::from_str::<InferenceRequest>(&json);
+            assert_eq!(read.is_ok(), fits, "{json}");
+        }
+        let mut request = request(&format!(r#"{{"inputs":[{input}]}}"#));
+        assert!(request.check().is_ok());
+        request.id = Some("n".repeat(2000));
+        assert!(request.check().is_err());
+    }
+
+    #[test]
     fn bytes_are_taken_from_behind_the_json() {
         let mut binary = request(
             r#"{"inputs":[{"name":"image","datatype":"BYTES","shape":[2,1],"parameters":{"binary_data_size":11}}]}"#,
         );
         let bytes = Bytes::from_static(b"\x02\0\0\0ab\x01\0\0\0c");
-        let input = binary.input(70, &bytes, 4).unwrap();
+        let input = binary.input(70, bytes, 4).unwrap();
         let Input::Images(images) = input else {
             panic!("{input:?}")
         };
         assert_eq!(images, [&b"ab"[..], b"c"]);
-        assert!(pieces(b"\xff\xff\xff\xffabc").is_err());
-        assert!(pieces(b"\x01").is_err());
+        assert!(pieces(Bytes::from_static(b"\xff\xff\xff\xffabc")).is_err());
+        assert!(pieces(Bytes::from_static(b"\x01")).is_err());
     }
 
     #[test]
@@ -379,11 +497,11 @@ mod tests {
             r#"{"name":"other","datatype":"FP32","shape":[1],"data":[1]}"#.to_owned(),
         ] {
             let mut request = request(&format!(r#"{{"inputs":[{input}]}}"#));
-            assert!(request.input(1, &Bytes::new(), 4).is_err(), "{input}");
+            assert!(request.input(1, Bytes::new(), 4).is_err(), "{input}");
         }
         assert!(
             request(r#"{"inputs":[]}"#)
-                .input(1, &Bytes::new(), 4)
+                .input(1, Bytes::new(), 4)
                 .is_err()
         );
     }

@@ -7,7 +7,8 @@ use vcp_clip::record::RegionRecord;
 use vcp_image::{PlainMap, Region};
 
 use super::request::InferenceRequest;
-use crate::refusal::Refusal;
+use crate::limits::ANSWER_BYTES;
+use crate::refusal::{Reason, Refusal};
 
 /// Names, types and lengths besides the first of all outputs; S stands for the model's image size.
 pub(super) const OUTPUTS: [(&str, &str, usize); 5] = [
@@ -97,6 +98,39 @@ impl Answered {
     }
 }
 
+/// Refuses a request whose answer would be too long to be held, before it is worked on.
+pub(super) fn check_length(
+    request: &InferenceRequest,
+    images: usize,
+    side: usize,
+) -> Result<(), Refusal> {
+    let wanted = request.wanted();
+    let bytes = wanted.iter().map(|(name, is_binary)| {
+        // In JSON a number has up to 12 characters with what separates it from the next, a truth 6.
+        let value = match (name.as_str(), is_binary) {
+            ("anomaly_map", true) => 4,
+            ("anomaly_map", false) => 12,
+            ("pred_mask", true) => 1,
+            ("pred_mask", false) => 6,
+            _ => 0,
+        };
+        images.saturating_mul(side * side).saturating_mul(value)
+    });
+    let bytes = bytes.fold(0, usize::saturating_add);
+    if bytes <= ANSWER_BYTES {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::TooLarge,
+        format!(
+            "The answer would have {} MiB, more than the {} that it may have. Send fewer images, name the outputs that \
+             are needed, or ask for them as binary data.",
+            bytes.div_ceil(1 << 20),
+            ANSWER_BYTES >> 20
+        ),
+    ))
+}
+
 /// The answer: JSON, and the bytes behind it.
 pub(super) fn answer(
     request: InferenceRequest,
@@ -105,21 +139,9 @@ pub(super) fn answer(
     side: usize,
     images: &[Answered],
 ) -> Result<(InferenceResponse, Vec<u8>), Refusal> {
-    let all = request.parameters.binary_data_output;
-    let wanted: Vec<(String, bool)> = if request.outputs.is_empty() {
-        OUTPUTS
-            .iter()
-            .map(|(name, ..)| ((*name).to_owned(), all))
-            .collect()
-    } else {
-        let outputs = request.outputs.into_iter();
-        outputs
-            .map(|output| (output.name, output.parameters.binary_data.unwrap_or(all)))
-            .collect()
-    };
     let mut outputs = Vec::new();
     let mut behind = Vec::new();
-    for (name, is_binary) in wanted {
+    for (name, is_binary) in request.wanted() {
         let Some(&(name, datatype, rank)) = OUTPUTS.iter().find(|(known, ..)| *known == name)
         else {
             return Err(unknown(&name));
@@ -180,4 +202,27 @@ pub(super) fn unknown(name: &str) -> Refusal {
         vcp_report::visible::printable(name),
         names.join(", ")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_answers_are_refused_before_they_are_made() {
+        let image = r#"{"name":"image","datatype":"BYTES","shape":[1]}"#;
+        let of = |rest: &str| -> InferenceRequest {
+            serde_json::from_str(&format!(r#"{{"inputs":[{image}]{rest}}}"#)).unwrap()
+        };
+        let everything = of("");
+        assert!(check_length(&everything, 10, 518).is_ok());
+        let refusal = check_length(&everything, 64, 518).unwrap_err();
+        assert_eq!(refusal.status().as_u16(), 413);
+        assert!(check_length(&everything, usize::MAX, 518).is_err());
+        let binary = of(r#","parameters":{"binary_data_output":true}"#);
+        assert!(check_length(&binary, 48, 518).is_ok());
+        assert!(check_length(&binary, 64, 518).is_err());
+        let scores = of(r#","outputs":[{"name":"pred_score"},{"name":"regions"}]"#);
+        assert!(check_length(&scores, 64, 518).is_ok());
+    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use vcp_history::{FileKind, History, ResultId};
 use vcp_image::{PlainMap, ScaledMap};
 
 use super::{identifier, missing};
+use crate::address::Path;
+use crate::body;
 use crate::inspect::blocking;
 use crate::pictures::{File, steps_png};
 use crate::refusal::Refusal;
@@ -39,7 +41,7 @@ pub(crate) async fn file(
     let file = File::of_name(&name).ok_or_else(no_file)?;
     let kept = state.recent.get(id.as_str());
     if let Some(bytes) = kept.and_then(|kept| kept.file(file)) {
-        return Ok(answer(Body::from(bytes), file.content_type()));
+        return Ok(answer(Body::from(bytes), file.content_type(), LASTING));
     }
     let history = history.ok_or_else(no_file)?;
     let kind = match file {
@@ -48,7 +50,13 @@ pub(crate) async fn file(
         File::Steps => FileKind::Map,
         File::Heatmap | File::Mask | File::Floats | File::Png16 => {
             let bytes = made_of_map(&state, history, id, file).await?;
-            return Ok(answer(Body::from(bytes), file.content_type()));
+            let lasts = match file {
+                // Its colours are those that the model has now.
+                File::Heatmap => "no-store",
+                _ => LASTING,
+            };
+            let body = body::answer(&state, bytes)?;
+            return Ok(answer(body, file.content_type(), lasts));
         }
     };
     let path = stored(history, &id, kind).await?.ok_or_else(no_file)?;
@@ -82,20 +90,23 @@ async fn from_disk(path: &FilePath, kind: &'static str) -> Result<Response, Refu
         let piece = (length > 0).then(|| (Bytes::from(piece), file));
         Ok::<_, std::io::Error>(piece)
     });
-    let mut response = answer(Body::from_stream(pieces), kind);
+    let mut response = answer(Body::from_stream(pieces), kind, LASTING);
     response
         .headers_mut()
         .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     Ok(response)
 }
 
-/// A result never changes, so neither do its files.
-fn answer(body: Body, kind: &'static str) -> Response {
+/// A result never changes, so neither do most of its files.
+const LASTING: &str = "private, max-age=86400, immutable";
+
+/// A file, and how long who asked may keep it.
+fn answer(body: Body, kind: &'static str, lasts: &'static str) -> Response {
     let mut response = Response::new(body);
     for (header, value) in [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_DISPOSITION, "inline"),
-        (header::CACHE_CONTROL, "private, max-age=86400, immutable"),
+        (header::CACHE_CONTROL, lasts),
         // A photo that is no photo is not run.
         (
             header::CONTENT_SECURITY_POLICY,
@@ -132,11 +143,17 @@ async fn made_of_map(
     file: File,
 ) -> Result<Vec<u8>, Refusal> {
     // A picture may be as large as a photo.
-    let permit = Arc::clone(&state.decoded).acquire_owned().await;
-    let permit = permit.map_err(|_| Refusal::draining())?;
+    let room = match file {
+        File::Heatmap | File::Mask => {
+            let place = state.queue.enter(1)?;
+            let permit = Arc::clone(&state.decoded).acquire_owned().await;
+            Some((place, permit.map_err(|_| Refusal::draining())?))
+        }
+        _ => None,
+    };
     let models = Arc::clone(state);
     blocking(move || {
-        let _permit = permit;
+        let _room = room;
         let entry = history.get(&id)?.ok_or_else(missing)?;
         let path = history.file(&id, FileKind::Map)?.ok_or_else(no_file)?;
         let npy = std::fs::read(path).map_err(|_| no_file())?;
@@ -164,7 +181,7 @@ async fn made_of_map(
                 vcp_image::mask_picture(&small.cleared(&map), threshold)
             }
             _ => {
-                let model = models.ready()?.models.named(Some(&entry.model.name));
+                let model = models.loaded()?.models.named(Some(&entry.model.name));
                 let range = model.map_or((0.0, 1.0), |model| model.inspector().thresholds().range);
                 vcp_image::heatmap(&map, range)
             }

@@ -3,16 +3,19 @@
 mod export;
 mod files;
 
-use axum::extract::{Path, Request, State as Extract};
+use std::sync::PoisonError;
+
+use axum::extract::{Request, State as Extract};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vcp_history::{Filter, ResultId, Verdict};
 
+use crate::address::Path;
 use crate::events::Event;
 use crate::inspect::blocking;
-use crate::json::{json_response, read_json, read_query};
+use crate::json::{json_response, long_response, read_json, read_query};
 use crate::limits::NAME_BYTES;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -147,8 +150,11 @@ pub(crate) async fn list(Extract(state): Extract<State>, uri: Uri) -> Result<Res
     let filter = query.filter()?;
     let cursor = parsed("cursor", query.cursor.as_deref())?;
     let limit = within("limit", query.limit, 50)?;
-    let page = blocking(move || Ok(history.list(&filter, cursor.as_ref(), limit)?)).await?;
-    Ok(json_response(StatusCode::OK, &page))
+    blocking(move || {
+        let page = history.list(&filter, cursor.as_ref(), limit)?;
+        long_response(&state, &page)
+    })
+    .await
 }
 
 /// `GET /v1/summary`
@@ -178,16 +184,18 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = identifier(&id)?;
-    if let Some(history) = state.ready()?.history() {
-        let (history, id) = (history.clone(), id.clone());
-        if let Some(entry) = blocking(move || Ok(history.get(&id)?)).await? {
-            return Ok(json_response(StatusCode::OK, &entry));
+    state.ready()?;
+    blocking(move || {
+        if let Some(kept) = state.kept_history()
+            && let Some(entry) = kept.history.get(&id)?
+        {
+            return long_response(&state, &entry);
         }
-    }
-    // Of photos that were not to be kept, pictures may be there for a while.
-    let kept = state.recent.get(id.as_str()).ok_or_else(missing)?;
-    let entry = kept.entry.ok_or_else(missing)?;
-    Ok(json_response(StatusCode::OK, &entry))
+        // Of photos that were not to be kept, pictures may be there for a while.
+        let kept = state.recent.get(id.as_str()).ok_or_else(missing)?;
+        long_response(&state, &kept.entry.ok_or_else(missing)?)
+    })
+    .await
 }
 
 /// `PUT /v1/results/{id}/verdict`
@@ -205,8 +213,13 @@ pub(crate) async fn judge(
             "who has at most {NAME_BYTES} bytes."
         )));
     }
-    let judge = move || Ok(history.set_verdict(&id, given.verdict, &given.who)?);
-    let entry = blocking(judge).await?.ok_or_else(missing)?;
-    state.events.send(Event::Verdict, &entry);
-    Ok(json_response(StatusCode::OK, &entry))
+    blocking(move || {
+        let judging = state.judging.lock();
+        let _judging = judging.unwrap_or_else(PoisonError::into_inner);
+        let entry = history.set_verdict(&id, given.verdict, &given.who)?;
+        let entry = entry.ok_or_else(missing)?;
+        state.events.send(Event::Verdict, &entry);
+        long_response(&state, &entry)
+    })
+    .await
 }
