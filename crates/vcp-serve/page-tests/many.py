@@ -35,7 +35,7 @@ with database:
         identifier = f"{time:012x}{number:08x}{0xC0FFEE:08x}"
         record = json.loads(result.pop("record"))
         durations = result.pop("durations")
-        score = round(min(max(draw.gauss(0.35, 0.15), 0), 1), 4)
+        score = round(min(max(draw.gauss(result["score_threshold"] - 0.15, 0.12), 0), 1), 4)
         decision = "defect" if score >= result["score_threshold"] else "ok"
         record.update(score=score, decision=decision, anomalous=decision == "defect")
         verdict = draw.choice(["good", "defect", "unsure"]) if draw.random() < 0.1 else None

@@ -65,9 +65,10 @@ fn the_description_holds_for_requests_that_are_made_up() {
             ])
             .args([
                 "--exclude-path=/v1/events",
-                "--max-examples=5",
+                "--max-examples=15",
                 "--seed=1",
-                "--phases=coverage",
+                "--generation-deterministic",
+                "--phases=coverage,fuzzing",
             ]),
     );
 }

@@ -148,8 +148,10 @@ fn photos_of_the_folder_are_shown_as_they_come() {
         "vcp_clip_watch_running 1".to_owned(),
         "vcp_clip_watch_errors_total 0".to_owned(),
         "vcp_clip_watch_last_minute_photos 2".to_owned(),
-        format!("vcp_clip_decisions_total{{model=\"random\",decision=\"{decision}\"}} 2"),
-        "vcp_clip_score_count{model=\"random\"} 2".to_owned(),
+        format!(
+            "vcp_clip_decisions_total{{model=\"random\",source=\"watch\",decision=\"{decision}\"}} 1"
+        ),
+        "vcp_clip_score_count{model=\"random\",source=\"watch\"} 1".to_owned(),
         "vcp_clip_stage_duration_seconds_count{stage=\"model\"} 2".to_owned(),
     ] {
         let is_there = text.lines().any(|it| it == line);
