@@ -141,7 +141,7 @@ impl Server {
     }
 
     /// The value of the metric that is written like this, 0 where there is none.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         self.get("/metrics").metric(name)
     }
 
@@ -216,12 +216,12 @@ impl Reply {
     }
 
     /// The value of the metric that is written like this, 0 where there is none.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = String::from_utf8_lossy(&self.body);
-        let values = text
+        let mut values = text
             .lines()
             .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        values.last().map_or(0.0, |value| value.parse().unwrap())
+        values.next().map_or(0, |value| value.parse().unwrap())
     }
 
     /// Fails unless this is the status; gives itself for more.

@@ -62,11 +62,11 @@ fn slow_readers_are_let_go() {
         taken += slow.read(&mut few).unwrap_or(0);
         thread::sleep(Duration::from_millis(20));
         // That of the question itself.
-        if server.metric("vcp_clip_connections") <= 1.0 {
+        if server.metric("vcp_clip_connections") <= 1 {
             break;
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(60),
+            begun.elapsed() < Duration::from_mins(1),
             "it was never let go, and has taken {taken} bytes"
         );
     }
@@ -212,6 +212,7 @@ fn crowd() {
 }
 
 /// On a line of its own: what runs tests begins lines too.
+#[allow(clippy::disallowed_methods, reason = "words of the test itself")]
 fn say(text: &str) {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "\n{text}").unwrap();

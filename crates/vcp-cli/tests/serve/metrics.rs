@@ -75,7 +75,7 @@ fn photos_are_counted_whoever_sends_them() {
     assert_eq!(results["results"].as_array().unwrap().len(), 2);
 }
 
-/// The rules of `promtool check metrics` and of OpenMetrics, as far as they are about what a server gives.
+/// The rules of `promtool check metrics` and of `OpenMetrics`, as far as they are about what a server gives.
 #[test]
 fn names_follow_the_conventions() {
     let workplace = Workplace::with_photos(&["a.png"]);

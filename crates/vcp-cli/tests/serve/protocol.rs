@@ -254,7 +254,7 @@ fn image_files_are_kept_and_tensors_are_counted() {
         1
     );
     let score = "vcp_clip_score_count{model=\"random\",source=\"v2\"}";
-    assert_eq!(server.metric(score), 3.0);
+    assert_eq!(server.metric(score), 3);
 }
 
 #[test]
