@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -48,6 +49,27 @@ def timeless(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "milliseconds": 0, "files": {}}
 
 
+def record_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as the record of the command line: without what is absent there, and numbers of 32 bits by their digits."""
+    singles = ("score", "score_threshold", "max", "pixel_threshold", "review_threshold")
+    found = {name: value for name, value in row.items() if value is not None and value != []}
+    if "error" not in found:
+        found.setdefault("regions", [])
+    found.update({name: float(str(np.float32(found[name]))) for name in singles if name in found})
+    for region in found.get("regions", []):
+        region.update({name: float(str(np.float32(region[name]))) for name in ("peak", "mean")})
+    return timeless(found)
+
+
+def example(name: str) -> Any:
+    """A program of the repository's examples, as a module."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def run_python(text: str, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Runs a Python program of its own."""
     return subprocess.run(
@@ -80,3 +102,47 @@ def save(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+def without(engine: str, why: str) -> NoReturn:
+    """Skips what needs an engine, unless it is said to be here."""
+    if engine in os.environ.get("VCP_CLIP_ENGINES", "").split():
+        pytest.fail(f"VCP_CLIP_ENGINES names {engine}, but {why}")
+    pytest.skip(why)
+
+
+PHOTOS = 200
+DAMAGED = "line-1/photo-101.png"
+
+
+@pytest.fixture(scope="session")
+def many_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small photos in folders, of which one is damaged."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(5)
+    y, x = np.mgrid[0:96, 0:96]
+    for number in range(PHOTOS):
+        photo = np.stack([90 + x // 2, 100 + y // 2, 120 + (x + y) // 4], axis=2).astype(np.uint8)
+        left, top = random.integers(0, 80, 2)
+        photo[top : top + 12, left : left + 12] = random.integers(0, 255, 3)
+        path = folder / f"line-{number % 4}" / f"photo-{number:03}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photo).save(path)
+    damaged = folder / DAMAGED
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def many_records(many_photos: Path) -> dict[str, dict[str, Any]]:
+    """The command line's records of these, by path."""
+    records = segment(many_photos, "--threads", 1, status=1)
+    assert len(records) == PHOTOS
+    return {record["path"]: timeless(record) for record in records}
+
+
+def records_by_path(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Rows as records of the command line, each photo once."""
+    records = {row["path"]: record_of(row) for row in rows}
+    assert len(records) == len(rows)
+    return records

@@ -7,24 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SAMPLES, segment, timeless
+from conftest import SAMPLES, record_of, segment, timeless
 
 import vcp_clip
 
 pa = pytest.importorskip("pyarrow")
 
 PHOTO = SAMPLES / "cookie-broken-1.jpg"
-
-
-def record(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as the record of the command line: without what is absent there, and numbers of 32 bits by their digits."""
-    singles = ("score", "score_threshold", "max", "pixel_threshold", "review_threshold")
-    found = {name: value for name, value in row.items() if value is not None and value != []}
-    found.setdefault("regions", [])
-    found.update({name: float(str(np.float32(found[name]))) for name in singles if name in found})
-    for region in found["regions"]:
-        region.update({name: float(str(np.float32(region[name]))) for name in ("peak", "mean")})
-    return timeless(found)
 
 
 def test_rows_equal_the_command_lines_records(inspector: vcp_clip.Inspector, tmp_path: Path) -> None:
@@ -36,10 +25,20 @@ def test_rows_equal_the_command_lines_records(inspector: vcp_clip.Inspector, tmp
         found = inspector.inspect_arrow(batch)
         assert isinstance(found, pa.RecordBatch)
         rows = found.to_pylist()
-        assert record(rows[0]) == timeless(records[0])
+        assert record_of(rows[0]) == timeless(records[0])
         failed = {name: value for name, value in rows[1].items() if value is not None}
         assert list(failed) == ["path", "error"] and failed["path"] == str(missing)
     assert inspector.inspect_arrow(paths).to_pylist()[1]["error"] == records[1]["error"]
+
+
+def test_schemas_are_those_of_the_command_lines_tables(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    from vcp_clip import _arrow
+
+    segment(PHOTO, "--out-table", tmp_path / "table.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "table.parquet")
+    assert table.schema.remove_metadata() == _arrow.schema()
 
 
 def test_any_library_of_arrow_will_do(inspector: vcp_clip.Inspector) -> None:

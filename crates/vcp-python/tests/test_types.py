@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import vcp_clip
+import vcp_clip.ray
+import vcp_clip.spark
 
 SAMPLE = '''
 import numpy as np
@@ -17,6 +19,8 @@ import numpy.typing as npt
 from PIL import Image
 
 import vcp_clip
+import vcp_clip.ray
+import vcp_clip.spark
 from vcp_clip import metrics
 
 inspector: vcp_clip.Inspector = vcp_clip.Inspector("visa", threads=2, tile=518, bits=12, range=(0.0, 1.0))
@@ -31,6 +35,9 @@ calibration: vcp_clip.Calibration = vcp_clip.calibrate(inspector, ["good.png"], 
 auroc: float | None = metrics.pixels([(values, None), (values, values > 0.5)]).auroc
 weights: dict[str, npt.NDArray[np.float32]] = vcp_clip.read_checkpoint("train_visa.pth")
 path: str = vcp_clip.pull("visa", progress=print)
+in_ray = vcp_clip.ray.Inspect(inspector, column="image", value_range=(0.0, 1.0))
+rows: int = in_ray({"image": values}).num_rows
+in_spark: str = vcp_clip.spark.Inspect(inspector, mask_rle=True).schema
 '''
 
 
@@ -59,10 +66,9 @@ def test_types_pass_a_strict_check(tmp_path: Path) -> None:
 
 
 def test_what_is_public_is_described() -> None:
-    for name in vcp_clip.__all__:
-        if name in ("__version__", "metrics"):
-            continue
-        thing = getattr(vcp_clip, name)
+    things = {name: getattr(vcp_clip, name) for name in vcp_clip.__all__ if name not in ("__version__", "metrics")}
+    things |= {"ray.Inspect": vcp_clip.ray.Inspect, "spark.Inspect": vcp_clip.spark.Inspect}
+    for name, thing in things.items():
         assert thing.__doc__, name
         if inspect.isclass(thing) and issubclass(thing, Exception):
             continue

@@ -77,26 +77,60 @@ def run_lengths(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64
 
 def inspect(inspector: Inspector, batch: Any, column: str | None, *, mask_rle: bool, map: bool) -> pa.RecordBatch:
     """A record for each photo of a column."""
+    photos, labels = photos_of(batch, column)
+    return records(inspector, photos, labels, mask_rle=mask_rle, map=map)
+
+
+def photos_of(batch: Any, column: str | None) -> tuple[list[Any], list[str | None]]:
+    """The photos of a column, and what each is called if it is not a path."""
     table = _table(batch)
-    name = _column(table, column)
+    names = table.column_names
+    name = column_of(names, column)
     kind = table.schema.field(name).type
-    is_binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    if not (is_binary or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    is_path = _is_text(kind)
+    # Arrays of pixels are of a type that an extension of Arrow defines.
+    is_array = isinstance(kind, pa.BaseExtensionType)
+    if not (is_path or is_array or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise InputError(f"The column {name} is of the type {kind}, where binary or string was expected.")
-    photos = table.column(name).to_pylist()
-    labels: list[str | None] = [None] * len(photos)
-    if is_binary and "path" in table.column_names and pa.types.is_string(table.schema.field("path").type):
+    labels: list[str | None]
+    if is_path or names.count("path") != 1 or not _is_text(table.schema.field("path").type):
+        labels = [None] * table.num_rows
+    else:
         labels = table.column("path").to_pylist()
+    photos = table.column(name)
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return [photo for chunk in photos.chunks for photo in chunk.to_numpy_ndarray()], labels
+    return photos.to_pylist(), labels
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def records(
+    inspector: Inspector,
+    photos: list[Any],
+    labels: list[str | None],
+    *,
+    mask_rle: bool = False,
+    map: bool = False,
+    value_range: tuple[float, float] | None = None,
+) -> pa.RecordBatch:
+    """A record for each photo, a few inspected at a time."""
     rows = []
     for begin in range(0, len(photos), AT_A_TIME):
         some = slice(begin, begin + AT_A_TIME)
-        for found in _inspect(inspector, photos[some], labels[some], begin):
+        for found in _inspect(inspector, photos[some], labels[some], begin, value_range):
             rows.append(_row(*found, mask_rle=mask_rle, map=map))
     return pa.RecordBatch.from_pylist(rows, schema=schema(mask_rle=mask_rle, map=map))
 
 
 def _inspect(
-    inspector: Inspector, photos: list[Any], labels: list[str | None], begin: int
+    inspector: Inspector,
+    photos: list[Any],
+    labels: list[str | None],
+    begin: int,
+    value_range: tuple[float, float] | None,
 ) -> list[tuple[str, Inspection | VcpClipError]]:
     names = []
     for index, (photo, label) in enumerate(zip(photos, labels)):
@@ -107,8 +141,9 @@ def _inspect(
         if photo is None:
             results.append(DecodeError("There is no photo in this row: its value is null."))
             continue
+        of_arrays = value_range if isinstance(photo, np.ndarray) and photo.dtype == np.float32 else None
         try:
-            given.append(inspector._given(photo, name, None))
+            given.append(inspector._given(photo, name, of_arrays))
             results.append(None)
         except VcpClipError as error:
             results.append(error)
@@ -139,8 +174,8 @@ def _table(batch: Any) -> pa.Table:
     raise InputError(f"A record batch of Arrow was expected, but {type(batch).__name__} was given.")
 
 
-def _column(table: pa.Table, column: str | None) -> str:
-    names: list[str] = table.column_names
+def column_of(names: list[str], column: str | None) -> str:
+    """The column that holds the photos."""
     if column is None:
         known = [name for name in COLUMNS if name in names]
         if known:

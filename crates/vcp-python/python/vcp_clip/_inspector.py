@@ -204,6 +204,14 @@ class Inspector:
         named = repr(model) if clip is None else f"clip={clip!r}, checkpoint={self._arguments['checkpoint']!r}"
         return f"Inspector({named})"
 
+    def _on(self, threads: int | None) -> Inspector:
+        """This one, with so many threads where it does not say itself how many."""
+        if threads is None or self._arguments["threads"] is not None:
+            return self
+        other = Inspector.__new__(Inspector)
+        other.__setstate__({**self._arguments, "threads": threads})
+        return other
+
     def load(self) -> Inspector:
         """Loads the model now rather than with the first photo, unless it is loaded; gives the inspector itself.
 
