@@ -27,9 +27,11 @@ const READERS: usize = 8;
 /// seen. None that has been published is ever changed; a new one is added.
 ///
 /// `results` has what lists are filtered by, so that they need not read the records. `seen` is what sources have done
-/// with, also when the result has been pruned. Of an id in `unfinished`, there may be files although there is no
+/// with, also when the result has been pruned; of a result with 0 for `delivered` nobody has been told, and with 2
+/// somebody is still to be told. Of an id in `unfinished`, there may be files although there is no
 /// result. `total` holds the bytes of all results.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE results (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -83,7 +85,11 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TRIGGER results_removed AFTER DELETE ON results BEGIN
         UPDATE total SET bytes = bytes - old.bytes;
     END;
-"];
+",
+    "
+    CREATE INDEX seen_deferred ON seen (source) WHERE delivered = 2;
+",
+];
 
 /// One connection that writes, and some that read.
 #[derive(Debug)]

@@ -226,17 +226,26 @@ fn cells(entry: &Entry) -> io::Result<[String; COLUMNS.len()]> {
 }
 
 /// A text for a cell. Spreadsheets take one that begins in certain ways for a formula and compute it; an apostrophe in
-/// front, which they do not show, makes it text. Numbers stay numbers.
+/// front, which they do not show, makes it text. Numbers stay numbers. Where a comma stands before decimals, cells end
+/// at semicolons too, so what follows one is treated likewise.
 ///
 /// See <https://owasp.org/www-community/attacks/CSV_Injection>.
 #[must_use]
 pub fn cell_text(text: &str) -> Cow<'_, str> {
     const BEGINNINGS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if text.starts_with(BEGINNINGS) && text.parse::<f64>().is_err() {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
+    let is_formula = |part: &str| {
+        // Quotes around it do not help.
+        let part = part.trim_start_matches(['"', ' ']);
+        part.starts_with(BEGINNINGS) && part.parse::<f64>().is_err()
+    };
+    if !text.split(';').any(is_formula) {
+        return Cow::Borrowed(text);
     }
+    let parts = text.split(';').map(|part| {
+        let mark = if is_formula(part) { "'" } else { "" };
+        format!("{mark}{part}")
+    });
+    Cow::Owned(parts.collect::<Vec<_>>().join(";"))
 }
 
 #[cfg(test)]
@@ -248,7 +257,16 @@ mod tests {
         for text in ["=1+2", "@SUM(A1)", "-1+1", "\t=1", "＝1"] {
             assert_eq!(cell_text(text), format!("'{text}"));
         }
-        for text in ["", "bolt", "-0.5", "1e-7", "a=1"] {
+        for (text, expected) in [
+            ("a;=1+2.png", "a;'=1+2.png"),
+            ("a;b;+1+1;c", "a;b;'+1+1;c"),
+            ("=1;@x", "'=1;'@x"),
+            ("a;\"=1\"", "a;'\"=1\""),
+            (" =1", "' =1"),
+        ] {
+            assert_eq!(cell_text(text), expected);
+        }
+        for text in ["", "bolt", "-0.5", "1e-7", "a=1", "a;b", "a;-1.5", "\"a\""] {
             assert_eq!(cell_text(text), text);
         }
     }

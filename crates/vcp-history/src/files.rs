@@ -47,7 +47,7 @@ pub(crate) fn photo_ending(photo: &[u8]) -> &'static str {
 }
 
 /// The folder of the files of one day.
-fn day_folder(folder: &Path, id: &ResultId) -> PathBuf {
+pub(crate) fn day_folder(folder: &Path, id: &ResultId) -> PathBuf {
     folder.join("files").join(id.time().day())
 }
 

@@ -92,7 +92,6 @@ impl History {
             options,
             ids: IdSource::new(),
         }));
-        history.remove_unfinished()?;
         history.prune()?;
         Ok(history)
     }

@@ -1,5 +1,6 @@
 //! Removing: what is beyond the limits, and what processes that were killed have left.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
@@ -35,7 +36,7 @@ impl History {
     }
 
     /// Removes what processes have left that were killed while they added or removed results.
-    pub(crate) fn remove_unfinished(&self) -> Result<(), Error> {
+    fn remove_unfinished(&self) -> Result<(), Error> {
         let before = Time::now().before(LONGEST_WRITE).milliseconds();
         let sql = "SELECT id FROM unfinished WHERE time < ?";
         let left = self
@@ -45,14 +46,26 @@ impl History {
         if left.is_empty() {
             return Ok(());
         }
+        // Files that have no name yet lie where they were to get one.
+        let folder = self.0.database.folder();
+        let days: BTreeSet<_> = left
+            .iter()
+            .map(|id| files::day_folder(folder, id))
+            .collect();
+        for day in &days {
+            vcp_files::remove_leftovers(day);
+        }
         self.remove_files(&left)
     }
 
-    /// Removes the results that are beyond the limits, and gives their number. Adding a result does so too.
+    /// Removes the results that are beyond the limits, and gives their number; and what processes have left that were
+    /// killed more than an hour ago while they added some. Adding a result does so too. Where results have an age limit
+    /// and may be long in coming, this is to be called now and then.
     ///
     /// # Errors
     /// When the history cannot be written, or a file cannot be removed.
     pub fn prune(&self) -> Result<usize, Error> {
+        self.remove_unfinished()?;
         let mut removed = 0;
         if let Some(age) = self.0.options.max_age {
             let bound = ResultId::bound(Time::now().before(age));

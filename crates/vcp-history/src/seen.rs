@@ -1,8 +1,13 @@
 //! What sources that bring each photo once have done with, also when the result has been pruned.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use crate::{Error, History, ResultId, Time};
+
+/// How exactly it is known until when a photo was there.
+const LATELY: Duration = Duration::from_hours(24);
 
 /// Notes that a source has done with a photo; false if it had before.
 pub(crate) fn insert(
@@ -45,13 +50,28 @@ impl History {
         self.0.database.write(insert)
     }
 
-    /// The keys and ids of the results of a source of which [`History::deliver`] has not been said.
+    /// The keys and ids of the results of a source of which neither [`History::deliver`] nor [`History::defer`] has been
+    /// said, the oldest first.
     ///
     /// # Errors
     /// When the history cannot be read.
     pub fn undelivered(&self, source: &str) -> Result<Vec<(String, ResultId)>, Error> {
+        let sql = "SELECT key, id FROM seen WHERE source = ? AND delivered = 0 ORDER BY id";
+        self.keys_and_ids(sql, source)
+    }
+
+    /// The keys and ids of the results of a source of which [`History::defer`] has been said and not yet
+    /// [`History::deliver`], the oldest first.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn deferred(&self, source: &str) -> Result<Vec<(String, ResultId)>, Error> {
+        let sql = "SELECT key, id FROM seen WHERE source = ? AND delivered = 2 ORDER BY id";
+        self.keys_and_ids(sql, source)
+    }
+
+    fn keys_and_ids(&self, sql: &str, source: &str) -> Result<Vec<(String, ResultId)>, Error> {
         self.0.database.read(|connection| {
-            let sql = "SELECT key, id FROM seen WHERE source = ? AND delivered = 0 ORDER BY id";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([source], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
@@ -78,8 +98,22 @@ impl History {
         })
     }
 
-    /// Forgets the photos that a source has done with before this time and of which `is_there` does not know, and
-    /// gives their number.
+    /// Notes that all but somebody who cannot be reached now have been told of a result of a source. It may be forgotten
+    /// when the computer loses its power.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub fn defer(&self, source: &str, key: &str) -> Result<(), Error> {
+        self.0.database.note(|connection| {
+            connection
+                .prepare_cached("UPDATE seen SET delivered = 2 WHERE source = ? AND key = ?")?
+                .execute([source, key])
+                .map(drop)
+        })
+    }
+
+    /// Forgets the photos of a source that have been gone for long, and gives their number: those that `is_there` does
+    /// not know and that were neither done with nor there, when this was called, since `before`.
     ///
     /// # Errors
     /// When the history cannot be written.
@@ -89,20 +123,29 @@ impl History {
         before: Time,
         is_there: impl Fn(&str) -> bool,
     ) -> Result<usize, Error> {
+        let now = Time::now();
+        // What was there lately need not be noted each time.
+        let lately = now.before(LATELY).max(before);
         self.0.database.note(|connection| {
-            let sql = "SELECT key FROM seen WHERE source = ? AND time < ?";
+            let sql = "SELECT key, time FROM seen WHERE source = ? AND time < ?";
             let mut statement = connection.prepare_cached(sql)?;
-            let keys = statement.query_map(params![source, before.milliseconds()], |row| {
-                row.get::<_, String>(0)
+            let rows = statement.query_map(params![source, lately.milliseconds()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
             })?;
-            let keys = keys.collect::<Result<Vec<_>, _>>()?;
-            let gone: Vec<_> = keys.iter().filter(|key| !is_there(key)).collect();
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let sql = "UPDATE seen SET time = ? WHERE source = ? AND key = ?";
+            let mut see = connection.prepare_cached(sql)?;
             let sql = "DELETE FROM seen WHERE source = ? AND key = ?";
-            let mut statement = connection.prepare_cached(sql)?;
-            for key in &gone {
-                statement.execute([source, key.as_str()])?;
+            let mut forget = connection.prepare_cached(sql)?;
+            let mut gone = 0;
+            for (key, time) in rows {
+                if is_there(&key) {
+                    see.execute(params![now.milliseconds(), source, key])?;
+                } else if time < before.milliseconds() {
+                    gone += forget.execute([source, key.as_str()])?;
+                }
             }
-            Ok(gone.len())
+            Ok(gone)
         })
     }
 }

@@ -433,10 +433,49 @@ fn sources_remember_what_they_have_done_with() {
     assert!(history.contains(source, "failed").unwrap());
     assert!(!history.contains("watch:/y", "failed").unwrap());
     assert_eq!(history.undelivered(source).unwrap(), [("a".to_owned(), id)]);
+    history.defer(source, "a").unwrap();
+    assert!(history.undelivered(source).unwrap().is_empty());
+    assert_eq!(history.deferred(source).unwrap()[0].0, "a");
     history.deliver(source, "a").unwrap();
     assert!(history.undelivered(source).unwrap().is_empty());
-    let later = Time::from_milliseconds(Time::now().milliseconds() + 1000);
+    assert!(history.deferred(source).unwrap().is_empty());
+    let pause = || std::thread::sleep(Duration::from_millis(5));
+    pause();
+    let between = Time::now();
+    pause();
+    let later = Time::from_milliseconds(between.milliseconds() + 100_000);
     assert_eq!(history.forget(source, later, |key| key == "a").unwrap(), 1);
+    // It was there after that.
+    assert_eq!(history.forget(source, between, |_| false).unwrap(), 0);
     assert!(history.contains(source, "a").unwrap());
     assert!(!history.contains(source, "failed").unwrap());
+}
+
+#[test]
+fn what_killed_processes_have_left_goes_when_it_is_old() {
+    let place = Place::new();
+    let history = place.open(HistoryOptions::default());
+    let id = add(&history, 1, 0.5);
+    let photo = history.file(&id, FileKind::Photo).unwrap().unwrap();
+    let day = photo.parent().unwrap();
+    // As of one that was killed before its file had a name, and of a result that is there no more.
+    std::fs::write(day.join(".vcp-clip-Ab12Cd.part"), "half").unwrap();
+    let database = rusqlite::Connection::open(place.path().join("history.sqlite")).unwrap();
+    let note = |time: i64| {
+        let sql = "INSERT OR REPLACE INTO unfinished VALUES (?, ?)";
+        let values = rusqlite::params![id.as_str(), time];
+        database.execute(sql, values).unwrap();
+    };
+    let names = || {
+        let entries = std::fs::read_dir(day).into_iter().flatten();
+        entries
+            .map(|it| it.unwrap().file_name())
+            .collect::<Vec<_>>()
+    };
+    note(Time::now().milliseconds());
+    history.prune().unwrap();
+    assert_eq!(names().len(), 5, "somebody may be at it");
+    note(Time::now().before(Duration::from_hours(2)).milliseconds());
+    history.prune().unwrap();
+    assert!(!day.exists(), "{:?}", names());
 }

@@ -15,6 +15,7 @@ use vcp_watch::Watch;
 
 use crate::app::app;
 use crate::connection::{Patient, dismiss, turn_away};
+use crate::inspect::blocking;
 use crate::options::{Loaded, Options};
 use crate::state::{Shared, State};
 use crate::watching;
@@ -27,6 +28,9 @@ const TURNED_AWAY: usize = 64;
 
 /// How long answers that are being sent may take when all requests are answered.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// How often what is beyond the history's limits is removed, besides with each result.
+const PRUNE: Duration = Duration::from_hours(1);
 
 /// Threads that decode photos and wait for disks.
 const BLOCKING_THREADS: usize = 12;
@@ -88,6 +92,7 @@ async fn run<E: Send + 'static>(
     let connections = Connections::new(&state, closing);
     let mut draining: Option<Instant> = None;
     let mut watch: Option<Watch> = None;
+    tokio::spawn(prune(Arc::clone(&state)));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -141,8 +146,25 @@ async fn run<E: Send + 'static>(
     connections.wait(left.max(LAST_ANSWERS)).await;
     // Of one that takes too long nothing is kept, and its photo comes again.
     match watch.filter(Watch::has_ended) {
-        Some(watch) => Ok(watch.stop()?),
+        Some(watch) => {
+            if let Some(untold) = watch.status().untold() {
+                state.tell(&untold);
+            }
+            Ok(watch.stop()?)
+        }
         None => Ok(()),
+    }
+}
+
+/// Removes what is beyond the history's limits, also when no photos come.
+async fn prune(state: State) {
+    loop {
+        sleep(PRUNE).await;
+        if let Some(kept) = state.kept_history() {
+            let history = kept.history.clone();
+            // What cannot be removed is tried again.
+            let _ = blocking(move || Ok(history.prune()?)).await;
+        }
     }
 }
 

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What the system told that was not looked at yet. Of more, the folder is looked through.
 const TOLD: usize = 8192;
 
-/// Photos that have long been gone are forgotten this often.
+/// Photos that have long been gone are forgotten this often, and results that are beyond the history's limits.
 const TIDY: Duration = Duration::from_hours(1);
 
 /// What the system tells of a file.
@@ -63,6 +63,7 @@ pub(crate) struct Finder {
     /// Whether the folder could not be read when it was last looked through.
     is_away: bool,
     next_tidy: Instant,
+    next_prune: Instant,
     /// Tells as long as it lives.
     _watcher: Option<RecommendedWatcher>,
     /// Why the work cannot go on, for whoever waits for photos.
@@ -114,6 +115,7 @@ impl Finder {
             next_scan: now,
             is_away: false,
             next_tidy: now,
+            next_prune: now,
             _watcher: watcher,
             failure,
         };
@@ -140,15 +142,20 @@ impl Finder {
             self.interval = self.interval.min(POLL);
         }
         let mut there = HashMap::new();
-        for (relative, identity) in self.files() {
+        let (files, is_complete) = self.files();
+        for (relative, identity) in files {
             self.consider(&relative, identity, false, now)?;
             there.insert(relative, identity);
         }
         self.done.retain(|relative, _| there.contains_key(relative));
         self.candidates
             .retain(|relative| there.contains_key(relative));
-        // An empty folder may be one that is not mounted.
-        if now >= self.next_tidy && !there.is_empty() {
+        if now >= self.next_prune {
+            self.next_prune = now + TIDY;
+            self.memory.prune();
+        }
+        // An empty folder may be one that is not mounted, and nobody knows what is in one that cannot be read.
+        if now >= self.next_tidy && !there.is_empty() && is_complete {
             self.next_tidy = now + TIDY;
             let keys: std::collections::HashSet<String> = there
                 .iter()
@@ -162,17 +169,19 @@ impl Finder {
 
     /// The photos that are in the folder now, by their keys.
     pub(crate) fn keys(&self) -> HashMap<String, PathBuf> {
-        let files = self.files().into_iter();
+        let (files, _) = self.files();
         files
+            .into_iter()
             .map(|(relative, identity)| (identity.key(&relative), relative))
             .collect()
     }
 
-    /// The photos in the folder.
-    fn files(&self) -> Vec<(PathBuf, Identity)> {
+    /// The photos in the folder, and whether all of it could be read.
+    fn files(&self) -> (Vec<(PathBuf, Identity)>, bool) {
+        let mut is_complete = true;
         let mut once = FoldersOnce::below([self.folder.as_path()]);
         let depth = if self.is_recursive { usize::MAX } else { 1 };
-        WalkDir::new(&self.folder)
+        let files = WalkDir::new(&self.folder)
             .follow_links(true)
             .max_depth(depth)
             .into_iter()
@@ -185,7 +194,11 @@ impl Finder {
                     && !self.is_excluded(entry.path())
                     && !(entry.file_type().is_dir() && leads_out())
             })
-            .filter_map(Result::ok)
+            .filter_map(|entry| {
+                // A link that leads nowhere hides nothing.
+                is_complete &= entry.as_ref().err().is_none_or(is_gone);
+                entry.ok()
+            })
             .filter_map(|entry| {
                 if !photos::is_photo(entry.path()) {
                     return None;
@@ -194,7 +207,8 @@ impl Finder {
                 let relative = entry.path().strip_prefix(&self.folder).ok()?;
                 Some((relative.to_owned(), identity))
             })
-            .collect()
+            .collect();
+        (files, is_complete)
     }
 
     fn is_excluded(&self, path: &Path) -> bool {
@@ -322,6 +336,15 @@ impl Iterator for Finder {
             None
         })
     }
+}
+
+/// Whether something could not be read because it is not there, or is a link to a folder that holds it.
+fn is_gone(error: &walkdir::Error) -> bool {
+    if error.loop_ancestor().is_some() {
+        return true;
+    }
+    let error = error.io_error();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Asks the system to tell of changes in a folder.

@@ -15,6 +15,9 @@ use crate::Error;
 /// Photos that are gone are forgotten after this: a network folder may be away for a while.
 const LONG_GONE: Duration = Duration::from_hours(30 * 24);
 
+/// How exactly it is known until when a photo was there.
+const LATELY: Duration = Duration::from_hours(24);
+
 /// Where photos that have been done with are remembered.
 #[derive(Debug)]
 pub(crate) enum Memory {
@@ -46,15 +49,39 @@ impl Memory {
         }
     }
 
-    /// Results in the history of which that is not known.
-    pub(crate) fn undelivered(&self) -> Result<Vec<(String, ResultId)>, Error> {
+    /// The same, but the broker is still to be told. Whether that is remembered.
+    pub(crate) fn deferred(&self, key: &str) -> Result<bool, Error> {
+        match self {
+            Self::History(history, source) => history.defer(source, key)?,
+            Self::Journal(journal) => hold(journal).add(key)?,
+        }
+        Ok(matches!(self, Self::History(..)))
+    }
+
+    /// Results in the history of which neither is known.
+    pub(crate) fn all_undelivered(&self) -> Result<Vec<(String, ResultId)>, Error> {
         match self {
             Self::History(history, source) => Ok(history.undelivered(source)?),
             Self::Journal(_) => Ok(Vec::new()),
         }
     }
 
-    /// Forgets photos that have long been gone.
+    /// Results in the history of which the broker is still to be told.
+    pub(crate) fn all_deferred(&self) -> Result<Vec<(String, ResultId)>, Error> {
+        match self {
+            Self::History(history, source) => Ok(history.deferred(source)?),
+            Self::Journal(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes what is beyond the limits of a history, also when no photos come. What cannot be removed is tried again.
+    pub(crate) fn prune(&self) {
+        if let Self::History(history, _) = self {
+            let _ = history.prune();
+        }
+    }
+
+    /// Forgets photos that have long been gone; `is_there` knows those that are there now.
     pub(crate) fn tidy(&self, is_there: impl Fn(&str) -> bool) -> Result<(), Error> {
         let before = Time::now().before(LONG_GONE);
         match self {
@@ -130,10 +157,18 @@ impl Journal {
     }
 
     fn forget(&mut self, before: Time, is_there: impl Fn(&str) -> bool) -> Result<(), Error> {
-        let known = self.keys.len();
-        self.keys
-            .retain(|key, time| *time >= before.milliseconds() || is_there(key));
-        if self.keys.len() < known {
+        let (known, now) = (self.keys.len(), Time::now());
+        let lately = now.before(LATELY).milliseconds();
+        let mut is_changed = false;
+        self.keys.retain(|key, time| {
+            // Those that are lately known to be there need not be noted each time.
+            if *time < lately && is_there(key) {
+                *time = now.milliseconds();
+                is_changed = true;
+            }
+            *time >= before.milliseconds()
+        });
+        if is_changed || self.keys.len() < known {
             self.file = Self::write(&self.path, &self.keys).map_err(cannot_use(&self.path))?;
         }
         Ok(())
@@ -183,5 +218,8 @@ mod tests {
         ] {
             assert_eq!(memory.contains(key).unwrap(), expected, "{key}");
         }
+        // What was there lately is not long gone.
+        memory.tidy(|_| false).unwrap();
+        assert!(memory.contains("here").unwrap());
     }
 }

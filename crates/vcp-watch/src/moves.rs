@@ -24,6 +24,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// That of a word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        let all = [Self::Ok, Self::Review, Self::Defect, Self::Failed];
+        all.into_iter().find(|outcome| outcome.word() == word)
+    }
+
     /// Its word: `ok`, `review`, `defect` or `failed`.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -81,21 +87,50 @@ pub(crate) fn move_photo(photo: &Path, relative: &Path, folder: &Path) -> io::Re
     if let Some(folder) = wanted.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut place = wanted.clone();
-    let mut number = 1;
     loop {
-        match move_new(photo, &place) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if is_copy(photo, &place)? {
-                    fs::remove_file(photo)?;
-                    return Ok(place);
-                }
-                number += 1;
-                place = numbered(&wanted, number);
+        let (last, free) = free_place(&wanted)?;
+        // Of a copy, the name is the last that was given.
+        for taken in last.iter().chain(last.is_some().then_some(&wanted)) {
+            if is_copy(photo, taken)? {
+                fs::remove_file(photo)?;
+                return Ok(taken.clone());
             }
-            outcome => return outcome.map(|()| place),
+        }
+        match move_new(photo, &free) {
+            // Another was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            outcome => return outcome.map(|()| free),
         }
     }
+}
+
+/// The first free name of those that a photo may have, and the taken one before it, if there is one. There may be
+/// thousands of the same, as of a camera that gives each photo one name, so not all of them are tried; of names that are
+/// free amid others, any may be found.
+fn free_place(wanted: &Path) -> io::Result<(Option<PathBuf>, PathBuf)> {
+    let named = |number: usize| match number {
+        1 => wanted.to_owned(),
+        number => numbered(wanted, number),
+    };
+    let is_taken = |number| match fs::symlink_metadata(named(number)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        outcome => outcome.map(|_| true),
+    };
+    let mut free = 1;
+    while is_taken(free)? {
+        free *= 2;
+    }
+    // All up to half of it are taken, or at least that one.
+    let mut taken = free / 2;
+    while free - taken > 1 {
+        let middle = usize::midpoint(taken, free);
+        if is_taken(middle)? {
+            taken = middle;
+        } else {
+            free = middle;
+        }
+    }
+    Ok(((taken > 0).then(|| named(taken)), named(free)))
 }
 
 fn is_copy(one: &Path, other: &Path) -> io::Result<bool> {
@@ -157,6 +192,36 @@ mod tests {
         let place = move_photo(&at("a.png"), Path::new("a.png"), &to).unwrap();
         assert_eq!(place, to.join("a.png"));
         assert!(!at("a.png").exists() && place.exists());
+    }
+
+    #[test]
+    fn many_of_one_name_are_told_apart() {
+        const COPIES: usize = 300;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let wanted = at("ok/a.png");
+        fs::create_dir(at("ok")).unwrap();
+        for number in 1..=COPIES {
+            assert_eq!(free_place(&wanted).unwrap().1, {
+                let name = if number == 1 {
+                    "ok/a.png".to_owned()
+                } else {
+                    format!("ok/a-{number}.png")
+                };
+                at(&name)
+            });
+            fs::write(at("a.png"), number.to_string()).unwrap();
+            move_photo(&at("a.png"), Path::new("a.png"), &at("ok")).unwrap();
+        }
+        assert_eq!(fs::read_dir(at("ok")).unwrap().count(), COPIES);
+        // One that was copied before a process was killed has the last name.
+        let last = at(&format!("ok/a-{COPIES}.png"));
+        fs::copy(&last, at("a.png")).unwrap();
+        let changed = fs::metadata(&last).unwrap().modified().unwrap();
+        let copy = fs::File::options().write(true).open(at("a.png")).unwrap();
+        copy.set_modified(changed).unwrap();
+        let place = move_photo(&at("a.png"), Path::new("a.png"), &at("ok")).unwrap();
+        assert_eq!(place, last);
     }
 
     #[cfg(unix)]

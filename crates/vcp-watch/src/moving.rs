@@ -21,7 +21,22 @@ pub(crate) fn move_new(from: &Path, to: &Path) -> io::Result<()> {
     }
     match rename_new(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_over(from, to),
-        outcome => outcome,
+        outcome => {
+            outcome?;
+            sync_folder_of(to);
+            sync_folder_of(from);
+            Ok(())
+        }
+    }
+}
+
+/// Brings the names in a file's folder to the disk, where folders can be opened and the file system does that.
+fn sync_folder_of(file: &Path) {
+    if cfg!(unix)
+        && let Some(folder) = file.parent()
+        && let Ok(folder) = File::open(folder)
+    {
+        let _ = folder.sync_all();
     }
 }
 
@@ -54,6 +69,8 @@ fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
         return Err(io::Error::other("it was changed while it was copied"));
     }
     rename_new(&place, to)?;
+    // The copy has its name for good before the photo goes.
+    sync_folder_of(to);
     fs::remove_file(from)
 }
 

@@ -40,6 +40,32 @@ pub struct Status {
     pub mqtt: Option<MqttStatus>,
 }
 
+impl Status {
+    /// What to say when the watching has ended and the MQTT broker was not told of all; none if it was.
+    #[must_use]
+    pub fn untold(&self) -> Option<String> {
+        let mqtt = self.mqtt.as_ref()?;
+        let waiting = match mqtt.backlog {
+            0 => None,
+            waiting => Some(format!(
+                "{waiting} results wait for the MQTT broker; those that are in the history are sent at the next start"
+            )),
+        };
+        let dropped = match mqtt.dropped {
+            0 => None,
+            dropped => Some(format!("{dropped} were given up")),
+        };
+        let parts: Vec<_> = waiting.into_iter().chain(dropped).collect();
+        match &parts[..] {
+            [] => None,
+            [dropped] if mqtt.backlog == 0 => {
+                Some(format!("Of the results for the MQTT broker, {dropped}."))
+            }
+            parts => Some(format!("{}.", parts.join(", and "))),
+        }
+    }
+}
+
 /// A [`Status`] that one thread keeps and others read. Clones are the same one.
 #[derive(Debug, Clone, Default)]
 pub struct StatusBoard(Arc<Mutex<Board>>);
@@ -103,5 +129,34 @@ impl StatusBoard {
             status.errors += 1;
             status.last_error = Some(error.to_owned());
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_broker_was_not_told_is_said() {
+        let of = |backlog, dropped| {
+            let mqtt = MqttStatus {
+                backlog,
+                dropped,
+                ..MqttStatus::default()
+            };
+            Status {
+                mqtt: Some(mqtt),
+                ..Status::default()
+            }
+            .untold()
+        };
+        assert_eq!(Status::default().untold(), None);
+        assert_eq!(of(0, 0), None);
+        assert!(of(3, 0).unwrap().starts_with("3 results wait"));
+        assert_eq!(
+            of(0, 2).unwrap(),
+            "Of the results for the MQTT broker, 2 were given up."
+        );
+        assert!(of(3, 2).unwrap().ends_with(", and 2 were given up."));
     }
 }

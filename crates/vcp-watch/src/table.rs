@@ -1,7 +1,7 @@
 //! A table of results that grows.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use vcp_clip::record::Line;
@@ -27,6 +27,9 @@ const COLUMNS: [&str; 14] = [
     "error",
 ];
 
+/// No row has more line breaks in its names.
+const MOST_LINES: usize = 8;
+
 /// A result, as the table has it.
 pub(crate) struct Row<'a> {
     pub(crate) time: Time,
@@ -38,7 +41,7 @@ pub(crate) struct Row<'a> {
     pub(crate) id: Option<&'a ResultId>,
 }
 
-/// A CSV file to which rows are added, each in one write.
+/// A CSV file to which rows are added, each in one write, and each on the disk before its photo counts as done with.
 #[derive(Debug)]
 pub(crate) struct Table {
     path: PathBuf,
@@ -66,17 +69,66 @@ impl Table {
             let file = path.to_owned();
             return Err(Error::ForeignTable { file });
         }
-        // A row in which the computer lost its power.
-        let mut last = [0];
-        table
-            .file
-            .seek(SeekFrom::Start(length - 1))
-            .and_then(|_| table.file.read_exact(&mut last))
-            .map_err(cannot_write(path))?;
-        if last != *b"\n" {
-            table.write(b"\r\n")?;
-        }
+        table.mend(length).map_err(cannot_write(path))?;
         Ok(table)
+    }
+
+    /// Completes a last row that only lacks its end, and removes half a one, in which a process was killed: its photo
+    /// does not count as done with, so the row is added again.
+    fn mend(&mut self, length: u64) -> io::Result<()> {
+        let (mut end, rest) = self.unfinished()?;
+        let mut rest = &rest[..];
+        let is_end = |byte: &u8| *byte == b'\n';
+        if rest.iter().filter(|byte| is_end(byte)).count() > MOST_LINES
+            && let Some(last) = rest.iter().rposition(is_end)
+        {
+            // Somebody who edited the table has left a quote alone.
+            end += last as u64 + 1;
+            rest = &rest[last + 1..];
+        }
+        if end == length {
+            return Ok(());
+        }
+        let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(rest);
+        let row = reader.records().next().and_then(Result::ok);
+        // The last cell is the error, empty unless the photo failed.
+        let is_whole = row.is_some_and(|row| {
+            row.len() == COLUMNS.len() && &row[2] != "failed" && Outcome::of(&row[2]).is_some()
+        });
+        self.file.set_len(if is_whole {
+            end + rest.len() as u64
+        } else {
+            end
+        })?;
+        if is_whole {
+            self.file.write_all(b"\r\n")?;
+        }
+        self.file.sync_all()
+    }
+
+    /// Where the last row that has its end ends, and what follows it. Line breaks within quotes are no ends.
+    fn unfinished(&mut self) -> io::Result<(u64, Vec<u8>)> {
+        self.file.rewind()?;
+        let mut reader = BufReader::new(&mut self.file);
+        let (mut end, mut rest) = (0, Vec::new());
+        let mut is_quoted = false;
+        loop {
+            let begin = rest.len();
+            if reader.read_until(b'\n', &mut rest)? == 0 {
+                break;
+            }
+            for byte in &rest[begin..] {
+                is_quoted ^= *byte == b'"';
+            }
+            if !is_quoted && rest.ends_with(b"\n") {
+                end += rest.len() as u64;
+                rest.clear();
+            }
+        }
+        Ok((end, rest))
     }
 
     fn length(&self) -> Result<u64, Error> {
@@ -92,7 +144,8 @@ impl Table {
     /// Adds a row.
     pub(crate) fn add(&mut self, row: &Row<'_>) -> Result<(), Error> {
         let line = csv_line(cells(row)).map_err(cannot_write(&self.path))?;
-        self.write(&line)
+        self.write(&line)?;
+        self.file.sync_data().map_err(cannot_write(&self.path))
     }
 
     /// Whether there is a row of this result already, which the process that was killed may have added.
@@ -172,7 +225,7 @@ mod tests {
         let path = folder.path().join("table.csv");
         let id: ResultId = "0123456789abcdef0123456789ab".parse().unwrap();
         let line = Line::Failed(FailureRecord {
-            path: "=a \"b\".png".to_owned(),
+            path: "=a\n\"b\".png".to_owned(),
             error: "It is cut.".to_owned(),
             page: None,
         });
@@ -190,17 +243,32 @@ mod tests {
             table.add(&row).unwrap();
             assert!(table.contains(&id).unwrap());
         }
-        let mut text = std::fs::read_to_string(&path).unwrap();
-        text.push_str("1970-01-01T00:00");
-        std::fs::write(&path, text).unwrap();
+        // Half a row, however much of it, goes; one that lacks only its end stays.
+        let text = std::fs::read_to_string(&path).unwrap();
+        let begin = text.find("1970").unwrap();
+        let end = begin + text[begin..].find('\n').unwrap();
+        for length in begin..end {
+            std::fs::write(&path, &text[..length]).unwrap();
+            Table::open(&path).unwrap();
+            let kept = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(kept, text[..begin], "of {:?}", &text[begin..length]);
+        }
+        let whole = text.replace(",failed,", ",ok,").replace("It is cut.", "");
+        let end = whole.len() - 2;
+        for length in [end, end + 1, end + 2] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            Table::open(&path).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        }
+        std::fs::write(&path, &text[..text.len() - 5]).unwrap();
         let mut table = Table::open(&path).unwrap();
+        assert!(table.contains(&id).unwrap());
         table.add(&row).unwrap();
-        let mut reader = csv::ReaderBuilder::new();
-        let mut reader = reader.flexible(true).from_path(&path).unwrap();
+        let mut reader = csv::Reader::from_path(&path).unwrap();
         let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
-        assert_eq!(rows.len(), 4);
-        for row in [&rows[0], &rows[1], &rows[3]] {
-            assert_eq!(&row[1], "'=a \"b\".png");
+        assert_eq!(rows.len(), 2);
+        for row in &rows {
+            assert_eq!(&row[1], "'=a\n\"b\".png");
             assert!(row[10].starts_with("file://") && row[10].ends_with("/a%20b.png"));
             assert_eq!(&row[13], "It is cut.");
         }

@@ -25,7 +25,7 @@ use crate::table::{Row, Table};
 use crate::{Error, MemoryOptions, WatchOptions};
 
 /// How long messages may take to reach the broker when the work ends.
-const LAST_WORDS: Duration = Duration::from_millis(400);
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What whoever listens is told.
 #[derive(Debug, Clone, Copy)]
@@ -175,8 +175,13 @@ impl Work {
         let moves = moves::create_folders(&options.moves, &folder)?;
         let table = options.table.as_deref().map(Table::open).transpose()?;
         // Last, as it tells others that there is somebody.
-        let mqtt = options.mqtt.as_ref();
-        let mqtt = mqtt.map(|mqtt| Mqtt::start(mqtt, board.clone()));
+        let memory = Arc::new(memory);
+        let mqtt = options.mqtt.as_ref().map(|mqtt| {
+            let memory = Arc::clone(&memory);
+            // What cannot be noted is sent again at the next start.
+            let settled = move |key: &str| drop(memory.delivered(key));
+            Mqtt::start(mqtt, board.clone(), settled)
+        });
         Ok(Self {
             mqtt: mqtt.transpose()?,
             board,
@@ -184,7 +189,7 @@ impl Work {
                 folder: options.folder.clone(),
                 shown,
             },
-            memory: Arc::new(memory),
+            memory,
             source,
             moves,
             table,
@@ -225,6 +230,7 @@ impl Work {
         let (finder, failures) =
             Finder::new(options, &self.folder, excluded, memory, board, stop.clone());
         self.deliver_late(&finder, listener)?;
+        self.publish_deferred()?;
         let (decoder, model) = (Arc::clone(inspect), Arc::clone(inspect));
         let (named, stopped) = (self.named.clone(), stop.clone());
         let decode = move |whole: Whole| read(&*decoder, &named, whole);
@@ -245,7 +251,7 @@ impl Work {
 
     /// Says what the history has from a process that was killed before it could.
     fn deliver_late(&mut self, finder: &Finder, listener: Listener<'_>) -> Result<(), Error> {
-        let late = self.memory.undelivered()?;
+        let late = self.memory.all_undelivered()?;
         if late.is_empty() {
             return Ok(());
         }
@@ -260,18 +266,52 @@ impl Work {
                 .and_then(|it| serde_json::from_value(it.record.clone()).ok());
             if let (Some(entry), Some(line)) = (entry, line) {
                 let relative = there.get(&key).cloned();
-                self.deliver(
-                    &line,
-                    entry.time,
-                    Some(&id),
-                    relative.as_deref(),
-                    true,
-                    listener,
-                )?;
+                let relative = relative.as_deref();
+                self.deliver(&line, entry.time, Some(&id), relative, true, listener)?;
+                self.delivered(&key, &line, entry.time, Some(&id))?;
+            } else {
+                // It has been removed for its age meanwhile.
+                self.memory.delivered(&key)?;
             }
-            // Else it has been removed for its age meanwhile.
-            self.memory.delivered(&key)?;
         }
+        Ok(())
+    }
+
+    /// Tells the broker what it was not told before an earlier process ended.
+    fn publish_deferred(&self) -> Result<(), Error> {
+        let (Some(mqtt), Memory::History(history, _)) = (&self.mqtt, &*self.memory) else {
+            return Ok(());
+        };
+        for (key, id) in self.memory.all_deferred()? {
+            let entry = history.get(&id)?;
+            let line = entry
+                .as_ref()
+                .and_then(|it| serde_json::from_value(it.record.clone()).ok());
+            if let (Some(entry), Some(line)) = (entry, line) {
+                let outcome = outcome(&line);
+                mqtt.publish(message(&line, outcome, entry.time, Some(&id)), Some(key));
+            } else {
+                self.memory.delivered(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A result has gone everywhere but to the broker.
+    fn delivered(
+        &self,
+        key: &str,
+        line: &Line,
+        time: Time,
+        id: Option<&ResultId>,
+    ) -> Result<(), Error> {
+        let Some(mqtt) = &self.mqtt else {
+            return self.memory.delivered(key);
+        };
+        // Noted before, so that what is acknowledged is noted afterwards.
+        let is_kept = self.memory.deferred(key)?;
+        let message = message(line, outcome(line), time, id);
+        mqtt.publish(message, is_kept.then(|| key.to_owned()));
         Ok(())
     }
 
@@ -315,7 +355,11 @@ impl Work {
             let error = photo.outcome.err().unwrap_or(vcp_clip::Error::Internal);
             let line = Line::Failed(FailureRecord::new(path, None, &error));
             self.deliver(&line, now, None, relative, false, listener)?;
-            return self.memory.remember(&key);
+            self.memory.remember(&key)?;
+            if let Some(mqtt) = &self.mqtt {
+                mqtt.publish(message(&line, Outcome::Failed, now, None), None);
+            }
+            return Ok(());
         };
         let line = Line::Done(Box::new(record));
         let id = match &*self.memory {
@@ -352,7 +396,7 @@ impl Work {
         // Another may have taken its place meanwhile, which comes by itself.
         let relative = relative.filter(|_| Identity::at(&place) == Some(whole.identity));
         self.deliver(&line, now, id.as_ref(), relative, false, listener)?;
-        self.memory.delivered(&key)
+        self.delivered(&key, &line, now, id.as_ref())
     }
 
     /// The overlay and the thumbnail, for a history.
@@ -366,7 +410,7 @@ impl Work {
             .ok()
     }
 
-    /// Passes a result on to everybody but the history. `relative` is where the photo lies in the folder, if it does.
+    /// Passes a result on to everybody but the history and the broker. `relative` is where the photo lies in the folder, if it does.
     fn deliver(
         &mut self,
         line: &Line,
@@ -376,9 +420,10 @@ impl Work {
         is_late: bool,
         listener: Listener<'_>,
     ) -> Result<(), Error> {
-        let (outcome, path, error) = match line {
-            Line::Done(record) => (Outcome::from(record.decision), &record.path, None),
-            Line::Failed(failure) => (Outcome::Failed, &failure.path, Some(failure.error.as_str())),
+        let outcome = outcome(line);
+        let (path, error) = match line {
+            Line::Done(record) => (&record.path, None),
+            Line::Failed(failure) => (&failure.path, Some(failure.error.as_str())),
         };
         self.board.count(outcome, error);
         let event = Event {
@@ -405,9 +450,6 @@ impl Work {
             (Memory::History(history, _), Some(id)) => history.file(id, FileKind::Overlay)?,
             _ => None,
         };
-        if let Some(mqtt) = &self.mqtt {
-            mqtt.publish(message(line, outcome, time, id));
-        }
         let Some(table) = &mut self.table else {
             return Ok(());
         };
@@ -425,6 +467,14 @@ impl Work {
             overlay: overlay.as_deref(),
             id,
         })
+    }
+}
+
+/// How the photo of a line came out.
+fn outcome(line: &Line) -> Outcome {
+    match line {
+        Line::Done(record) => record.decision.into(),
+        Line::Failed(_) => Outcome::Failed,
     }
 }
 

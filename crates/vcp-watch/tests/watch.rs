@@ -3,17 +3,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vcp_clip::checkpoint::{Geometry, TowerGeometry};
+use vcp_clip::photos::PhotoPath;
+use vcp_clip::{DecodedPhoto, Error, Inspection, Stop};
 use vcp_clip::{
     Device, DeviceName, Inspector, InspectorOptions, ModelName, ModelOptions, Photo, Picture,
     ThresholdOptions,
 };
 use vcp_history::{Filter, History, HistoryOptions, ModelEntry, ResultId};
-use vcp_watch::{FolderInspector, MemoryOptions, Outcome, Watch, WatchOptions};
+use vcp_watch::{FolderInspector, Inspect, MemoryOptions, Outcome, Watch, WatchOptions};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -162,6 +164,88 @@ fn photos_go_to_the_history_and_to_their_folders() {
     assert_eq!(files(&place.at("ok")), ["below/new.jpg", "there.jpg"]);
     let all = place.history().list(&Filter::default(), None, 10).unwrap();
     assert_eq!(all.results.len(), 2);
+}
+
+/// Does something while it inspects the first photo.
+struct Meanwhile<F> {
+    inner: Arc<FolderInspector>,
+    reads_later: bool,
+    act: Mutex<Option<F>>,
+}
+
+impl<F: FnOnce() + Send + 'static> Inspect for Meanwhile<F> {
+    type Decoded = DecodedPhoto;
+
+    fn decode(
+        &self,
+        photo: &PhotoPath,
+        content: &[u8],
+        label: &str,
+    ) -> Result<DecodedPhoto, Error> {
+        self.inner.decode(photo, content, label)
+    }
+
+    fn inspect(&self, photo: DecodedPhoto, stop: &Stop) -> Result<(Inspection, Duration), Error> {
+        if let Some(act) = self.act.lock().unwrap().take() {
+            act();
+        }
+        self.inner.inspect(photo, stop)
+    }
+
+    fn reads_later(&self) -> bool {
+        self.reads_later
+    }
+
+    fn model(&self) -> ModelEntry {
+        self.inner.model()
+    }
+}
+
+#[test]
+fn a_photo_that_is_rewritten_meanwhile_is_judged_as_it_was_read_or_not_at_all() {
+    for reads_later in [false, true] {
+        let place = Place::new();
+        let file = place.at("in/a.jpg");
+        // It is known to be whole at once only where the system tells so.
+        fs::write(place.at("a.jpg"), photo(40)).unwrap();
+        let rewrite = {
+            let file = file.clone();
+            move || fs::write(&file, photo(41)).unwrap()
+        };
+        let inspect = Meanwhile {
+            inner: Arc::clone(&place.inspector),
+            reads_later,
+            act: Mutex::new(Some(rewrite)),
+        };
+        let (tell, told) = channel();
+        let options = WatchOptions {
+            moves: [].into(),
+            ..place.options()
+        };
+        let watch = Watch::start(Arc::new(inspect), options, move |event| {
+            tell.send(event.id.cloned())?;
+            Ok(())
+        })
+        .unwrap();
+        while !watch.status().running {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        fs::rename(place.at("a.jpg"), &file).unwrap();
+        let digests = |count: usize| {
+            let ids = (0..count).map(|_| told.recv_timeout(LONG).unwrap().unwrap());
+            let entries = ids.map(|id| place.history().get(&id).unwrap().unwrap());
+            entries.map(|entry| entry.sha256).collect::<Vec<_>>()
+        };
+        let new = vcp_files::sha256(photo(41));
+        if reads_later || !cfg!(target_os = "linux") {
+            assert_eq!(digests(1), [new]);
+        } else {
+            assert_eq!(digests(2), [vcp_files::sha256(photo(40)), new]);
+        }
+        let nothing = told.recv_timeout(Duration::from_millis(500));
+        assert_eq!(nothing, Err(RecvTimeoutError::Timeout));
+        watch.stop().unwrap();
+    }
 }
 
 #[test]

@@ -101,10 +101,8 @@ pub(crate) fn in_the_end(status: &Status) -> String {
     let Status {
         inspected, failed, ..
     } = status;
-    let mqtt = status.mqtt.as_ref();
-    let lost = match mqtt.map_or(0, |mqtt| mqtt.backlog + mqtt.dropped) {
-        0 => String::new(),
-        lost => format!(", and the MQTT broker was not told of {lost} messages"),
-    };
-    format!("Stopped; {inspected} photos were inspected, {failed} failed{lost}.")
+    let untold = status.untold();
+    let untold = untold.map(|untold| format!(" {untold}"));
+    let untold = untold.unwrap_or_default();
+    format!("Stopped; {inspected} photos were inspected, {failed} failed.{untold}")
 }

@@ -180,8 +180,8 @@ fn a_stop_amid_photos_loses_none_and_doubles_none() {
     for round in 0..ROUNDS {
         // However far the round before came, there is work in this one.
         let begun = round * PHOTOS;
-        for number in begun..begun + PHOTOS {
-            workplace.photo(&all[number], number);
+        for (number, name) in all.iter().enumerate().skip(begun).take(PHOTOS) {
+            workplace.photo(name, number);
         }
         let mut server = start(&workplace, &[]);
         status(&server, |status| status["inspected"].as_u64() >= Some(1));

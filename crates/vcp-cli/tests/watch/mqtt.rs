@@ -195,6 +195,48 @@ fn a_broker_hears_of_results_and_of_the_end() {
 }
 
 #[test]
+fn what_waits_for_a_broker_is_sent_at_the_next_start() {
+    if is_skipped() {
+        return;
+    }
+    let workplace = Workplace::with_photos(&["in/a.png", "in/b.png"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Nobody answers there.
+    drop(listener);
+    let url = format!("mqtt://127.0.0.1:{port}");
+    let running = watch(&workplace, &url, &["--csv", "table.csv"]);
+    let mut names = [running.name(), running.name()];
+    names.sort();
+    assert_eq!(names, ["a.png", "b.png"]);
+    let (status, said) = running.stop();
+    assert_eq!(status, Some(0));
+    assert!(
+        said.contains("2 results wait for the MQTT broker"),
+        "{said}"
+    );
+
+    let broker = Broker::start(&workplace, Some(port), "allow_anonymous true");
+    let results = broker.hear("plant/line 1/result", &[]);
+    std::thread::sleep(Duration::from_millis(500));
+    let running = watch(&workplace, &url, &["--csv", "table.csv"]);
+    let mut names = [results.next(), results.next()].map(|it| it["path"].to_string());
+    names.sort();
+    assert_eq!(names, [r#""in/a.png""#, r#""in/b.png""#]);
+    // Only the broker had not heard of them.
+    running.is_silent(Duration::from_secs(1));
+    let (status, said) = running.stop();
+    assert_eq!(status, Some(0));
+    assert!(!said.contains("MQTT"), "{said}");
+    let table = std::fs::read_to_string(workplace.path("table.csv")).unwrap();
+    assert_eq!(table.lines().count(), 3);
+    let running = watch(&workplace, &url, &[]);
+    workplace.photo("in/c.png", 3);
+    assert_eq!(results.next()["path"], "in/c.png");
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
 fn a_killed_watch_is_offline() {
     if is_skipped() {
         return;
@@ -344,6 +386,8 @@ fn brokers_with_passwords_and_certificates_are_reached() {
         &url,
         &["--mqtt-login", "login", "--mqtt-ca", "ca.pem"],
     );
+    // What nobody was told before, and what comes.
+    assert_eq!(results.next()["path"], "in/a.png");
     workplace.photo("in/b.png", 2);
     assert_eq!(results.next()["path"], "in/b.png");
     assert_eq!(running.stop().0, Some(0));
