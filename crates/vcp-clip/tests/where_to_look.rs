@@ -129,6 +129,29 @@ fn what_does_not_count_has_no_part_in_anything() {
 }
 
 #[test]
+fn defects_that_are_not_inspected_do_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = InspectorOptions {
+        mask: Some(left_half()),
+        ..InspectorOptions::default()
+    };
+    let inspector = inspector(&options);
+    let mut found = Measurements::new(FitOptions::default(), true).unwrap();
+    // A defect on the left, on the right, and none at all.
+    for (seed, columns) in [0..20, 60..80, 0..0].into_iter().enumerate() {
+        let path = stored(folder.path(), &format!("{seed}.png"), seed);
+        let marked = (0..90 * 61).map(|at| u8::from(columns.contains(&(at % 90))));
+        let label = Label::Anomalous {
+            mask: Some(Photo::from_grey(90, 61, marked.collect()).unwrap()),
+        };
+        let inspection = inspector.inspect_file(&path).unwrap();
+        found.add(&identity(&path), &inspection, &label).unwrap();
+    }
+    assert_eq!((found.anomalous(), found.masked()), (2, 2));
+    assert_eq!((found.uninspected(), found.seen()), (1, 3));
+}
+
+#[test]
 fn photos_of_another_shape_than_the_mask_are_refused() {
     let inspector = inspector(&InspectorOptions {
         mask: Some(left_half()),

@@ -65,6 +65,12 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
                 found.copies()
             ));
         }
+        if found.uninspected() > 0 {
+            console::note(&format!(
+                "{} photos have defects only where photos are not inspected, and do not count.",
+                found.uninspected()
+            ));
+        }
         if found.failed() > 0 {
             console::note(&format!(
                 "{} of {} photos failed.",

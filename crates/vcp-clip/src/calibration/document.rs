@@ -60,6 +60,9 @@ pub struct PhotoCounts {
     pub anomalous_reported: usize,
     /// Photos that are copies of others and do not count.
     pub copies: usize,
+    /// Anomalous photos whose defects lie in the part that is not inspected, and that do not count; none without masks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uninspected: Option<usize>,
     /// Photos that could not be used.
     pub failed: usize,
     /// [`Listing::digest`](super::Listing::digest).
@@ -236,6 +239,7 @@ impl CalibrationDocument {
                 anomalous: found.anomalous(),
                 anomalous_reported,
                 copies: found.copies(),
+                uninspected: Some(found.uninspected()).filter(|&count| count > 0),
                 failed: found.failed(),
                 listing_sha256: found.listing().digest(),
                 normal_review: review.map(|(normal, _)| normal - normal_reported),

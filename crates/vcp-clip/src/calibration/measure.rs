@@ -62,6 +62,7 @@ pub struct Measurements {
     pub(super) masked: usize,
     failed: usize,
     copies: usize,
+    uninspected: usize,
     listing: Listing,
     pub(super) options: FitOptions,
 }
@@ -90,13 +91,15 @@ impl Measurements {
             masked: 0,
             failed: 0,
             copies: 0,
+            uninspected: 0,
             listing: Listing::default(),
             options,
         })
     }
 
     /// Takes a photo in; one that was there before counts as a copy and for nothing else, since it says
-    /// nothing new, though the statistics would take it so.
+    /// nothing new, though the statistics would take it so. An anomalous photo whose mask marks nothing in the part
+    /// that is inspected is counted as such, and for nothing else either: nobody wants its defects to be found.
     ///
     /// # Errors
     /// When the numbers cannot be used or a mask is not of the photo's size. The photo does not count then;
@@ -129,8 +132,13 @@ impl Measurements {
         let (mut map, mut mask, mut size) = (inspection.model_map(), mask, (side, side));
         if let Some(counts) = inspection.model_counts() {
             map = Cow::Owned(those(&map, &counts));
-            mask = mask.map(|mask| those(&mask, &counts));
-            size = (map.len(), 1);
+            let inspected = mask.as_deref().map(|mask| those(mask, &counts));
+            let marks = |mask: &Option<Vec<u8>>| mask.iter().flatten().any(|&value| value != 0);
+            if marks(&mask) && !marks(&inspected) {
+                self.uninspected += 1;
+                return Ok(());
+            }
+            (mask, size) = (inspected, (map.len(), 1));
         }
         let is_normal = *label == Label::Normal;
         let summary = if is_normal {
@@ -183,6 +191,12 @@ impl Measurements {
         self.copies
     }
 
+    /// Anomalous photos whose defects lie in the part of photos that is not inspected.
+    #[must_use]
+    pub fn uninspected(&self) -> usize {
+        self.uninspected
+    }
+
     /// Normal photos that count.
     #[must_use]
     pub fn normal(&self) -> usize {
@@ -210,7 +224,7 @@ impl Measurements {
     /// All photos that went by.
     #[must_use]
     pub fn seen(&self) -> usize {
-        self.used() + self.failed + self.copies
+        self.used() + self.failed + self.copies + self.uninspected
     }
 
     /// Which photos count.
