@@ -69,12 +69,15 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// The body of an answer with this content, unless clients that take theirs slowly leave no memory for it.
-pub(crate) fn answer(state: &State, content: Vec<u8>) -> Result<Body, Refusal> {
-    if content.len() < SMALL {
-        return Ok(content.into());
+/// What counts so many bytes of an answer; nothing for a few.
+pub(crate) fn counted(
+    state: &State,
+    bytes: usize,
+) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    if bytes < SMALL {
+        return Ok(None);
     }
-    let memory = state.answers.take(content.len() as u64);
+    let memory = state.answers.take(bytes as u64);
     let memory = memory.ok_or_else(|| Refusal {
         retry_after: Some(2),
         ..Refusal::new(
@@ -82,6 +85,14 @@ pub(crate) fn answer(state: &State, content: Vec<u8>) -> Result<Body, Refusal> {
             "Others are taking as many long answers as the server can hold; try again later.",
         )
     })?;
+    Ok(Some(memory))
+}
+
+/// The body of an answer with this content, unless clients that take theirs slowly leave no memory for it.
+pub(crate) fn answer(state: &State, content: Vec<u8>) -> Result<Body, Refusal> {
+    let Some(memory) = counted(state, content.len())? else {
+        return Ok(content.into());
+    };
     let counted = Counted {
         content,
         _memory: memory,

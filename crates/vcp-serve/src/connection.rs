@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// Bytes per second that a client has to take of an answer.
 const SLOWEST: u64 = 16 << 10;
@@ -24,12 +24,16 @@ pub(crate) struct Patient {
     slow: Option<Slow>,
 }
 
-/// The time since something could not be written at once.
+/// How slowly an answer, or several, are taken: only the time counts in which the other side is waited for.
 struct Slow {
-    /// When patience ends.
-    end: Pin<Box<Sleep>>,
-    /// Bytes that were taken since.
+    /// Since when nothing could be written.
+    since: Option<Instant>,
+    /// How long that took before, altogether.
+    waited: Duration,
+    /// Bytes that were taken meanwhile.
     taken: u64,
+    /// Comes when patience ends, in a wait.
+    end: Pin<Box<Sleep>>,
 }
 
 impl Patient {
@@ -52,6 +56,7 @@ impl Patient {
         let patience = self.patience;
         if let Poll::Ready(outcome) = outcome {
             if let (Some(slow), Ok(taken)) = (&mut self.slow, &outcome) {
+                slow.waited += slow.since.take().map_or(Duration::ZERO, |it| it.elapsed());
                 slow.taken += *taken as u64;
                 if slow.taken as f64 >= SLOWEST as f64 * patience.as_secs_f64() {
                     self.slow = None;
@@ -60,9 +65,17 @@ impl Patient {
             return Poll::Ready(outcome);
         }
         let slow = self.slow.get_or_insert_with(|| Slow {
-            end: Box::pin(sleep(patience)),
+            since: None,
+            waited: Duration::ZERO,
             taken: 0,
+            end: Box::pin(sleep(patience)),
         });
+        if slow.since.is_none() {
+            let now = Instant::now();
+            slow.since = Some(now);
+            let left = patience.saturating_sub(slow.waited);
+            slow.end.as_mut().reset(now + left);
+        }
         let end = slow.end.as_mut().poll(context);
         end.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -102,8 +115,6 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // All that there was to be written is written.
-        self.slow = None;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -1,6 +1,7 @@
 //! JSON in and out.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display, Write as _};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -9,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::body;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal, beginning};
 use crate::state::State;
 
 /// JSON as the command line prints it: invisible characters are escaped.
@@ -63,12 +64,59 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
         ));
     }
     let held = body::read_at_most(state, headers, body, crate::limits::JSON_BYTES).await?;
-    serde_json::from_slice(held.bytes())
-        .map_err(|error| Refusal::bad_request(format!("The body cannot be used: {error}.")))
+    object(held.bytes())
+}
+
+/// What a JSON object says.
+pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
+    // Lists would be taken for the fields in their order.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::bad_request("The body has to be a JSON object."));
+    }
+    serde_json::from_slice(json).map_err(|error| {
+        let error = shortened(&error);
+        Refusal::bad_request(format!("The body cannot be used: {error}."))
+    })
+}
+
+/// As much of what is said as a sentence has room for. The rest, which may be as long as a body, is not even written.
+fn shortened(what: &impl Display) -> String {
+    struct Room(String);
+
+    impl fmt::Write for Room {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = 400 - self.0.len();
+            let part = beginning(text, room);
+            self.0.push_str(part);
+            if part.len() < text.len() {
+                self.0.push('…');
+                return Err(fmt::Error);
+            }
+            Ok(())
+        }
+    }
+
+    let mut room = Room(String::new());
+    // It fails when there is no more room.
+    let _ = write!(room, "{what}");
+    room.0
 }
 
 /// Reads the part of an address behind the question mark.
 pub(crate) fn read_query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Refusal> {
-    serde_urlencoded::from_str(query.unwrap_or_default())
-        .map_err(|error| Refusal::bad_request(format!("The query cannot be used: {error}.")))
+    let query = query.unwrap_or_default();
+    serde_urlencoded::from_str(query).map_err(|error| {
+        let error = shortened(&error);
+        // The error does not say what it is about; every part may be left out, so each can be tried alone.
+        let is_wrong = |part: &&str| serde_urlencoded::from_str::<T>(part).is_err();
+        let name = query.split('&').find(is_wrong);
+        let name = name.map(|part| part.split('=').next().unwrap_or_default());
+        let place = name.map_or_else(String::new, |name| {
+            format!(
+                " at {}",
+                vcp_report::visible::printable(beginning(name, 100))
+            )
+        });
+        Refusal::bad_request(format!("The query cannot be used{place}: {error}."))
+    })
 }

@@ -70,6 +70,14 @@ impl Reason {
     }
 }
 
+/// Bytes of the longest sentence of a refusal. What a client sent may be part of it, and be as long as a body.
+const LONGEST_SENTENCE: usize = 600;
+
+/// The beginning of a text.
+pub(crate) fn beginning(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 /// A request that is not done, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -92,9 +100,14 @@ pub(crate) struct ErrorBody<'a> {
 
 impl Refusal {
     pub(crate) fn new(reason: Reason, sentence: impl Into<String>) -> Self {
+        let mut sentence = sentence.into();
+        if sentence.len() > LONGEST_SENTENCE {
+            sentence.truncate(sentence.floor_char_boundary(LONGEST_SENTENCE));
+            sentence.push('…');
+        }
         Self {
             reason,
-            sentence: sentence.into(),
+            sentence,
             retry_after: None,
             detail: None,
         }

@@ -1,10 +1,9 @@
 //! `POST /v1/segment`
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State as Extract};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -12,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use vcp_clip::record::Record;
 use vcp_clip::{DecisionThresholds, ThresholdOptions};
 use vcp_report::visible::printable;
@@ -108,6 +108,9 @@ pub(crate) enum ImageOutcome {
         status: u16,
         /// Why not, as a sentence.
         error: String,
+        /// Where the result can be fetched all the same, if it is kept and only its pictures do not fit into the answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
     },
 }
 
@@ -119,7 +122,8 @@ pub(crate) async fn segment(
     let models = &state.ready()?.models;
     let (parts, body) = request.into_parts();
     let query: SegmentQuery = read_query(parts.uri.query())?;
-    let model = models.named(query.model.as_deref())?;
+    let model = query.model.as_deref().filter(|model| !model.is_empty());
+    let model = models.named(model)?;
     let asked = Arc::new(query.asked(model)?);
     // Whoever would be refused need not send first.
     state.queue.check()?;
@@ -155,8 +159,7 @@ pub(crate) async fn segment(
         blocking(move || runtime.block_on(images(&body, &boundary))).await?
     };
     let places = Mutex::new(state.queue.enter(images.len())?);
-    // Of pictures in the answer.
-    let inline = AtomicUsize::new(0);
+    let inline = Inline::default();
     // One is decoded while the one before it is in the model.
     let outcomes = stream::iter(images).map(|image| {
         let (state, asked, inline, places) = (&state, &asked, &inline, &places);
@@ -169,7 +172,40 @@ pub(crate) async fn segment(
         }
     });
     let results = outcomes.buffered(2).collect().await;
-    blocking(move || long_response(&state, &SegmentAnswer { results })).await
+    blocking(move || {
+        let answer = SegmentAnswer { results };
+        // The answer is counted from here on.
+        drop(inline);
+        long_response(&state, &answer)
+    })
+    .await
+}
+
+/// The pictures that a request has in its answer so far: their bytes, and what counts them.
+#[derive(Default)]
+struct Inline(Mutex<(usize, Vec<OwnedSemaphorePermit>)>);
+
+impl Inline {
+    /// Takes up the pictures of a record.
+    fn add(&self, state: &State, record: &Record) -> Result<(), Refusal> {
+        let files = &record.files;
+        let pictures = [&files.overlay, &files.heatmap, &files.mask, &files.map];
+        let bytes: usize = pictures.into_iter().flatten().map(String::len).sum();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.0 + bytes > ANSWER_BYTES {
+            return Err(Refusal::new(
+                Reason::TooLarge,
+                format!(
+                    "The pictures of this request are more than {} MiB. Ask for links to them (pictures=links), or \
+                     send fewer photos at a time.",
+                    ANSWER_BYTES >> 20
+                ),
+            ));
+        }
+        held.1.extend(body::counted(state, bytes)?);
+        held.0 += bytes;
+        Ok(())
+    }
 }
 
 /// What is answered about one of several images.
@@ -177,21 +213,15 @@ fn outcome_of(
     state: &State,
     name: String,
     outcome: Result<Done, Refusal>,
-    inline: &AtomicUsize,
+    inline: &Inline,
 ) -> ImageOutcome {
+    let mut location = None;
+    let outcome = outcome.and_then(|done| {
+        location.clone_from(&done.location);
+        inline.add(state, &done.record)?;
+        Ok(done)
+    });
     match outcome {
-        Ok(done) if grown(inline, &done.record) > ANSWER_BYTES => {
-            state.metrics.refused(Reason::TooLarge);
-            ImageOutcome::Failed {
-                name,
-                status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
-                error: format!(
-                    "The pictures of this request are more than {} MiB. Ask for links to them (pictures=links), or \
-                     send fewer photos at a time.",
-                    ANSWER_BYTES >> 20
-                ),
-            }
-        }
         Ok(done) => ImageOutcome::Done {
             location: done.location,
             record: Box::new(done.record),
@@ -205,6 +235,7 @@ fn outcome_of(
                 name,
                 status: refusal.status().as_u16(),
                 error: refusal.sentence,
+                location,
             }
         }
     }
@@ -223,14 +254,6 @@ const LINKED: Most = Most {
     refusal: "The pictures of this photo are more than the 128 MiB that are kept for those who were given links. Ask \
         for fewer, or take the map as map_format=png16.",
 };
-
-/// How many bytes the pictures in an answer have with those of this record.
-fn grown(inline: &AtomicUsize, record: &Record) -> usize {
-    let files = &record.files;
-    let pictures = [&files.overlay, &files.heatmap, &files.mask, &files.map];
-    let bytes: usize = pictures.into_iter().flatten().map(String::len).sum();
-    inline.fetch_add(bytes, Ordering::Relaxed) + bytes
-}
 
 /// A record, and where the result is kept.
 struct Done {

@@ -160,6 +160,9 @@ fn verdicts_are_counted_and_exported() {
         Value::Null
     );
     judge(0, json!({"verdict": "bad"})).refuses(400, "The body cannot be used");
+    // Only what is said takes a verdict back.
+    judge(0, json!({"who": "Bob"})).refuses(400, "missing field `verdict`");
+    judge(0, json!([null])).refuses(400, "The body has to be a JSON object");
     let form = [("content-type", "text/plain")];
     let target = format!("{}/verdict", locations[0]);
     server

@@ -206,7 +206,11 @@ fn what_cannot_be_understood_is_refused() {
     )
     .refuses(400, "no output mask");
     infer(&server, &json!({"inputs": []})).refuses(400, "one input");
-    infer(&server, &json!([])).refuses(400, "The body cannot be used");
+    infer(&server, &json!([])).refuses(400, "has to be a JSON object");
+    infer(&server, &json!({"inputs": 1})).refuses(400, "The body cannot be used");
+    let long = "\u{7f}".repeat(1 << 20);
+    let reply = infer(&server, &json!({"inputs": [{"name": long}]}));
+    assert!(reply.is(400).body.len() < 1000);
     let headers = [("inference-header-content-length", "1000")];
     let reply = server.ask("POST", "/v2/models/random/infer", &headers, b"{}");
     reply.refuses(400, "no length within the body");

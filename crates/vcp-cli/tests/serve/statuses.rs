@@ -37,6 +37,17 @@ fn what_is_no_photo_is_refused_in_the_words_of_segment() {
         .post("/v1/segment", b"")
         .refuses(400, "The body is empty");
     server.post("/v1/segment?name=a", &photo).is(200);
+    server.post("/v1/segment?model=", &photo).is(200);
+    // What is wrong is named.
+    for (query, place) in [
+        ("keep=1", " at keep: "),
+        ("min_area=2&score_threshold=abc", " at score_threshold: "),
+        ("other=1", " at other: "),
+    ] {
+        server
+            .post(&format!("/v1/segment?{query}"), &photo)
+            .refuses(400, place);
+    }
 }
 
 #[test]

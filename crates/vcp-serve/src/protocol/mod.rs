@@ -4,6 +4,7 @@ mod request;
 mod response;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -300,12 +301,23 @@ async fn of_normalised(
     mut places: Places,
 ) -> Result<Vec<Answered>, Refusal> {
     let side = inspector.predictor().image_size();
+    let thresholds = inspector.thresholds();
     let mut predictions = Vec::with_capacity(images.len());
     for image in images {
         let inspector = Arc::clone(inspector);
         // One at a time: others have their turn, and what nobody waits for any more is not begun.
-        let work = move |_: &_| inspector.predict_normalised(vec![image]);
-        let found = state.thread.run(work).await?.map_err(|error| {
+        let begun = Instant::now();
+        let work = move |_: &_| {
+            let waited = begun.elapsed();
+            let begun = Instant::now();
+            let found = inspector.predict_normalised(vec![image]);
+            (found, waited, begun.elapsed())
+        };
+        let (found, waited, model_time) = state.thread.run(work).await?;
+        state.queue.took(model_time);
+        state.metrics.stage("model", model_time);
+        state.metrics.waited(waited);
+        let found = found.map_err(|error| {
             let mut refusal = Refusal::new(
                 Reason::Undecodable,
                 "The model gives no finite numbers for these values.",
@@ -314,13 +326,12 @@ async fn of_normalised(
             refusal
         })?;
         places.one_is_done();
+        for prediction in &found {
+            let score = prediction.score;
+            let decision = thresholds.decide(score);
+            state.metrics.decided(model.name(), SOURCE, decision, score);
+        }
         predictions.extend(found);
-    }
-    let thresholds = inspector.thresholds();
-    for prediction in &predictions {
-        let score = prediction.score;
-        let decision = thresholds.decide(score);
-        state.metrics.decided(model.name(), SOURCE, decision, score);
     }
     blocking(move || {
         let answered = predictions.into_iter().map(|prediction| {

@@ -1,5 +1,6 @@
 //! Requests of the protocol: JSON, with tensors in it or as bytes behind it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -12,8 +13,9 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::response::{OUTPUTS, unknown};
+use crate::json::object;
 use crate::limits::NAME_BYTES;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, beginning};
 
 /// The header that says how long the JSON before the binary tensors is.
 pub(super) const HEADER_LENGTH: &str = "inference-header-content-length";
@@ -220,9 +222,41 @@ pub(super) fn read(
                 )
             })?,
     };
-    let request = serde_json::from_slice(&body[..length])
-        .map_err(|error| Refusal::bad_request(format!("The body cannot be used: {error}.")))?;
-    Ok((request, body.slice(length..)))
+    let json = &body[..length];
+    check_texts(json)?;
+    Ok((object(json)?, body.slice(length..)))
+}
+
+/// Refuses long texts that are no images in Base64, wherever they stand: the parser's sentences repeat a text that is
+/// where none belongs, with each invisible character many times as long.
+fn check_texts(json: &[u8]) -> Result<(), Refusal> {
+    const LONG: usize = 4096;
+    let mut rest = json;
+    while let Some(begin) = rest.iter().position(|&byte| byte == b'"') {
+        rest = &rest[begin + 1..];
+        let (mut end, mut is_base64) = (0, true);
+        loop {
+            match rest.get(end..) {
+                // The parser says what is wrong.
+                None | Some([]) => return Ok(()),
+                Some([b'"', ..]) => break,
+                // Some write slashes so.
+                Some([b'\\', b'/', ..]) => end += 2,
+                Some([b'\\', ..]) => (end, is_base64) = (end + 2, false),
+                Some([byte, ..]) => {
+                    is_base64 &= byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+                    end += 1;
+                }
+            }
+        }
+        if end > LONG && !is_base64 {
+            return Err(Refusal::bad_request(format!(
+                "A text of more than {LONG} bytes in the JSON is not in Base64, as image files have to be."
+            )));
+        }
+        rest = &rest[end + 1..];
+    }
+    Ok(())
 }
 
 impl Input {
@@ -244,7 +278,11 @@ impl InferenceRequest {
             )));
         }
         // Each costs a map.
-        if self.outputs.len() > OUTPUTS.len() {
+        let is_twice = |(index, output): (usize, &OutputRequest)| {
+            let mut before = self.outputs[..index].iter();
+            before.any(|other| other.name == output.name)
+        };
+        if self.outputs.iter().enumerate().any(is_twice) {
             return Err(Refusal::bad_request(
                 "A request names each output at most once.",
             ));
@@ -285,7 +323,13 @@ impl InferenceRequest {
             ));
         };
         let size = tensor.parameters.binary_data_size;
-        if size.unwrap_or(0) != bytes.len() || (size.is_some() && tensor.data.is_some()) {
+        if size.is_some() && tensor.data.is_some() {
+            return Err(Refusal::bad_request(
+                "The values of an input are in its data, or behind the JSON where it has a binary_data_size; this one \
+                 has both.",
+            ));
+        }
+        if size.unwrap_or(0) != bytes.len() {
             return Err(Refusal::bad_request(format!(
                 "{} bytes are behind the JSON, but the input's binary_data_size is {}.",
                 bytes.len(),
@@ -337,11 +381,16 @@ impl InferenceRequest {
             }
             (name, kind) => Err(Refusal::bad_request(format!(
                 "There is no input {} of {}; there are image of BYTES and normalised of FP32.",
-                vcp_report::visible::printable(name),
-                vcp_report::visible::printable(kind)
+                shown(name),
+                shown(kind)
             ))),
         }
     }
+}
+
+/// A name that a client sent, as part of a sentence.
+pub(super) fn shown(name: &str) -> Cow<'_, str> {
+    vcp_report::visible::printable(beginning(name, 100))
 }
 
 /// Values of so many images.
@@ -394,7 +443,8 @@ fn decoded(texts: Vec<String>) -> Result<Vec<Bytes>, Refusal> {
     let images = images.collect::<Result<_, _>>();
     images.map_err(|error| {
         Refusal::bad_request(format!(
-            "In JSON, image holds image files in Base64; one of them is not: {error}."
+            "In JSON, image holds image files in Base64; one of them is not: {}.",
+            error.to_string().trim_end_matches('.')
         ))
     })
 }
@@ -462,6 +512,45 @@ mod tests {
         assert!(request.check().is_ok());
         request.id = Some("n".repeat(2000));
         assert!(request.check().is_err());
+    }
+
+    #[test]
+    fn what_is_said_is_short_however_long_a_text_is() {
+        let long = "\u{7f}".repeat(1 << 20);
+        let base64 = "A".repeat(1 << 20);
+        let tensor = r#""datatype":"BYTES","shape":[1]"#;
+        let refusal = |json: String| {
+            let (mut request, behind) = match read(&HeaderMap::new(), &Bytes::from(json)) {
+                Ok(read) => read,
+                Err(refusal) => return refusal,
+            };
+            let checked = request.check();
+            checked.map_or_else(
+                |refusal| refusal,
+                |()| request.input(1, behind, 4).unwrap_err(),
+            )
+        };
+        for text in [&long, &base64] {
+            for json in [
+                format!(r#""{text}""#),
+                format!(r#"{{"inputs":"{text}"}}"#),
+                format!(r#"{{"inputs":["{text}"]}}"#),
+                format!(r#"{{"inputs":[{{"name":"image",{tensor},"data":"{text}"}}]}}"#),
+                format!(r#"{{"inputs":[{{"name":"{text}",{tensor},"data":[]}}]}}"#),
+                format!(
+                    r#"{{"inputs":[{{"name":"image",{tensor},"data":[]}}],"parameters":"{text}"}}"#
+                ),
+                format!(
+                    r#"{{"inputs":[{{"name":"image",{tensor},"data":[]}}],"outputs":[{{"name":"{text}"}}]}}"#
+                ),
+            ] {
+                let sentence = refusal(json).sentence;
+                assert!(sentence.len() < 700, "{} bytes", sentence.len());
+            }
+        }
+        let slashed = "AAAA\\/AAA".repeat(1000);
+        assert!(check_texts(format!(r#"["{slashed}","\u00e9"]"#).as_bytes()).is_ok());
+        assert!(check_texts(br#"["\"]"#).is_ok());
     }
 
     #[test]

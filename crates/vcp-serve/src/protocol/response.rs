@@ -199,7 +199,7 @@ pub(super) fn unknown(name: &str) -> Refusal {
     let names: Vec<_> = OUTPUTS.iter().map(|(name, ..)| *name).collect();
     Refusal::bad_request(format!(
         "There is no output {}; there are {}.",
-        vcp_report::visible::printable(name),
+        super::request::shown(name),
         names.join(", ")
     ))
 }

@@ -91,11 +91,17 @@ pub(crate) struct ExportQuery {
 #[schemars(rename = "VerdictRequest")]
 pub(crate) struct GivenVerdict {
     /// good, defect or unsure; null takes the verdict back.
-    #[schemars(with = "Option<String>")]
+    // Given all the same: else nothing that was sent would take it back.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(schema_with = "text_or_null")]
     verdict: Option<Verdict>,
     /// Who says so, in their own words.
     #[serde(default)]
     who: String,
+}
+
+fn text_or_null(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["string", "null"] })
 }
 
 /// The filter of each of the queries, whose fields have the same names: serde takes no unknown field where one is
