@@ -105,6 +105,35 @@ def test_calibrations_are_the_command_lines(tmp_path: Path, inspector: vcp_clip.
         assert timeless(inspection.to_dict()) == timeless(record)
 
 
+def test_calibrations_with_defects_are_the_command_lines(tmp_path: Path, inspector: vcp_clip.Inspector) -> None:
+    from PIL import Image
+
+    random = np.random.default_rng(3)
+    for name in ("good", "bad", "masks"):
+        (tmp_path / name).mkdir()
+    for number in range(12):
+        photo = random.integers(110, 120, (64, 64, 3), np.uint8)
+        Image.fromarray(photo).save(tmp_path / f"good/{number:02}.png")
+        if number < 5:
+            mask = np.zeros((64, 64), np.uint8)
+            mask[8 * number : 8 * number + 14, 20:40] = 255
+            photo[mask > 0] = (200, 20, 30)
+            Image.fromarray(photo).save(tmp_path / f"bad/{number:02}.png")
+            Image.fromarray(mask).save(tmp_path / f"masks/{number:02}.png")
+    good, bad, masks = (sorted((tmp_path / name).iterdir()) for name in ("good", "bad", "masks"))
+    folders = ["--normal", tmp_path / "good", "--anomalous", tmp_path / "bad", "--masks", tmp_path / "masks"]
+    words = [program(), "calibrate", *folders, "--data", "spots", "--quiet"]
+    printed = json.loads(subprocess.run(list(map(str, words)), capture_output=True, check=True).stdout)
+    found = vcp_clip.calibrate(inspector, good, bad, masks, data="spots")
+    assert found.to_dict() == printed
+    arrays = [np.asarray(Image.open(mask)) > 0 for mask in masks]
+    by_arrays = vcp_clip.calibrate(inspector, good, bad, arrays, data="spots")
+    assert by_arrays.score_threshold == found.score_threshold
+    assert by_arrays.pixel_threshold == found.pixel_threshold
+    with pytest.raises(vcp_clip.InputError, match="5 bad photos and 4 masks"):
+        vcp_clip.calibrate(inspector, good, bad, masks[1:])
+
+
 def test_damaged_photos_have_the_command_lines_sentence(inspector: vcp_clip.Inspector, tmp_path: Path) -> None:
     whole = PHOTOS[0].read_bytes()
     for name, content in {"cut.jpg": whole[:200], "text.png": b"hello", "empty.png": b"", "not.gif": b"GIF89a"}.items():
