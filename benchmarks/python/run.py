@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,10 +23,16 @@ for one in found:
 """
 
 
-def seconds(words: list[str]) -> float:
-    begun = time.perf_counter()
+def seconds(words: list[str]) -> np.ndarray:
+    """How long it took, and how long processors worked for it."""
+
+    def now() -> np.ndarray:
+        times = os.times()
+        return np.array([time.perf_counter(), times.children_user + times.children_system])
+
+    begun = now()
     subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - begun
+    return now() - begun
 
 
 def inspecting(program: str, pairs: int, rounds: int) -> None:
@@ -37,18 +42,20 @@ def inspecting(program: str, pairs: int, rounds: int) -> None:
         "`inspect_batch`": [sys.executable, "-c", WHEEL, "batch"],
         "`inspect`": [sys.executable, "-c", WHEEL, "each"],
     }
-    times: dict[str, list[float]] = {name: [] for name in commands}
+    times: dict[str, list[np.ndarray]] = {name: [] for name in commands}
     for _ in range(pairs):
         # In turn, so that what the machine does meanwhile meets all of them.
         for name, words in commands.items():
             few, many = (seconds(words + photos * count) for count in (1, 1 + rounds))
             # Starting and loading cancel out.
             times[name].append((many - few) / (rounds * len(photos)))
-    usual = statistics.median(times["`vcp-clip segment`"])
-    print("| | milliseconds per photo, median | beside `segment` |\n|---|---:|---:|")
-    for name, found in times.items():
-        median = statistics.median(found)
-        print(f"| {name} | {median * 1e3:.1f} | {median / usual - 1:+.1%} |")
+    medians = {name: np.median(found, axis=0) for name, found in times.items()}
+    usual = medians["`vcp-clip segment`"]
+    print("| medians, per photo | milliseconds | beside `segment` | processor time, ms | beside `segment` |")
+    print("|---|---:|---:|---:|---:|")
+    for name, median in medians.items():
+        (wall, used), (more, more_used) = median * 1e3, median / usual - 1
+        print(f"| {name} | {wall:.1f} | {more:+.1%} | {used:.1f} | {more_used:+.1%} |")
 
 
 def scoring(images: int, side: int) -> None:
