@@ -219,8 +219,10 @@ fn headers_that_claim_much_within_the_limit_cost_little() {
             "{format}"
         );
     }
+    // Linux counts roughly, so that a peak may be told as a little lower than before.
     if let (Some(before), Some(after)) = (before, peak_bytes()) {
-        assert!(after - before < 256 << 20, "{} MB", (after - before) >> 20);
+        let more = after.saturating_sub(before);
+        assert!(more < 256 << 20, "{} MB", more >> 20);
     }
 }
 
@@ -419,8 +421,9 @@ fn a_damaged_file_gives_a_photo_or_an_error_that_names_it() {
         "{slowest:?}"
     );
     if let (Some(before), Some(after)) = (before, peak_bytes()) {
-        println!("{} MB", (after - before) >> 20);
-        assert!(after - before < 1 << 30, "{} MB", (after - before) >> 20);
+        let more = after.saturating_sub(before);
+        println!("{} MB", more >> 20);
+        assert!(more < 1 << 30, "{} MB", more >> 20);
     }
 }
 

@@ -118,7 +118,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|(name, figure)| (name.to_owned(), outcome(figure)))
         .collect();
     let peak = match (peak_before, peak_bytes()) {
-        (Some(before), Some(after)) => json!(after - before),
+        (Some(before), Some(after)) => json!(after.saturating_sub(before)),
         _ => Value::Null,
     };
     let result = json!({
