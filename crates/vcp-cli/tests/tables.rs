@@ -212,3 +212,64 @@ fn rows_without_a_photo_are_failures_of_their_own() {
         .ends_with(2)
         .says("cut.parquet");
 }
+
+#[test]
+fn what_is_no_table_of_this_program_is_neither_finished_nor_a_reason_to_forget_rows() {
+    let workplace = with_photos(3);
+    for name in ["t.csv", "t.parquet"] {
+        let rows = format!("{name}.unfinished");
+        let run = |more: &[&str]| workplace.segment(&[&["p", "--out-table", name], more].concat());
+        run(&[]).ends_with(0);
+        let own = fs::read(workplace.path(name)).unwrap();
+        for content in [
+            &b"file,decision\r\nx,maybe\r\ny,ok\r\n"[..],
+            b"",
+            b"nonsense",
+            &own[..own.len() / 2],
+        ] {
+            fs::write(workplace.path(name), content).unwrap();
+            workplace.write(&rows, "rows of hours\n");
+            run(&["--resume"]).ends_with(2).says(name);
+            assert!(workplace.path(&rows).exists());
+        }
+        // Rows that were left right after the table was finished.
+        fs::write(workplace.path(name), &own).unwrap();
+        run(&["--resume"]).ends_with(0).says("finished already");
+        assert!(!workplace.path(&rows).exists());
+    }
+}
+
+#[test]
+fn nothing_is_replaced_before_the_run_begins() {
+    let workplace = with_photos(2);
+    let run = |more: &[&str]| workplace.segment(&[&["p", "--out-table", "t.csv"], more].concat());
+    workplace.write("wrong.json", "{}");
+    // What a run that could not begin has left is in nobody's way.
+    run(&["--calibration", "wrong.json"]).ends_with(2);
+    run(&[]).ends_with(0);
+    let own = fs::read(workplace.path("t.csv")).unwrap();
+    run(&["--force", "--calibration", "wrong.json"]).ends_with(2);
+    assert_eq!(fs::read(workplace.path("t.csv")).unwrap(), own);
+    for existing in ["--force", "--resume"] {
+        let list = ["--from", "./t.csv", "--column", "path"];
+        let run = workplace.segment(&[&list[..], &["--out-table", "t.csv", existing]].concat());
+        run.ends_with(2).says("both name");
+    }
+}
+
+#[test]
+fn a_list_that_breaks_off_finishes_no_table() {
+    let workplace = with_photos(3);
+    let cut = format!("image\np/000.png\n\"{}", "x".repeat(17 << 20));
+    fs::write(workplace.path("list.csv"), cut).unwrap();
+    let arguments = ["--from", "list.csv", "--out-table", "t.csv", "--resume"];
+    workplace
+        .segment(&arguments)
+        .ends_with(1)
+        .says("could not be read to its end");
+    assert!(!workplace.path("t.csv").exists());
+    workplace.write("list.csv", "image\np/000.png\np/001.png\n");
+    workplace.segment(&arguments).ends_with(0);
+    let paths = column(&workplace, "t.csv", "path");
+    assert_eq!(paths, ["p/000.png", "p/001.png"]);
+}

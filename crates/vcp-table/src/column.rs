@@ -37,12 +37,13 @@ enum Kind {
 impl TextColumn {
     /// Opens a table, which is Parquet if it begins so and CSV with a heading otherwise.
     pub(crate) fn open(table: &Path, column: &str) -> Result<Self, Error> {
-        let mut file = File::open(table).map_err(file_error(table))?;
-        let found = file.metadata().map_err(file_error(table))?;
+        // Asked before: a pipe would be waited for.
+        let found = std::fs::metadata(table).map_err(file_error(table))?;
         if !found.is_file() {
             let problem = io::Error::other("it is no regular file");
             return Err(file_error(table)(problem));
         }
+        let mut file = File::open(table).map_err(file_error(table))?;
         let mut start = Vec::new();
         let read = (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start);
         read.and_then(|_| file.rewind())

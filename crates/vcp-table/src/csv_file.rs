@@ -1,12 +1,15 @@
 //! CSV.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::path::Path;
 
 use vcp_clip::record::{Line, Record};
 use vcp_history::cell_text;
 
 use crate::Error;
+use crate::error::file_error;
 use crate::schema::FILES;
 
 /// The columns; the files of a photo stand behind them, and `error` last.
@@ -31,6 +34,34 @@ const COLUMNS: [&str; 18] = [
     "region_list",
 ];
 
+/// The names of all columns.
+fn heading() -> Vec<String> {
+    let columns = COLUMNS.iter().map(|name| (*name).to_owned());
+    let files = FILES.iter().map(|name| format!("file_{name}"));
+    columns.chain(files).chain(["error".to_owned()]).collect()
+}
+
+/// Whether a file is a table as [`CsvWriter`] writes it, with its heading and the end of its last row.
+pub(crate) fn is_own(table: &Path) -> Result<bool, Error> {
+    let fail = file_error(table);
+    let read = || -> io::Result<bool> {
+        let expected = heading().join(",") + "\r\n";
+        let mut file = File::open(table)?;
+        let mut start = Vec::new();
+        (&mut file)
+            .take(expected.len() as u64)
+            .read_to_end(&mut start)?;
+        if start != expected.as_bytes() {
+            return Ok(false);
+        }
+        let mut end = [0; 2];
+        file.seek(SeekFrom::End(-2))?;
+        file.read_exact(&mut end)?;
+        Ok(end == *b"\r\n")
+    };
+    read().map_err(fail)
+}
+
 /// Records as CSV.
 #[derive(Debug)]
 pub(crate) struct CsvWriter<W: Write>(csv::Writer<W>);
@@ -40,12 +71,7 @@ impl<W: Write> CsvWriter<W> {
         let mut writer = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .from_writer(out);
-        let files = FILES.map(|name| format!("file_{name}"));
-        let heading = COLUMNS.iter().copied();
-        let heading = heading.chain(files.iter().map(String::as_str));
-        writer
-            .write_record(heading.chain(["error"]))
-            .map_err(Error::Csv)?;
+        writer.write_record(heading()).map_err(Error::Csv)?;
         Ok(Self(writer))
     }
 

@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A table has no column of that name.
     #[error(
-        "The table {} has no column {column}; it has: {found}. --column names the one with the paths.",
+        "The table {} has no column {column}; it has: {found}.",
         table.display()
     )]
     NoColumn {
@@ -112,6 +112,15 @@ pub enum Error {
     Begun {
         /// The file with the rows so far.
         rows: PathBuf,
+    },
+    /// A run is to resume, and what is there is no table of this program's, or not all of one.
+    #[error(
+        "{} is no whole table that vcp-clip has written, so no run can resume there; name another file, or replace it \
+         with --force.", table.display()
+    )]
+    Foreign {
+        /// The file.
+        table: PathBuf,
     },
     /// The rows so far were made with other settings.
     #[error(

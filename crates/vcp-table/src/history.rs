@@ -14,6 +14,7 @@ use crate::{BatchWriter, Columns, Error, RecordBatchBuilder, schema};
 
 /// Rows that are collected before they are written.
 const BATCH_ROWS: usize = 500;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// The columns before those of the record that hold texts, and whether all rows have them.
 const TEXTS: [(&str, bool); 8] = [
@@ -47,7 +48,7 @@ pub fn export_history<W: Write + Send>(
     let mut writer = BatchWriter::new(out, SchemaRef::clone(&rows.schema), &[])?;
     let count = history.for_each(filter, |entry| {
         rows.append(entry)?;
-        if rows.records.rows() >= BATCH_ROWS {
+        if rows.records.rows() >= BATCH_ROWS || rows.records.bytes() >= BATCH_BYTES {
             writer.write(&rows.finish()?)?;
         }
         Ok::<(), Error>(())

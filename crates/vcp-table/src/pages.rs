@@ -18,27 +18,34 @@ const HEADER: [u64; 2] = [1 << 12, 16 << 20];
 /// How deep structures in a header may lie in one another.
 const MOST_DEPTH: usize = 16;
 
-/// Refuses a file in which a page of this leaf column claims to be larger than is unpacked; the reason is for a
-/// message.
+/// The largest page of this leaf column, in bytes when it is unpacked. Refuses a file in which one claims to be larger than
+/// is unpacked; the reason is for a message.
 pub(crate) fn check_pages(
     file: &File,
     metadata: &ParquetMetaData,
     leaf: usize,
-) -> Result<(), String> {
+) -> Result<i64, String> {
+    let mut largest = 0;
     for group in metadata.row_groups() {
         let Some(chunk) = group.columns().get(leaf) else {
             return Err("a row group lacks the column".to_owned());
         };
-        if chunk.compression() == Compression::UNCOMPRESSED {
-            // What is not packed is not larger than the file.
+        if chunk.num_values() == 0 {
+            // Some writers name no place for its pages.
             continue;
         }
-        check_chunk(file, chunk)?;
+        largest = largest.max(if chunk.compression() == Compression::UNCOMPRESSED {
+            // What is not packed is not larger than the file.
+            chunk.compressed_size().min(MOST_PAGE)
+        } else {
+            check_chunk(file, chunk)?
+        });
     }
-    Ok(())
+    Ok(largest)
 }
 
-fn check_chunk(file: &File, chunk: &ColumnChunkMetaData) -> Result<(), String> {
+fn check_chunk(file: &File, chunk: &ColumnChunkMetaData) -> Result<i64, String> {
+    let mut largest = 0;
     let start = chunk.dictionary_page_offset();
     let start = start.map_or(chunk.data_page_offset(), |it| {
         it.min(chunk.data_page_offset())
@@ -70,10 +77,11 @@ fn check_chunk(file: &File, chunk: &ColumnChunkMetaData) -> Result<(), String> {
                 sizes.unpacked
             ));
         }
+        largest = largest.max(sizes.unpacked);
         let step = u64::try_from(sizes.packed).map_err(|_| "a page has a negative size")?;
         start = start.saturating_add(sizes.header).saturating_add(step);
     }
-    Ok(())
+    Ok(largest)
 }
 
 /// What the header of a page says of its size.

@@ -29,8 +29,10 @@ pub(crate) const MAGIC: [u8; 4] = *b"PAR1";
 /// some 100 MiB.
 const MOST_METADATA: u64 = 256 << 20;
 
-/// Rows that are in memory at a time.
+/// Rows that are in memory at a time, and fewer where they may be long: each text can be as long as a page, since many rows
+/// can name one text of a dictionary.
 const BATCH_ROWS: usize = 1024;
+const BATCH_BYTES: usize = 64 << 20;
 
 /// The texts of a column, row by row.
 pub(crate) struct ParquetColumn {
@@ -56,6 +58,11 @@ pub(crate) fn metadata(
 /// Refuses a file whose end says that it is described by more than fits into memory.
 fn check_length(mut file: &File, table: &Path) -> Result<(), Error> {
     let mut end = [0; 8];
+    let all = file.metadata().map_err(file_error(table))?.len();
+    if all < 12 {
+        let reason = format!("{all} bytes are no Parquet file");
+        return Err(unreadable(table, &ParquetError::General(reason)));
+    }
     let read = file
         .seek(SeekFrom::End(-8))
         .and_then(|_| file.read_exact(&mut end));
@@ -106,15 +113,17 @@ impl ParquetColumn {
         if leaves[leaf].physical_type() != Type::BYTE_ARRAY {
             return Err(wrong(leaves[leaf].physical_type().to_string()));
         }
-        check_pages(&file, &metadata, leaf).map_err(|reason| Error::Unreadable {
+        let page = check_pages(&file, &metadata, leaf).map_err(|reason| Error::Unreadable {
             table: table.to_owned(),
             reason,
         })?;
+        let page = usize::try_from(page).unwrap_or(0).max(1);
+        let rows = (BATCH_BYTES / page).clamp(1, BATCH_ROWS);
         let projection = ProjectionMask::leaves(description, [leaf]);
         let reader = caught(|| {
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, loaded)
                 .with_projection(projection)
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(rows)
                 .build()
         });
         let reader = reader.map_err(|source| unreadable(table, &source))?;

@@ -86,6 +86,7 @@ pub enum Place {
 pub struct FinishedTable {
     table: PathBuf,
     format: TableFormat,
+    rows: PathBuf,
 }
 
 /// A table whose rows are still being made.
@@ -98,7 +99,10 @@ pub struct UnfinishedTable {
     table: PathBuf,
     format: TableFormat,
     rows: PathBuf,
-    file: File,
+    /// None as long as there is nothing in it.
+    file: Option<File>,
+    /// Whether what is there gives way to the first row.
+    replaces: bool,
     /// What an earlier run has said of itself.
     begun: Option<Settings>,
     bits: Option<u32>,
@@ -138,43 +142,60 @@ impl UnfinishedTable {
             }
             Existing::Refuse if is_there(&rows)? => return Err(Error::Begun { rows }),
             Existing::Resume if is_there(table)? => {
-                // A process that was killed right after finishing it.
-                remove(&rows)?;
                 return Ok(Place::Finished(FinishedTable {
                     table: table.to_owned(),
                     format,
+                    rows,
                 }));
             }
-            Existing::Refuse | Existing::Resume => {}
-            Existing::Remove => {
-                remove(table)?;
-                remove(&rows)?;
-            }
+            Existing::Refuse | Existing::Resume | Existing::Remove => {}
         }
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        let file = options.open(&rows).map_err(file_error(&rows))?;
         let mut unfinished = Self {
             table: table.to_owned(),
             format,
             rows,
-            file,
+            file: None,
+            replaces: existing == Existing::Remove,
             begun: None,
             bits: None,
             done: Done::default(),
             totals: Totals::default(),
             _lock: lock,
         };
-        unfinished.read_again()?;
+        if !unfinished.replaces && is_there(&unfinished.rows)? {
+            unfinished.read_again()?;
+        }
         Ok(Place::Unfinished(Box::new(unfinished)))
+    }
+
+    /// The file with the rows. What it replaces is removed only now, when the run has found nothing wrong.
+    fn file(&mut self) -> Result<&mut File, Error> {
+        if self.file.is_none() {
+            if std::mem::take(&mut self.replaces) {
+                remove(&self.table)?;
+                remove(&self.rows)?;
+            }
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true);
+            let file = options.open(&self.rows).map_err(file_error(&self.rows))?;
+            return Ok(self.file.insert(file));
+        }
+        self.file.as_mut().ok_or_else(|| {
+            let problem = io::Error::other("it is not open");
+            file_error(&self.rows)(problem)
+        })
     }
 
     /// Reads what an earlier run has left. The last line may be cut.
     fn read_again(&mut self) -> Result<(), Error> {
-        let fail = file_error(&self.rows);
+        let rows = self.rows.clone();
+        self.file()?;
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
         let mut whole = 0;
         let mut done = Vec::new();
-        let mut entries = Entries::of(&self.file, &self.rows)?;
+        let mut entries = Entries::of(file, &rows)?;
         while let Some(length) = entries.next(|entry| {
             match entry {
                 Entry::Settings(settings) => self.begun = Some(settings.into_owned()),
@@ -189,7 +210,7 @@ impl UnfinishedTable {
             whole += length;
         }
         self.done = Done::of(done);
-        self.file.set_len(whole).map_err(fail)
+        file.set_len(whole).map_err(file_error(&rows))
     }
 
     /// Whether an earlier run has left rows.
@@ -250,7 +271,8 @@ impl UnfinishedTable {
         self.write(&Entry::Row(Cow::Borrowed(line)))?;
         self.totals.count(line);
         if self.totals.rows.is_multiple_of(SYNC_ROWS) {
-            self.file.sync_data().map_err(file_error(&self.rows))?;
+            let synced = self.file()?.sync_data();
+            synced.map_err(file_error(&self.rows))?;
         }
         Ok(())
     }
@@ -259,20 +281,30 @@ impl UnfinishedTable {
         let mut line =
             serde_json::to_vec(entry).map_err(|error| file_error(&self.rows)(error.into()))?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(file_error(&self.rows))
+        if line.len() as u64 > MOST_ROW {
+            let bytes = line.len();
+            let problem = io::Error::other(format!(
+                "a row of {bytes} bytes is longer than the {MOST_ROW} that are read again"
+            ));
+            return Err(file_error(&self.rows)(problem));
+        }
+        let written = self.file()?.write_all(&line);
+        written.map_err(file_error(&self.rows))
     }
 
     /// Makes the table of the rows, and removes the file with them. The rows pass through memory a group at a time.
     ///
     /// # Errors
     /// When it cannot be written; the rows stay.
-    pub fn finish(self) -> Result<Totals, Error> {
-        let settings = serde_json::to_string(&self.begun.unwrap_or_default());
+    pub fn finish(mut self) -> Result<Totals, Error> {
+        let begun = self.begun.take().unwrap_or_default();
+        let settings = serde_json::to_string(&begun);
         let settings = settings.map_err(|error| file_error(&self.rows)(error.into()))?;
-        let mut entries = Entries::of(&self.file, &self.rows)?;
+        let (table, rows, format) = (self.table.clone(), self.rows.clone(), self.format);
+        let mut entries = Entries::of(self.file()?, &rows)?;
         let wrapped = |out: &mut vcp_files::Writer<'_>| -> Result<(), Wrapped> {
             let notes = [(SETTINGS, settings.as_str())];
-            let mut writer = TableWriter::new(out, self.format, &notes)?;
+            let mut writer = TableWriter::new(out, format, &notes)?;
             while entries
                 .next(|entry| match entry {
                     Entry::Row(line) => writer.append(&line),
@@ -282,35 +314,53 @@ impl UnfinishedTable {
             {}
             Ok(writer.finish()?)
         };
-        match vcp_files::write(&self.table, Durability::Synced, wrapped) {
+        match vcp_files::write(&table, Durability::Synced, wrapped) {
             Ok(()) => {}
             Err(Wrapped::Table(error)) => return Err(error),
-            Err(Wrapped::File(error)) => return Err(file_error(&self.table)(error)),
+            Err(Wrapped::File(error)) => return Err(file_error(&table)(error)),
         }
-        remove(&self.rows)?;
+        remove(&rows)?;
         Ok(self.totals)
     }
 }
 
 impl FinishedTable {
-    /// Reads how its photos came out.
+    /// Reads how its photos came out. Rows that a process which was killed right after finishing it has left are removed.
     ///
     /// # Errors
-    /// When it was made with other settings, as far as it says so (in CSV it does not), and when it cannot be read.
+    /// When no run of this program wrote it, when it was made with other settings, as far as it says so (in CSV it does
+    /// not), and when it cannot be read.
     pub fn totals(&self, settings: &Settings) -> Result<Totals, Error> {
-        #[cfg(feature = "parquet")]
-        if self.format == TableFormat::Parquet
-            && let Some(before) = crate::parquet_file::note(&self.table, SETTINGS)?
-            && let Ok(before) = serde_json::from_str(&before)
-        {
-            compare(&self.table, &before, settings)?;
+        match self.format {
+            TableFormat::Parquet => self.compare_note(settings)?,
+            TableFormat::Csv if crate::csv_file::is_own(&self.table)? => {}
+            TableFormat::Csv => return Err(self.foreign()),
         }
-        let _ = (settings, self.format);
         let mut totals = Totals::default();
         for decision in TextColumn::open(&self.table, "decision")? {
             totals.add(decision?.and_then(|word| decision_of(&word)));
         }
+        remove(&self.rows)?;
         Ok(totals)
+    }
+
+    #[cfg(feature = "parquet")]
+    fn compare_note(&self, settings: &Settings) -> Result<(), Error> {
+        let note = crate::parquet_file::note(&self.table, SETTINGS)?;
+        let before = note.and_then(|note| serde_json::from_str(&note).ok());
+        let before = before.ok_or_else(|| self.foreign())?;
+        compare(&self.table, &before, settings)
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn compare_note(&self, _settings: &Settings) -> Result<(), Error> {
+        Err(Error::NoParquet)
+    }
+
+    fn foreign(&self) -> Error {
+        Error::Foreign {
+            table: self.table.clone(),
+        }
     }
 }
 
@@ -375,13 +425,16 @@ impl<'a> Entries<'a> {
         let mut reader = (&mut self.reader).take(MOST_ROW);
         let read = reader.read_until(b'\n', &mut self.line);
         let length = read.map_err(file_error(&self.path))?;
-        let Some(line) = self.line.strip_suffix(b"\n") else {
-            // Cut when the process was killed.
-            return Ok(None);
-        };
         let damaged = || Error::Damaged {
             rows: self.path.clone(),
             line: self.number,
+        };
+        let Some(line) = self.line.strip_suffix(b"\n") else {
+            if length as u64 == MOST_ROW {
+                return Err(damaged());
+            }
+            // Cut when the process was killed.
+            return Ok(None);
         };
         let entry: Entry<'_> = serde_json::from_slice(line).map_err(|_| damaged())?;
         if matches!(entry, Entry::Settings(_)) != (self.number == 1) {

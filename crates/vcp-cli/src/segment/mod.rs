@@ -5,6 +5,7 @@ mod out_table;
 mod table;
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use vcp_clip::photos::{Decoding, Found, Inputs, every_page};
@@ -21,26 +22,20 @@ use crate::interrupt::Stop;
 use crate::progress::Progress;
 use crate::references::{self, Named};
 use options::Options;
-use out_table::{Begun, TablePlace};
+use out_table::Begun;
 
 pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let mut options = Options::new(arguments)?;
     let photos = Photos::find(&options)?;
-    let references = match &options.references[..] {
-        [] => None,
-        paths if paths.iter().any(|path| path.as_os_str() == "-") => {
-            return Err(usage(
-                "--reference names files, folders and patterns; standard input is for the photos.",
-            ));
-        }
-        paths => Some(inputs::gather(paths, options.scan, options.quiet)?),
-    };
+    let references = reference_inputs(&options)?;
     let (device, model) = options
         .choice
         .open_on(options.device, options.threads, options.quiet)?;
     options.create_folder()?;
     let asked_bits = options.decode.bits;
-    let table = options.table.as_ref().map(TablePlace::open).transpose()?;
+    let table = options.table.as_ref();
+    let table = table.map(|it| it.open(options.from.as_ref()));
+    let table = table.transpose()?;
     if let Some(table) = &table {
         table.settle_bits(&mut options);
     }
@@ -55,6 +50,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
         options.quiet,
     );
     let stop = Stop::on_signals();
+    let cut = Arc::new(OnceLock::new());
     let decoding = inputs::decoding(options.decode.clone(), options.quiet);
     let to_compare = (references, &decoding);
     let Some(inspector) = inspector(&options, &model, &device, to_compare, &stop)? else {
@@ -79,7 +75,7 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     let known = photos.known_count(&options, done.is_some());
     let progress = Progress::new(known, options.quiet);
     let windows = progress.windows();
-    let photos = photos.into_inspected(&options, done);
+    let photos = noting_cut(photos.into_inspected(&options, done), &cut);
     let on_window = move |done, all| windows.show(done, all);
     let mut inspections = inspector.inspect_all(photos, decoding.clone(), &stop, on_window)?;
     let mut printer = Printer::new(options.format, options.quiet);
@@ -88,7 +84,11 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     for item in inspections.by_ref() {
         let result = finish(item, options.results.as_ref(), &mut names, console::json);
         totals.count(&result.line);
+        // A list that could be read no further is no photo.
+        let is_of_list =
+            matches!(&result.line, Line::Failed(failure) if cut.get() == Some(&failure.error));
         let kept = match &mut table {
+            Some(_) if is_of_list => Ok(()),
             Some(table) => table
                 .settle_bits(decoding.bits())
                 .and_then(|()| table.append(&result.line)),
@@ -111,10 +111,49 @@ pub(crate) fn run(arguments: SegmentArgs) -> anyhow::Result<Exit> {
     }
     inspections.finish()?;
     let totals = match table {
+        Some(_) if cut.get().is_some() => {
+            if !options.quiet {
+                console::note(
+                    "The list of photos could not be read to its end, so there is no table yet; when it can be, the \
+                     same command with --resume continues.",
+                );
+            }
+            return Ok(Exit::Failed);
+        }
         Some(table) => table.finish()?,
         None => totals,
     };
     tally(totals, &options)
+}
+
+/// The reference photos that are named, if any.
+fn reference_inputs(options: &Options) -> anyhow::Result<Option<Inputs>> {
+    match &options.references[..] {
+        [] => Ok(None),
+        paths if paths.iter().any(|path| path.as_os_str() == "-") => Err(usage(
+            "--reference names files, folders and patterns; standard input is for the photos.",
+        )),
+        paths => inputs::gather(paths, options.scan, options.quiet).map(Some),
+    }
+}
+
+/// The same photos; notes what is said of a list that cannot be read any further.
+fn noting_cut(
+    photos: Box<dyn Iterator<Item = Found> + Send>,
+    cut: &Arc<OnceLock<String>>,
+) -> Box<dyn Iterator<Item = Found> + Send> {
+    let cut = Arc::clone(cut);
+    Box::new(photos.inspect(move |found| {
+        if let Found::Unreadable {
+            error,
+            is_cut: true,
+            ..
+        } = found
+        {
+            // There is one list.
+            let _ = cut.set(error.clone());
+        }
+    }))
 }
 
 /// The photos of a run.

@@ -60,13 +60,22 @@ impl TablePlace {
     }
 
     /// Takes the place, before a model is loaded for it.
-    pub(super) fn open(&self) -> anyhow::Result<OutTable> {
+    pub(super) fn open(&self, from: Option<&(PathBuf, String)>) -> anyhow::Result<OutTable> {
         if let Some(folder) = self.table.parent().filter(|it| !it.as_os_str().is_empty()) {
             create_folder(folder)?;
         }
         if self.table.is_dir() {
             return Err(usage(format!(
                 "{} is a folder; name a file for the table.",
+                self.table.display()
+            )));
+        }
+        if let Some((list, _)) = from
+            && let (Ok(list), Ok(table)) = (list.canonicalize(), self.table.canonicalize())
+            && list == table
+        {
+            return Err(usage(format!(
+                "--out-table and --from both name {}; the results would replace the list. Name another file for them.",
                 self.table.display()
             )));
         }
