@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,9 @@ import pytest
 from PIL import Image
 
 import vcp_clip
+
+# Shells let what they start in the background ignore it, and children inherit that: none could be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SAMPLES = REPOSITORY / "samples"

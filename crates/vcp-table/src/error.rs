@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A table has no column of that name.
     #[error(
-        "The table {} has no column {column}; it has: {found}.",
+        "The table {} has no column {column}; it has: {found}. --column names the one with the paths.",
         table.display()
     )]
     NoColumn {
@@ -115,8 +115,8 @@ pub enum Error {
     },
     /// A run is to resume, and what is there is no table of this program's, or not all of one.
     #[error(
-        "{} is no whole table that vcp-clip has written, so no run can resume there; name another file, or replace it \
-         with --force.", table.display()
+        "{} is no whole table that vcp-clip has written, so no run can resume there; move it away or name another file. \
+         --force replaces it, and with it the rows that an unfinished run has left.", table.display()
     )]
     Foreign {
         /// The file.

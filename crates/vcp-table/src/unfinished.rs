@@ -140,7 +140,10 @@ impl UnfinishedTable {
                 let table = table.to_owned();
                 return Err(Error::Exists { table });
             }
-            Existing::Refuse if is_there(&rows)? => return Err(Error::Begun { rows }),
+            // One that was killed before its first row has left nothing.
+            Existing::Refuse if fs::metadata(&rows).is_ok_and(|found| found.len() > 0) => {
+                return Err(Error::Begun { rows });
+            }
             Existing::Resume if is_there(table)? => {
                 return Ok(Place::Finished(FinishedTable {
                     table: table.to_owned(),
