@@ -175,8 +175,9 @@ impl UnfinishedTable {
     fn file(&mut self) -> Result<&mut File, Error> {
         if self.file.is_none() {
             if std::mem::take(&mut self.replaces) {
-                remove(&self.table)?;
+                // In this order: rows without their table would be resumed from.
                 remove(&self.rows)?;
+                remove(&self.table)?;
             }
             let mut options = OpenOptions::new();
             options.read(true).append(true).create(true);
@@ -213,7 +214,14 @@ impl UnfinishedTable {
             whole += length;
         }
         self.done = Done::of(done);
-        file.set_len(whole).map_err(file_error(&rows))
+        // By a handle of its own: on Windows, one that appends cannot cut.
+        let cut = || -> io::Result<()> {
+            if whole < file.metadata()?.len() {
+                OpenOptions::new().write(true).open(&rows)?.set_len(whole)?;
+            }
+            Ok(())
+        };
+        cut().map_err(file_error(&rows))
     }
 
     /// Whether an earlier run has left rows.

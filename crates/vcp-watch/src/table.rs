@@ -98,11 +98,14 @@ impl Table {
         let is_whole = row.is_some_and(|row| {
             row.len() == COLUMNS.len() && &row[2] != "failed" && Outcome::of(&row[2]).is_some()
         });
-        self.file.set_len(if is_whole {
+        let kept = if is_whole {
             end + rest.len() as u64
         } else {
             end
-        })?;
+        };
+        // By a handle of its own: on Windows, one that appends cannot cut.
+        let cut = OpenOptions::new().write(true).open(&self.path)?;
+        cut.set_len(kept)?;
         if is_whole {
             self.file.write_all(b"\r\n")?;
         }

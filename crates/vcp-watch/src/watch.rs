@@ -229,8 +229,9 @@ impl Work {
         let board = self.board.clone();
         let (finder, failures) =
             Finder::new(options, &self.folder, excluded, memory, board, stop.clone());
-        self.deliver_late(&finder, listener)?;
+        // In this order: what is late is told with the rest, and counts as deferred until that is acknowledged.
         self.publish_deferred()?;
+        self.deliver_late(&finder, listener)?;
         let (decoder, model) = (Arc::clone(inspect), Arc::clone(inspect));
         let (named, stopped) = (self.named.clone(), stop.clone());
         let decode = move |whole: Whole| read(&*decoder, &named, whole);

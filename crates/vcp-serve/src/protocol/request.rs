@@ -240,8 +240,12 @@ fn check_texts(json: &[u8]) -> Result<(), Refusal> {
                 // The parser says what is wrong.
                 None | Some([]) => return Ok(()),
                 Some([b'"', ..]) => break,
-                // Some write slashes so.
+                // Some write slashes so, and others +, / and = by their numbers.
                 Some([b'\\', b'/', ..]) => end += 2,
+                Some(
+                    [b'\\', b'u', b'0', b'0', b'2', b'b' | b'B' | b'f' | b'F', ..]
+                    | [b'\\', b'u', b'0', b'0', b'3', b'd' | b'D', ..],
+                ) => end += 6,
                 Some([b'\\', ..]) => (end, is_base64) = (end + 2, false),
                 Some([byte, ..]) => {
                     is_base64 &= byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
@@ -548,6 +552,8 @@ mod tests {
                 assert!(sentence.len() < 700, "{} bytes", sentence.len());
             }
         }
+        let numbered = r"AAAA\u002b\u002FAAA\u003D".repeat(1000);
+        assert!(check_texts(format!(r#"["{numbered}"]"#).as_bytes()).is_ok());
         let slashed = "AAAA\\/AAA".repeat(1000);
         assert!(check_texts(format!(r#"["{slashed}","\u00e9"]"#).as_bytes()).is_ok());
         assert!(check_texts(br#"["\"]"#).is_ok());

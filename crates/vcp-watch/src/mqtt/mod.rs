@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rumqttc::{Client, Connection, Event, Outgoing, Packet, QoS, RecvTimeoutError};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, QoS};
 use serde::{Deserialize, Serialize};
 
 use crate::status::StatusBoard;
@@ -142,7 +142,7 @@ struct Shared {
 struct State {
     queue: Queue,
     /// While there is a connection, or one is being made. Without one, a connection ends.
-    client: Option<Client>,
+    client: Option<AsyncClient>,
     status: MqttStatus,
     is_stopping: bool,
     has_ended: bool,
@@ -337,7 +337,7 @@ impl Shared {
         let mut pause = PAUSES.0;
         loop {
             // Each connection has a client of its own, so that no message of an earlier one comes in between.
-            let (client, connection) = Client::new(connecting.clone(), 2 * WINDOW + 16);
+            let (client, connection) = AsyncClient::new(connecting.clone(), 2 * WINDOW + 16);
             let mut state = self.hold();
             if state.is_stopping {
                 return;
@@ -372,24 +372,38 @@ impl Shared {
         }
     }
 
-    /// Handles a connection until it ends; says whether anything was acknowledged.
-    fn serve(&self, mut connection: Connection) -> bool {
-        let (mut was_connected, mut has_acknowledged) = (false, false);
+    /// What happens next on a connection; nothing when it is not wanted any more. What the connection is at is never left in
+    /// the middle before that: it would take a message that is half written for one that is on its way.
+    async fn event(&self, connection: &mut EventLoop) -> Option<Result<Event, ConnectionError>> {
+        let mut next = std::pin::pin!(connection.poll());
         loop {
-            if self.hold().client.is_none() {
-                return has_acknowledged;
+            self.hold().client.as_ref()?;
+            if let Ok(event) = tokio::time::timeout(LOOK, &mut next).await {
+                return Some(event);
             }
-            // One that is being made is not interrupted, or it would never be; it takes a few seconds at most.
-            let received = if was_connected {
-                connection.recv_timeout(LOOK)
-            } else {
-                let received = connection.recv();
-                received.map_err(|_| RecvTimeoutError::Disconnected)
-            };
-            let event = match received {
-                Ok(Ok(event)) => event,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Ok(Err(error)) => {
+        }
+    }
+
+    /// Handles a connection until it ends; says whether anything was acknowledged.
+    fn serve(&self, mut connection: EventLoop) -> bool {
+        let (mut was_connected, mut has_acknowledged) = (false, false);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                self.board.went_wrong(&format!(
+                    "The connection to the MQTT broker cannot be made: {error}."
+                ));
+                return false;
+            }
+        };
+        loop {
+            let event = match runtime.block_on(self.event(&mut connection)) {
+                Some(Ok(event)) => event,
+                None => return has_acknowledged,
+                Some(Err(error)) => {
                     if !self.hold().is_stopping {
                         let what = if was_connected {
                             "broke"
@@ -402,7 +416,6 @@ impl Shared {
                     }
                     return has_acknowledged;
                 }
-                Err(RecvTimeoutError::Disconnected) => return has_acknowledged,
             };
             match event {
                 Event::Incoming(Packet::ConnAck(_)) => {

@@ -2,7 +2,8 @@
 //!
 //! What was on its way when a connection broke is sent again. A broker has no word for refusing a message: it ends the
 //! connection, or does not acknowledge. So what was on its way then is sent one by one afterwards, and a message with
-//! which alone that happens again and again is given up; the others pass.
+//! which alone that happens again and again, while others are acknowledged, is given up. Where none is acknowledged, it is
+//! the broker that cannot, and all of them wait.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Messages that are on their way at a time.
 pub(super) const WINDOW: usize = 32;
 
-/// How many connections a message may take with it, being alone on its way, before it is given up.
+/// How many connections a message may take with it, being alone on its way, before others go first and it may be given up.
 const MOST_BREAKS: u32 = 5;
 
 /// How long a broker may take to acknowledge.
@@ -29,6 +30,8 @@ pub(super) struct Message {
     /// Its identifier on the way.
     packet: Option<u16>,
     breaks: u32,
+    /// How many messages had been acknowledged when that first happened.
+    acknowledged_before: Option<u64>,
 }
 
 impl Message {
@@ -47,6 +50,7 @@ impl Message {
             since: None,
             packet: None,
             breaks: 0,
+            acknowledged_before: None,
         }
     }
 }
@@ -59,6 +63,8 @@ pub(super) struct Queue {
     on_way: usize,
     /// How many of the first were on their way when a connection broke, and are sent one by one.
     suspects: usize,
+    /// Messages that have been acknowledged.
+    acknowledged: u64,
     /// Results among them.
     results: usize,
     /// Bytes of all.
@@ -73,6 +79,7 @@ impl Queue {
             messages: VecDeque::new(),
             on_way: 0,
             suspects: 0,
+            acknowledged: 0,
             results: 0,
             bytes: 0,
             most: (most_results, most_bytes),
@@ -99,9 +106,7 @@ impl Queue {
                 self.remove(index);
             }
         }
-        self.bytes += message.payload.len();
-        self.results += usize::from(!message.is_status);
-        self.messages.push_back(message);
+        self.add(message);
         let mut dropped = Vec::new();
         // No result is dropped for the sake of the status, which is short.
         let is_result = !self
@@ -147,6 +152,7 @@ impl Queue {
     pub(super) fn acknowledge(&mut self, packet: u16) -> Option<Message> {
         let mut on_way = self.messages.iter().take(self.on_way);
         let index = on_way.position(|message| message.packet == Some(packet))?;
+        self.acknowledged += 1;
         self.remove(index)
     }
 
@@ -168,12 +174,25 @@ impl Queue {
             message.since = None;
         }
         self.suspects = self.suspects.max(on_way);
+        let acknowledged = self.acknowledged;
         let first = self.messages.front_mut().filter(|_| on_way == 1)?;
         first.breaks += 1;
+        let before = *first.acknowledged_before.get_or_insert(acknowledged);
         if first.breaks < MOST_BREAKS {
             return None;
         }
-        self.remove(0)
+        let first = self.remove(0)?;
+        if acknowledged > before {
+            return Some(first);
+        }
+        self.add(first);
+        None
+    }
+
+    fn add(&mut self, message: Message) {
+        self.bytes += message.payload.len();
+        self.results += usize::from(!message.is_status);
+        self.messages.push_back(message);
     }
 
     fn remove(&mut self, index: usize) -> Option<Message> {
@@ -281,6 +300,31 @@ mod tests {
         }
         assert_eq!(numbers(&given_up), [2]);
         assert_eq!(numbers(&passed), [0, 1, 3, 4]);
+    }
+
+    #[test]
+    fn where_nothing_is_acknowledged_nothing_is_given_up() {
+        let mut queue = Queue::new(10, 100);
+        for number in 0..3 {
+            queue.push(result(number));
+        }
+        for _ in 0..50 {
+            while queue.next().is_some() {
+                queue.hand_out(Instant::now());
+            }
+            assert!(queue.interrupt().is_none());
+        }
+        assert_eq!(queue.results(), 3);
+        // Until the broker can again.
+        let mut passed = Vec::new();
+        while !queue.is_empty() {
+            for number in send(&mut queue) {
+                passed.extend(queue.acknowledge(100 + u16::from(number)));
+            }
+        }
+        let mut passed = numbers(&passed);
+        passed.sort_unstable();
+        assert_eq!(passed, [0, 1, 2]);
     }
 
     #[test]

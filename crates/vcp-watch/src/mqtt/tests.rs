@@ -185,6 +185,29 @@ fn what_is_acknowledged_out_of_order_is_known() {
 }
 
 #[test]
+fn a_broker_that_reads_slowly_hears_of_each_result_once() {
+    const LENGTH: usize = 4 << 20;
+    let mut is_first = true;
+    let (port, heard) = broker(move |id, _| {
+        if std::mem::take(&mut is_first) {
+            // Meanwhile what comes next is written as far as there is room for it.
+            thread::sleep(Duration::from_secs(2));
+        }
+        Some(vec![id])
+    });
+    let (mqtt, board, settled) = start(port);
+    for number in 0..3 {
+        mqtt.publish(vec![number; LENGTH], Some(number.to_string()));
+    }
+    for number in 0..3 {
+        assert_eq!(settled.recv_timeout(LONG).unwrap(), number.to_string());
+    }
+    let heard: Vec<_> = heard.try_iter().map(|it| (it[0], it.len())).collect();
+    assert_eq!(heard, [(0, LENGTH), (1, LENGTH), (2, LENGTH)]);
+    assert_eq!(board.get().last_error, None);
+}
+
+#[test]
 fn the_end_waits_for_what_is_on_its_way() {
     // Longer than messages used to have in the end.
     let (port, heard) = broker(|id, _| {
