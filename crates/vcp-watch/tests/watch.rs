@@ -15,7 +15,9 @@ use vcp_clip::{
     ThresholdOptions,
 };
 use vcp_history::{Filter, History, HistoryOptions, ModelEntry, ResultId};
-use vcp_watch::{FolderInspector, Inspect, MemoryOptions, Outcome, Watch, WatchOptions};
+use vcp_watch::{
+    FolderInspector, Inspect, MemoryOptions, MqttOptions, Outcome, Watch, WatchOptions,
+};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -263,7 +265,18 @@ fn what_was_not_delivered_is_delivered_later() {
     assert!(matches!(watch.stop(), Err(vcp_watch::Error::Listener(_))));
     assert_eq!(files(&place.at("in")), ["a.jpg"]);
 
-    let (watch, told) = place.start(place.options());
+    // Nobody answers there.
+    let mqtt = MqttOptions {
+        url: "mqtt://127.0.0.1:9".to_owned(),
+        topic: "line".to_owned(),
+        login: None,
+        authority: None,
+        backlog: 10,
+    };
+    let (watch, told) = place.start(WatchOptions {
+        mqtt: Some(mqtt),
+        ..place.options()
+    });
     let (outcome, id, is_late) = told.recv_timeout(LONG).unwrap();
     assert_eq!((outcome, is_late), (Outcome::Ok, true));
     let all = place.history().list(&Filter::default(), None, 10).unwrap();
@@ -271,6 +284,8 @@ fn what_was_not_delivered_is_delivered_later() {
     assert_eq!(Some(&all.results[0].id), id.as_ref());
     let nothing = told.recv_timeout(Duration::from_millis(700));
     assert_eq!(nothing, Err(RecvTimeoutError::Timeout));
+    // The broker is to be told once.
+    assert_eq!(watch.status().mqtt.unwrap().backlog, 1);
     watch.stop().unwrap();
     assert_eq!(files(&place.at("ok")), ["a.jpg"]);
 }
