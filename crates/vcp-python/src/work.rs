@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::{io, thread};
 use std::time::Duration;
+use std::{io, thread};
 
 use pyo3::prelude::*;
 use vcp_clip::Stop;
