@@ -1,6 +1,7 @@
 """Compares vcp-clip with the other ways to run VCP-CLIP on a CPU.
 
     run.sh                        the comparison at full size: ViT-L-14-336, 518 px, two threads
+    run.sh --narrow               the comparison of bf16 and int8, beside f32
     run.sh --quick                a smaller model, to see whether everything runs
     run.sh --check GOLDENS_DIR    whether the PyTorch peer computes what the official code does
     run.sh --startup CLIP CHECKPOINT PHOTO
@@ -37,7 +38,10 @@ from geometry import GEOMETRIES, Geometry
 HERE = Path(__file__).resolve().parent
 VCP_CLIP = HERE.parents[1] / "target" / "release" / "vcp-clip"
 EXPORTS = HERE / ".exports"
-ALL = (report.VCP_CLIP, *peer.PEERS)
+OURS = (report.VCP_CLIP, report.VCP_CLIP_BF16, report.VCP_CLIP_INT8)
+F32 = (report.VCP_CLIP, *peer.F32_PEERS)
+NARROW = (*OURS, peer.OPENVINO, *peer.NARROW_PEERS)
+ALL = (*OURS, *peer.PEERS)
 QUICK_GEOMETRY, QUICK_IMAGE_SIZE, QUICK_ROUNDS = "vit-b-16", 224, 2
 
 
@@ -61,12 +65,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, metavar="N")
     parser.add_argument("--rounds", type=int, metavar="N", help="measured rounds (default 5)")
     parser.add_argument("--warmup", type=int, default=1, metavar="N", help="rounds thrown away")
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--peers",
         type=lambda text: tuple(text.split(",")),
-        default=ALL,
+        default=F32,
         metavar="NAME,…",
-        help=f"which to run, of {', '.join(ALL)}",
+        help=f"which to run, of {', '.join(ALL)}; by default those in f32: {', '.join(F32)}",
+    )
+    which.add_argument(
+        "--narrow",
+        dest="peers",
+        action="store_const",
+        const=NARROW,
+        help=f"run those that show what bf16 and int8 bring: {', '.join(NARROW)}",
     )
     parser.add_argument("--vcp-clip", type=Path, default=VCP_CLIP, metavar="FILE")
     parser.add_argument("--cpus", metavar="N,…", help="processors all peers are bound to (Linux)")
@@ -94,13 +106,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else 5)
     if options.threads < 1 or options.rounds < 1 or options.warmup < 0:
         parser.error("--threads and --rounds are at least 1, --warmup at least 0")
-    needs_binary = not options.check and (options.startup or report.VCP_CLIP in options.peers)
+    needs_binary = not options.check and (options.startup or vcp_clip_runs(options))
     if needs_binary and not options.vcp_clip.is_file():
         parser.error(
             f"{options.vcp_clip} does not exist; build it with "
             "`cargo build --release -p vcp-cli`, or leave vcp-clip out with --peers"
         )
     return options
+
+
+def vcp_clip_runs(options: argparse.Namespace) -> bool:
+    """Whether vcp-clip is among the peers, with whatever numbers."""
+    return any(name in OURS for name in options.peers)
 
 
 def geometry_of(options: argparse.Namespace) -> Geometry:
@@ -117,28 +134,46 @@ def size_arguments(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def exported_tower(options: argparse.Namespace) -> Path:
-    """The vision tower as an ONNX file, made in a process of its own where it is not there."""
-    file = EXPORTS / f"{options.geometry}-{options.image_size}-{version('torch')}" / "tower.onnx"
+def kept(file: Path, script: str, arguments: Sequence[str], options: argparse.Namespace) -> Path:
+    """A form of the vision tower, made in a process of its own where it is not there."""
     if not file.is_file():
-        print(f"Exporting the vision tower to {file}.", file=sys.stderr)
+        print(f"Writing the vision tower to {file} ({script}).", file=sys.stderr)
         sizes = ["--geometry", options.geometry, "--image-size", str(options.image_size)]
-        command = [sys.executable, str(HERE / "export.py"), str(file), *sizes]
-        ran = subprocess.run(
-            command, env=environment(options.threads), stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, str(HERE / script), *arguments, str(file), *sizes]
+        # What it shows of its progress is no result, so it goes where progress goes.
+        ran = subprocess.run(command, env=environment(options.threads), stdout=sys.stderr)
         if ran.returncode != 0:
-            raise PeerError(f"The export failed (exit status {ran.returncode}).")
+            raise PeerError(
+                f"{shlex.join(command)} failed (exit status {ran.returncode}); "
+                "what it wrote stands above."
+            )
     return file
+
+
+def tower_file(name: str, options: argparse.Namespace) -> Path:
+    """The vision tower in the form that a peer reads."""
+    folder = EXPORTS / f"{options.geometry}-{options.image_size}-{version('torch')}"
+    exported = kept(folder / "tower.onnx", "export.py", [], options)
+    if name == peer.OPENVINO_INT8:
+        made_by = f"nncf-{version('nncf')}-openvino-{version('openvino')}"
+        runtime, file = peer.OPENVINO, folder / made_by / "tower.xml"
+    elif name == peer.ONNXRUNTIME_INT8:
+        made_by = f"onnxruntime-{version('onnxruntime')}"
+        runtime, file = peer.ONNXRUNTIME, folder / made_by / "tower.onnx"
+    else:
+        return exported
+    return kept(file, "quantise.py", [runtime, str(exported)], options)
 
 
 def command_of(name: str, options: argparse.Namespace) -> list[str]:
     """The command line of one peer."""
-    if name == report.VCP_CLIP:
-        return [str(options.vcp_clip), "bench", "--serve", *size_arguments(options)]
+    if name in OURS:
+        command = [str(options.vcp_clip), "bench", "--serve", *size_arguments(options)]
+        numbers = report.numbers_of(name)
+        return command if numbers == report.F32 else [*command, "--precision", numbers]
     command = [sys.executable, str(HERE / "peer.py"), name, *size_arguments(options)]
     if name in peer.TOWER_ONLY:
-        command += ["--onnx", str(exported_tower(options))]
+        command += ["--tower", str(tower_file(name, options))]
     return command
 
 
@@ -161,7 +196,7 @@ def bench_alone(options: argparse.Namespace) -> dict[str, Any]:
 def measure(options: argparse.Namespace) -> list[report.Series]:
     """Loads all peers and runs the rounds."""
     cpus = frozenset(map(int, options.cpus.split(","))) if options.cpus else None
-    # The export, where one is needed, is made before anything is loaded.
+    # Exports and quantised towers, where they are needed, are made before anything is loaded.
     commands = {name: command_of(name, options) for name in options.peers}
     series = {name: report.Series(name) for name in options.peers}
     with ExitStack() as stack:
@@ -190,22 +225,28 @@ def measure(options: argparse.Namespace) -> list[report.Series]:
 
 def compare(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Measures, prints the table and writes the files asked for."""
-    ours = options.vcp_clip if report.VCP_CLIP in options.peers else None
+    ours = options.vcp_clip if vcp_clip_runs(options) else None
     geometry = geometry_of(options)
     facts = machine.facts(ours)
     if os.getloadavg()[0] > 0.5:
         print(f"The machine is busy (load {os.getloadavg()[0]:.2f}).", file=sys.stderr)
-    bench = bench_alone(options) if ours else None
+    bench = bench_alone(options) if report.VCP_CLIP in options.peers else None
     series = measure(options)
-    if not report.fingerprints_agree(series):
+    differing = report.differing(series)
+    if differing:
         raise PeerError(
-            "The peers computed different vision towers, so their times cannot be compared. "
+            "The peers computed different vision towers, so their times cannot be compared: "
+            f"{'; '.join(differing)}. "
             f"Where the model was changed, delete {EXPORTS} to export it again."
         )
 
     print(report.time_table(series, geometry))
+    for line in report.number_lines(series, facts):
+        print(line)
+    used = {report.numbers_of(name) for name in options.peers}
+    numbers = ", ".join(name for name in report.LOOSENESS if name in used)
     settings = (
-        f"{options.geometry} at {options.image_size} px, random weights, f32, one image at a "
+        f"{options.geometry} at {options.image_size} px, random weights, {numbers}, one image at a "
         f"time, {options.threads} threads each, {options.rounds} rounds after {options.warmup} "
         "to warm up, order reversed every round."
     )
@@ -220,7 +261,7 @@ def compare(options: argparse.Namespace, arguments: Sequence[str]) -> None:
             "machine": facts,
             "geometry": asdict(geometry),
             "threads": options.threads,
-            "rounds": {peer.name: peer.as_json() for peer in series},
+            "rounds": {one.name: one.as_json() for one in series},
             "summary": report.summary(series, geometry),
             "vcp_clip_bench": bench,
         }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from geometry import GEOMETRIES, Geometry
 from model import Attention, random_model
 from peer import SEED, test_image
+from whole import written_whole
 
 OPSET = 20
 
@@ -27,22 +27,18 @@ OPSET = 20
 def export(geometry: Geometry, file: Path) -> None:
     """Exports to `file` (weights in a second file beside it), complete or not at all."""
     tower = random_model(geometry, Attention.MATERIALISED, SEED).clip.visual
-    file.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder, warnings.catch_warnings():
+    with written_whole(file) as graph, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             tower,
             (torch.from_numpy(test_image(geometry)),),
-            Path(folder) / file.name,
+            graph,
             dynamo=True,
             opset_version=OPSET,
             external_data=True,
             verbose=False,
         )
-        # The graph comes last: while it is missing, the export does not count as made.
-        for part in sorted(Path(folder).iterdir(), key=lambda path: path.name == file.name):
-            part.replace(file.parent / part.name)
 
 
 def main() -> None:

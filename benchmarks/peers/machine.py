@@ -28,7 +28,7 @@ INSTRUCTION_SETS = (
     "sve",
     "sve2",
 )
-PACKAGES = ("torch", "onnxruntime", "openvino", "onnx", "numpy", "scipy")
+PACKAGES = ("torch", "onnxruntime", "openvino", "nncf", "onnx", "numpy", "scipy")
 
 Facts = dict[str, str]
 
