@@ -10,6 +10,7 @@ use vcp_predict::{Error, Predictor, PredictorOptions};
 use vcp_testing::{Tolerance, assert_close, goldens, mini};
 
 const OPTIONS: PredictorOptions = PredictorOptions {
+    instruction_set: None,
     threads: NonZero::new(2),
     blend: None,
     smoothing: 8.0,

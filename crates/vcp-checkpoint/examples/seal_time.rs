@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use vcp_checkpoint::{Geometry, Precision, Settings, Weights};
+use vcp_checkpoint::{Geometry, Settings, Storing, Weights};
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
@@ -18,7 +18,7 @@ fn main() {
     let geometry = Geometry::vit_l_14_336();
     let weights = Weights::random(geometry, Settings::default(), 1).unwrap();
     let begun = Instant::now();
-    weights.write_bundle(&sealed, Precision::AsStored).unwrap();
+    weights.write_bundle(&sealed, Storing::AsStored).unwrap();
     let mut bytes = std::fs::read(&sealed).unwrap();
     println!(
         "{} MB, written in {:.2?}",

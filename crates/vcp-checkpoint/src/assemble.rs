@@ -7,9 +7,12 @@ use crate::error::{Error, ErrorKind, Problem, ProblemKind, shorten};
 use crate::geometry::CLIP_VOCABULARY;
 use crate::names::{TOKEN_EMBEDDING, TensorSpec, VCP, clip_specs, vcp_specs};
 use crate::naming::{Clip, Naming, Piece};
+use crate::scaling::Scaling;
 use crate::tensor::{Block, Content, Layout};
 use crate::wrapping::{Telling, Unwrapped};
-use crate::{Geometry, Kind, LearnedGeometry, LoadOptions, TensorFile, TowerGeometry, shard};
+use crate::{
+    ElementType, Geometry, Kind, LearnedGeometry, LoadOptions, TensorFile, TowerGeometry, shard,
+};
 
 /// Blocks looked for; far beyond any CLIP, and keeps a hostile index from making a list without end.
 const MAX_BLOCKS: usize = 512;
@@ -165,25 +168,34 @@ fn collect_clip(
 }
 
 /// The tensors of a file that has them under canonical names and whose geometry is known, and those that it has
-/// `beside` the model's, at the end.
+/// `beside` the model's, at the end. Narrow matrices may be stored as codes where `has_codes`.
 pub(crate) fn from_bundle(
     file: &TensorFile,
     geometry: &Geometry,
     beside: &[TensorSpec],
+    has_codes: bool,
     options: LoadOptions,
 ) -> Result<Collected, Error> {
     geometry
         .validate()
         .map_err(|kind| Error::in_file(file.label(), kind))?;
     let mut collector = Collector::new(options);
-    let specs = [&crate::names::tensor_specs(geometry)[..], beside].concat();
+    let own = crate::names::tensor_specs(geometry);
+    let scales = if has_codes {
+        collector.expect_codes(file, &own)
+    } else {
+        Vec::new()
+    };
+    let specs = [&own[..], beside, &scales].concat();
     let same = |spec: &TensorSpec| {
         vec![Piece {
             name: spec.name.clone(),
             transposed: false,
         }]
     };
-    let tensors = collector.collect(&Unwrapped::plain(file), 0, &specs, same, |_| false);
+    let plain = Unwrapped::plain(file);
+    let mut tensors = collector.collect(&plain, 0, &specs, same, |_| false);
+    collector.attach_scales(&plain, &mut tensors, &scales);
     collector.finish(tensors)
 }
 
@@ -197,6 +209,8 @@ pub(crate) struct Collector {
     options: LoadOptions,
     problems: Vec<Problem>,
     ignored: Vec<Problem>,
+    /// Tensors that may be stored as codes.
+    pub(crate) codes: HashSet<String>,
 }
 
 impl Collector {
@@ -205,6 +219,7 @@ impl Collector {
             options,
             problems: Vec::new(),
             ignored: Vec::new(),
+            codes: HashSet::new(),
         }
     }
 
@@ -287,7 +302,7 @@ impl Collector {
         let element_type = parts
             .iter()
             .map(|part| part.element_type)
-            .reduce(crate::ElementType::widest)?;
+            .reduce(ElementType::widest)?;
         let mut blocks: Vec<Block> = parts.into_iter().flat_map(|part| part.blocks).collect();
         for block in &mut blocks {
             if let Content::View(view) = &mut block.content {
@@ -306,6 +321,7 @@ impl Collector {
             shape: spec.shape.clone(),
             element_type,
             blocks,
+            scaling: Scaling::default(),
         })
     }
 
@@ -327,7 +343,8 @@ impl Collector {
             }
             return None;
         };
-        if !layout.element_type.is_float() {
+        let is_codes = layout.element_type == ElementType::I8 && self.codes.contains(&spec.name);
+        if !layout.element_type.is_float() && !is_codes {
             self.note(
                 file,
                 &piece.name,
@@ -370,7 +387,12 @@ impl Collector {
     }
 
     /// `tensor` is its name within the weights.
-    fn note<C: Copy>(&mut self, file: &Unwrapped<'_, C>, tensor: &str, kind: ProblemKind) {
+    pub(crate) fn note<C: Copy>(
+        &mut self,
+        file: &Unwrapped<'_, C>,
+        tensor: &str,
+        kind: ProblemKind,
+    ) {
         self.problems.push(Problem {
             file: file.file.label().to_owned(),
             tensor: file.stored_name(tensor),

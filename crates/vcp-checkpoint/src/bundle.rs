@@ -3,49 +3,33 @@
 //! The tensors stand under their canonical names. `__metadata__` has two entries: `vcp_clip`, a JSON
 //! text with the version of the format, geometry, settings, calibration and sources, and the digest of
 //! [`seal`].
+//!
+//! Version 2 is version 1 with two additions: the settings can have a precision, and narrow matrices can be stored as
+//! codes with scales. It is written only where one of these is needed, so that older programs read all other bundles.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{Seek, SeekFrom, Write};
 
-use half::{bf16, f16};
+use half::f16;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::codes;
+use crate::elements::{find_scales, write_codes, write_each, write_elements};
 use crate::error::ErrorKind;
+use crate::names::TensorSpec;
 use crate::output::WriteError;
 use crate::seal::{self, Sealer};
 use crate::source::SourceRecord;
-use crate::{Calibration, ElementType, Geometry, ReferenceDescription, Settings, Tensor, Weights};
+use crate::{Calibration, ElementType, Geometry, Precision, ReferenceDescription};
+use crate::{Settings, Storing, Tensor, Weights};
 
 /// Key of the description in the safetensors metadata.
 pub(crate) const KEY: &str = "vcp_clip";
-const VERSION: u32 = 1;
+/// The versions that are read. The first has no precision and no codes.
+const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 const MAX_SOURCES: usize = 100;
-
-/// How a bundle stores numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Every tensor as its source stores it (`f64` as `f32`). OpenAI's CLIP has matrices in `f16`
-    /// and the rest in `f32`; checkpoints are `f32`. Loses nothing.
-    #[default]
-    AsStored,
-    /// Tensors of two or more dimensions as `f16`, vectors and scalars (norms, biases,
-    /// temperatures) as `f32`. Learned matrices are rounded.
-    F16,
-    /// Everything as `f32`.
-    F32,
-}
-
-impl Precision {
-    fn element_type(self, tensor: &Tensor<'_>) -> ElementType {
-        match (self, tensor.element_type()) {
-            (Self::AsStored, ElementType::F16) => ElementType::F16,
-            (Self::AsStored, ElementType::BF16) => ElementType::BF16,
-            (Self::F16, _) if tensor.shape().len() >= 2 => ElementType::F16,
-            _ => ElementType::F32,
-        }
-    }
-}
 
 /// What the metadata holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +46,11 @@ pub(crate) struct Description {
 }
 
 impl Description {
+    /// Whether the version is one whose tensors may be codes.
+    pub(crate) fn has_codes(&self) -> bool {
+        self.version > *VERSIONS.start()
+    }
+
     /// Parses and validates the JSON text of the metadata.
     pub(crate) fn parse(json: &str) -> Result<Self, ErrorKind> {
         /// Read on its own first, since later versions may have other fields.
@@ -76,14 +65,26 @@ impl Description {
             ),
         };
         let Version { version } = serde_json::from_str(json).map_err(damaged)?;
-        if version != VERSION {
+        if !VERSIONS.contains(&version) {
             return Err(ErrorKind::Bundle {
                 problem: format!(
-                    "its format has version {version}, this program knows version {VERSION}"
+                    "its format has version {version}, this program knows versions {} to {}",
+                    VERSIONS.start(),
+                    VERSIONS.end()
                 ),
             });
         }
         let description: Self = serde_json::from_str(json).map_err(damaged)?;
+        let precision = description.settings.precision;
+        if precision != Precision::F32 && !description.has_codes() {
+            return Err(ErrorKind::Bundle {
+                problem: format!(
+                    "its settings have the precision {precision}, which no bundle of version \
+                     {version} has; expected version {}",
+                    VERSIONS.end()
+                ),
+            });
+        }
         if description.sources.len() > MAX_SOURCES {
             return Err(ErrorKind::Bundle {
                 problem: format!("it names {} sources", description.sources.len()),
@@ -101,17 +102,33 @@ impl Description {
     }
 }
 
-/// Writes header and tensors; tensors pass through a small buffer, never whole.
-pub(crate) fn write(
+/// What the metadata of a bundle say whose tensors have these types.
+fn describe(
     weights: &Weights,
-    precision: Precision,
-    out: &mut (impl Write + Seek),
-) -> Result<(), WriteError> {
-    let internal = |error: String| ErrorKind::Bundle { problem: error };
-    let description = Description {
-        version: VERSION,
+    storing: Storing,
+    has_codes: bool,
+) -> Result<Description, ErrorKind> {
+    let settings = Settings {
+        precision: storing.precision(weights),
+        ..weights.settings().clone()
+    };
+    let (made_with, written) = (weights.settings().precision, settings.precision);
+    if weights.references().is_some() && made_with != written {
+        let problem = format!(
+            "it was made with the precision {made_with} and the bundle has {written}; write the bundle without it, and \
+             make it again with the bundle"
+        );
+        return Err(ErrorKind::References { problem });
+    }
+    let is_first = !has_codes && written == Precision::F32;
+    Ok(Description {
+        version: if is_first {
+            *VERSIONS.start()
+        } else {
+            *VERSIONS.end()
+        },
         geometry: *weights.geometry(),
-        settings: weights.settings().clone(),
+        settings,
         calibration: weights.calibration().cloned(),
         sources: weights
             .sources()
@@ -119,44 +136,116 @@ pub(crate) fn write(
             .map(crate::Source::record)
             .collect(),
         references: weights.references().map(|it| it.description().clone()),
-    };
+    })
+}
+
+/// A tensor of the bundle.
+enum Part<'a> {
+    /// Of the model, in this type.
+    Tensor(Tensor<'a>, ElementType),
+    /// The scales of a tensor of codes.
+    Scales(Tensor<'a>, Cow<'a, [f32]>),
+    /// The codes of a tensor, with these scales.
+    Codes(Tensor<'a>, Cow<'a, [f32]>),
+    /// A level of the memory of reference photos.
+    References(TensorSpec, &'a [f16]),
+}
+
+impl Part<'_> {
+    /// Wide elements are first, so that every tensor is aligned to its elements.
+    fn size(&self) -> usize {
+        element_size(self.dtype())
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::Tensor(_, ElementType::F16) | Self::References(..) => Dtype::F16,
+            Self::Tensor(_, ElementType::BF16) => Dtype::BF16,
+            Self::Tensor(..) | Self::Scales(..) => Dtype::F32,
+            Self::Codes(..) => Dtype::I8,
+        }
+    }
+
+    fn name_and_shape(&self) -> (String, Vec<usize>) {
+        match self {
+            Self::Tensor(tensor, _) | Self::Codes(tensor, _) => {
+                (tensor.name().to_owned(), tensor.shape().to_vec())
+            }
+            Self::Scales(tensor, scales) => (codes::scale_name(tensor.name()), vec![scales.len()]),
+            Self::References(spec, _) => (spec.name.clone(), spec.shape.clone()),
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> Result<(), WriteError> {
+        match self {
+            Self::Tensor(tensor, element_type) => write_elements(tensor, *element_type, out),
+            Self::Scales(_, scales) => write_each(scales, f32::to_le_bytes, out),
+            Self::Codes(tensor, scales) => write_codes(tensor, scales, out),
+            Self::References(_, values) => write_each(values, f16::to_le_bytes, out),
+        }
+    }
+}
+
+const fn element_size(dtype: Dtype) -> usize {
+    match dtype {
+        Dtype::I8 => 1,
+        Dtype::F16 | Dtype::BF16 => 2,
+        _ => 4,
+    }
+}
+
+/// All tensors of the bundle, in its order.
+fn parts(weights: &Weights, storing: Storing) -> Result<Vec<Part<'_>>, ErrorKind> {
+    let mut parts = Vec::new();
+    for tensor in weights.tensors() {
+        match storing.element_type(&tensor) {
+            ElementType::I8 => {
+                // They stand in front of the codes, for which the tensor is read a second time.
+                let scales = match tensor.scales() {
+                    Some(scales) => Cow::Borrowed(scales),
+                    None => Cow::Owned(find_scales(&tensor)?),
+                };
+                parts.push(Part::Scales(tensor, scales.clone()));
+                parts.push(Part::Codes(tensor, scales));
+            }
+            element_type => parts.push(Part::Tensor(tensor, element_type)),
+        }
+    }
+    if let Some(references) = weights.references() {
+        let levels = references.description().specs().into_iter().enumerate();
+        parts.extend(levels.map(|(level, spec)| Part::References(spec, references.level(level))));
+    }
+    parts.sort_by_key(|part| std::cmp::Reverse(part.size()));
+    Ok(parts)
+}
+
+/// Writes header and tensors; tensors pass through a small buffer, never whole.
+pub(crate) fn write(
+    weights: &Weights,
+    storing: Storing,
+    out: &mut (impl Write + Seek),
+) -> Result<(), WriteError> {
+    let internal = |error: String| ErrorKind::Bundle { problem: error };
+    let has_codes = weights
+        .tensors()
+        .any(|tensor| storing.element_type(&tensor) == ElementType::I8);
+    let description = describe(weights, storing, has_codes)?;
     let json = serde_json::to_string(&description).map_err(|error| internal(error.to_string()))?;
 
-    // Wide elements first, so that every tensor is aligned to its elements.
-    let mut tensors: Vec<(ElementType, Tensor<'_>)> = weights
-        .tensors()
-        .map(|tensor| (precision.element_type(&tensor), tensor))
-        .collect();
-    tensors.sort_by_key(|(element_type, _)| std::cmp::Reverse(element_type.size()));
+    let parts = parts(weights, storing)?;
     let mut end = 0;
-    let mut place = |element_type: ElementType, shape: Vec<usize>| {
+    let place = |part: &Part<'_>| {
+        let (name, shape) = part.name_and_shape();
         let start = end;
-        end += shape.iter().product::<usize>() * element_type.size();
-        TensorInfo {
-            dtype: match element_type {
-                ElementType::F16 => Dtype::F16,
-                ElementType::BF16 => Dtype::BF16,
-                _ => Dtype::F32,
-            },
+        end += shape.iter().product::<usize>() * part.size();
+        let info = TensorInfo {
+            dtype: part.dtype(),
             shape,
             data_offsets: (start, end),
-        }
+        };
+        (name, info)
     };
-    let mut infos: Vec<_> = tensors
-        .iter()
-        .map(|(element_type, tensor)| {
-            let info = place(*element_type, tensor.shape().to_vec());
-            (tensor.name().to_owned(), info)
-        })
-        .collect();
-    // Features of reference photos, behind everything else.
-    let specs = weights.references().map(|it| it.description().specs());
-    for spec in specs.iter().flatten() {
-        infos.push((
-            spec.name.clone(),
-            place(ElementType::F16, spec.shape.clone()),
-        ));
-    }
+    let infos = parts.iter().map(place).collect();
     let metadata = HashMap::from([(KEY.to_owned(), json)]);
     let metadata =
         Metadata::new(Some(metadata), infos).map_err(|error| internal(error.to_string()))?;
@@ -171,20 +260,8 @@ pub(crate) fn write(
     };
     sealing.write_all(&length)?;
     sealing.write_all(&header)?;
-    for (element_type, tensor) in tensors {
-        write_elements(&tensor, element_type, &mut sealing)?;
-    }
-    if let Some(references) = weights.references() {
-        for level in 0..references.description().channels.len() {
-            // A few megabytes at a time.
-            for values in references.level(level).chunks(1 << 18) {
-                let bytes: Vec<u8> = values
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect();
-                sealing.write_all(&bytes)?;
-            }
-        }
+    for part in &parts {
+        part.write(&mut sealing)?;
     }
     let digest = sealing.sealer.finish();
     out.seek(SeekFrom::Start(digest_at as u64))?;
@@ -208,50 +285,4 @@ impl<W: Write> Write for Sealing<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
     }
-}
-
-/// Writes a tensor's elements little-endian in the type asked for, a block of rows at a time.
-pub(crate) fn write_elements(
-    tensor: &Tensor<'_>,
-    element_type: ElementType,
-    out: &mut impl Write,
-) -> Result<(), WriteError> {
-    /// Elements, 1 MB of `f32`.
-    const BLOCK: usize = 1 << 18;
-    let rows = tensor.shape().first().copied().unwrap_or(1);
-    let row_length: usize = tensor.shape().iter().skip(1).product();
-    let step = (BLOCK / row_length.max(1)).max(1);
-    let mut values = Vec::new();
-    let mut bytes = Vec::new();
-    for start in (0..rows).step_by(step) {
-        let end = rows.min(start + step);
-        values.resize((end - start) * row_length, 0.0);
-        tensor.read_rows(start..end, &mut values);
-        bytes.clear();
-        match element_type {
-            ElementType::F16 => {
-                for (index, value) in values.iter().enumerate() {
-                    let half = f16::from_f32(*value);
-                    if !half.is_finite() {
-                        return Err(WriteError::Kind(ErrorKind::Overflow {
-                            tensor: tensor.name().to_owned(),
-                            index: start * row_length + index,
-                            value: *value,
-                            element_type,
-                        }));
-                    }
-                    bytes.extend(half.to_le_bytes());
-                }
-            }
-            ElementType::BF16 => bytes.extend(
-                values
-                    .iter()
-                    .flat_map(|value| bf16::from_f32(*value).to_le_bytes()),
-            ),
-            _ => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        }
-        out.write_all(&bytes)?;
-    }
-    tensor.release();
-    Ok(())
 }

@@ -10,7 +10,7 @@ use std::io::{Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::bundle::write_elements;
+use crate::elements::write_elements;
 use crate::error::ErrorKind;
 use crate::names::VCP;
 use crate::output::WriteError;

@@ -200,6 +200,12 @@ pub enum ErrorKind {
         /// What is wrong, without the closing full stop.
         problem: String,
     },
+    /// Matrices that cannot be smoothed as asked for.
+    #[error("The matrices cannot be smoothed: {problem}.")]
+    Smoothing {
+        /// What is wrong, without the closing full stop.
+        problem: String,
+    },
     /// A calibration that cannot be right.
     #[error("The calibration is not usable: {problem}.")]
     Calibration {
@@ -296,6 +302,11 @@ pub enum ProblemKind {
         /// The element type in the file.
         found: ElementType,
     },
+    /// The tensor holds 8-bit codes, or scales of such, that cannot be.
+    Codes {
+        /// What it holds and what was expected, as a predicate.
+        problem: String,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -317,6 +328,7 @@ impl fmt::Display for Problem {
             ProblemKind::Type { found } => {
                 write!(formatter, "{name} holds {found}, expected floating point")
             }
+            ProblemKind::Codes { problem } => write!(formatter, "{name} {problem}"),
         }
     }
 }

@@ -255,6 +255,9 @@ struct Fingerprint<'a> {
     geometry: &'a Geometry,
     settings: &'a Settings,
     sources: Vec<&'a str>,
+    /// Digest of the scales of matrices that are stored as codes: they tell with which photos they were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scales: Option<String>,
 }
 
 impl Weights {
@@ -266,8 +269,17 @@ impl Weights {
             geometry: self.geometry(),
             settings: self.settings(),
             sources: self.sources().iter().map(crate::Source::sha256).collect(),
+            scales: self.digest_of_scales(),
         };
         vcp_files::sha256(serde_json::to_vec(&fingerprint).unwrap_or_default())
+    }
+
+    fn digest_of_scales(&self) -> Option<String> {
+        let mut bytes = Vec::new();
+        for scales in self.tensors().filter_map(|tensor| tensor.scales()) {
+            bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
+        }
+        (!bytes.is_empty()).then(|| vcp_files::sha256(bytes))
     }
 
     /// The memory of good photos that is stored with the model, if any.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, shorten};
 use crate::geometry::{is_yes, yes};
-use crate::{Geometry, bounds};
+use crate::{Geometry, Precision, bounds};
 
 /// The text that the context vectors take the place of.
 const CLASS_PLACEHOLDER: &str = "<|class|>";
@@ -53,6 +53,9 @@ pub struct Settings {
     /// 2000 of 518 × 518 pixels; files name it only where it is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub score_fractions: Vec<f32>,
+    /// The numbers that the products of the vision tower are computed with. Files name it only where it is not `f32`.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
 }
 
 fn official_blend() -> [f32; 2] {
@@ -77,6 +80,7 @@ impl Default for Settings {
             global_context: true,
             blend: official_blend(),
             score_fractions: Vec::new(),
+            precision: Precision::F32,
         }
     }
 }

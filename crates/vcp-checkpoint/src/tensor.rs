@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::ElementType;
 use crate::element::convert;
 use crate::generated::Generator;
+use crate::scaling::Scaling;
 use crate::storage::Storage;
 
 /// What a tensor is made of: blocks of rows, one below the other.
@@ -15,6 +16,8 @@ pub(crate) struct Layout {
     pub(crate) element_type: ElementType,
     /// The rows of all blocks sum to `shape[0]` (to 1 for a scalar).
     pub(crate) blocks: Vec<Block>,
+    /// What the elements are multiplied with.
+    pub(crate) scaling: Scaling,
 }
 
 #[derive(Debug, Clone)]
@@ -122,15 +125,16 @@ impl Layout {
                 rows: shape.first().copied().unwrap_or(1),
                 content: Content::View(view),
             }],
+            scaling: Scaling::default(),
             shape,
         }
     }
 
-    fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
     }
 
-    fn row_length(&self) -> usize {
+    pub(crate) fn row_length(&self) -> usize {
         self.shape.iter().skip(1).product()
     }
 
@@ -164,7 +168,8 @@ impl<'a> Tensor<'a> {
     }
 
     /// How the elements are stored. For a tensor assembled from several, the narrowest
-    /// floating-point type that holds all of them.
+    /// floating-point type that holds all of them. [`ElementType::I8`] in a model's weights: codes with a scale for each
+    /// row ([`Tensor::codes`], [`Tensor::scales`]).
     #[must_use]
     pub fn element_type(&self) -> ElementType {
         self.layout.element_type
@@ -190,6 +195,14 @@ impl<'a> Tensor<'a> {
     pub fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) {
         let layout = self.layout;
         let row_length = layout.row_length();
+        self.check_rows(&rows, out.len());
+        self.read_elements(rows.clone(), row_length, out);
+        layout.scale(rows.start, out);
+    }
+
+    /// That a call's rows and output fit the tensor.
+    pub(crate) fn check_rows(&self, rows: &Range<usize>, out: usize) {
+        let layout = self.layout;
         assert!(
             rows.start <= rows.end && rows.end <= layout.rows(),
             "rows {rows:?} of tensor {} of shape {:?}",
@@ -197,12 +210,17 @@ impl<'a> Tensor<'a> {
             layout.shape
         );
         assert_eq!(
-            out.len(),
-            rows.len() * row_length,
+            out,
+            rows.len() * layout.row_length(),
             "length of the output for rows {rows:?} of tensor {} of shape {:?}",
             self.name,
             layout.shape
         );
+    }
+
+    /// Reads rows as they are stored, before they are multiplied with anything.
+    fn read_elements(&self, rows: Range<usize>, row_length: usize, out: &mut [f32]) {
+        let layout = self.layout;
         let mut first = 0;
         let mut out = out;
         for block in &layout.blocks {
@@ -238,9 +256,13 @@ impl<'a> Tensor<'a> {
     }
 
     /// The elements as they are stored, row-major and little-endian, each of [`Tensor::element_type`]; None of a tensor
-    /// that no file holds as a whole.
+    /// that no file holds as a whole, or whose elements are not its values.
     #[must_use]
     pub fn stored_bytes(&self) -> Option<Vec<u8>> {
+        let Scaling { rows, columns } = &self.layout.scaling;
+        if rows.is_some() || columns.is_some() {
+            return None;
+        }
         let size = self.element_type().size();
         let mut out = Vec::with_capacity(self.len() * size);
         for block in &self.layout.blocks {
@@ -493,7 +515,7 @@ mod tests {
                 blocks.push(Block { rows: *rows, content: Content::View(view) });
             }
             blocks.push(Block { rows: zeros, content: Content::Zeros });
-            let layout = Layout { shape: vec![total, 2], element_type: ElementType::F32, blocks };
+            let layout = Layout { shape: vec![total, 2], element_type: ElementType::F32, blocks, scaling: Scaling::default() };
             let tensor = Tensor { name: "t", layout: &layout, storages: &storages };
             let expected: Vec<f32> = (0..start).map(|n| n as f32).chain(std::iter::repeat_n(0.0, 2 * zeros)).collect();
             let (from, to) = (cut.0.min(cut.1).min(total), cut.0.max(cut.1).min(total));

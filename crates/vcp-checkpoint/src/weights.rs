@@ -10,9 +10,10 @@ use crate::assemble::{self, Tensors};
 use crate::error::{Error, ErrorKind, Problem, shorten};
 use crate::generated::Generator;
 use crate::names::{TensorSpec, tensor_specs, vcp_specs};
+use crate::scaling::Scaling;
 use crate::storage::Storage;
 use crate::tensor::{Block, Content, Layout, Tensor};
-use crate::{Calibration, ElementType, Geometry, Precision, Settings, Source, TensorFile};
+use crate::{Calibration, ElementType, Geometry, Settings, Source, Storing, TensorFile};
 use crate::{LearnedGeometry, bundle, checkpoint_writer, output, start};
 use crate::{ReferenceDescription, References};
 
@@ -22,8 +23,8 @@ pub struct Weights {
     geometry: Geometry,
     settings: Settings,
     storages: Vec<Arc<Storage>>,
-    tensors: Tensors,
-    index: HashMap<String, usize>,
+    pub(crate) tensors: Tensors,
+    pub(crate) index: HashMap<String, usize>,
     calibration: Option<Calibration>,
     pub(crate) references: Option<Arc<References>>,
     sources: Vec<Source>,
@@ -169,7 +170,13 @@ impl Weights {
             .as_ref()
             .map(ReferenceDescription::specs);
         let beside = beside.unwrap_or_default();
-        let mut collected = assemble::from_bundle(file, &description.geometry, &beside, options)?;
+        let mut collected = assemble::from_bundle(
+            file,
+            &description.geometry,
+            &beside,
+            description.has_codes(),
+            options,
+        )?;
         let memory = collected.tensors.len() - beside.len();
         let memory = collected.tensors.split_off(memory);
         let mut weights = Self::new(
@@ -338,6 +345,7 @@ impl Weights {
         if let Some(index) = self.index.get(name) {
             let layout = &mut self.tensors[*index].1;
             layout.element_type = ElementType::F32;
+            layout.scaling = Scaling::default();
             layout.blocks = vec![Block {
                 rows: layout.shape.first().copied().unwrap_or(1),
                 content: Content::Values(values.into()),
@@ -417,10 +425,13 @@ impl Weights {
     /// Writes everything into one file that [`Weights::open_bundle`] reads. Reads the sources once
     /// for their SHA-256. An existing file is replaced when the new one is complete.
     ///
+    /// The bundle's settings have the precision that [`Storing`] says, whatever that of these weights is.
+    ///
     /// # Errors
-    /// If the file cannot be written, or if a value does not fit `f16`.
-    pub fn write_bundle(&self, path: &Path, precision: Precision) -> Result<(), Error> {
-        output::write_beside(path, |out| bundle::write(self, precision, out))
+    /// If the file cannot be written, if a value does not fit the numbers asked for, or if there is a memory of
+    /// reference photos and the bundle's precision is not that of these weights, with which it was made.
+    pub fn write_bundle(&self, path: &Path, storing: Storing) -> Result<(), Error> {
+        output::write_beside(path, |out| bundle::write(self, storing, out))
     }
 
     /// Writes the learned tensors as an official checkpoint (`.pth`) that PyTorch opens, all `f32`.
@@ -450,6 +461,7 @@ fn generated(
                 rows: spec.shape.first().copied().unwrap_or(1),
                 content: Content::Generated(generator),
             }],
+            scaling: Scaling::default(),
             shape: spec.shape.clone(),
         };
         (spec.name.clone(), layout)

@@ -160,14 +160,14 @@ fn a_bundle_says_which_tower_it_holds() {
     let weights = Weights::random(geometry(), settings.clone(), 5).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let precision = vcp_checkpoint::Precision::F32;
-    weights.write_bundle(&path, precision).unwrap();
+    let storing = vcp_checkpoint::Storing::F32;
+    weights.write_bundle(&path, storing).unwrap();
     let read = Weights::open_bundle(&path).unwrap();
     assert_eq!(read.geometry(), weights.geometry());
     support::assert_equal(&read, &weights);
     // A bundle with a transformer names no backbone.
     support::small_weights(3)
-        .write_bundle(&path, precision)
+        .write_bundle(&path, storing)
         .unwrap();
     let file = TensorFile::open(&path).unwrap();
     assert!(!file.metadata("vcp_clip").unwrap().contains("backbone"));

@@ -11,7 +11,7 @@ use support::{
 };
 use vcp_checkpoint::{
     Activation, Calibration, CalibrationWindows, ElementType, ErrorKind, Format, Geometry,
-    Precision, ReferenceDescription, References, Settings, TensorFile, Weights, sha256_of_file,
+    ReferenceDescription, References, Settings, Storing, TensorFile, Weights, sha256_of_file,
 };
 
 fn windows(tile: usize, overlap: f64, global_weight: f32) -> CalibrationWindows {
@@ -76,8 +76,8 @@ fn bundles_keep_their_memory_of_good_photos() {
     assert_eq!(references.rows(1, 0).len(), 4);
     assert!(references.rows(2, 0).is_empty() && references.rows(0, 2).is_empty());
     weights.set_references(Some(references.clone())).unwrap();
-    for precision in [Precision::AsStored, Precision::F16, Precision::F32] {
-        weights.write_bundle(&path, precision).unwrap();
+    for storing in [Storing::AsStored, Storing::F16, Storing::F32] {
+        weights.write_bundle(&path, storing).unwrap();
         let bundle = Weights::open_bundle(&path).unwrap();
         assert_equal(&bundle, &weights);
         assert_eq!(bundle.references(), Some(&references));
@@ -95,7 +95,7 @@ fn bundles_keep_their_memory_of_good_photos() {
     trained.replace("vcp.prompt_proj.bias", values).unwrap();
     assert_eq!(trained.references(), None);
     weights.set_references(None).unwrap();
-    weights.write_bundle(&path, Precision::AsStored).unwrap();
+    weights.write_bundle(&path, Storing::AsStored).unwrap();
     assert_eq!(Weights::open_bundle(&path).unwrap().references(), None);
 }
 
@@ -175,13 +175,13 @@ fn bundles_keep_everything() {
     weights.set_calibration(Some(calibration())).unwrap();
 
     let bundle_path = folder.path().join("bundle.safetensors");
-    for precision in [Precision::AsStored, Precision::F16, Precision::F32] {
-        weights.write_bundle(&bundle_path, precision).unwrap();
+    for storing in [Storing::AsStored, Storing::F16, Storing::F32] {
+        weights.write_bundle(&bundle_path, storing).unwrap();
         let file = TensorFile::open(&bundle_path).unwrap();
         assert_eq!(file.format(), Format::Safetensors);
         assert!(file.is_bundle());
         let bundle = Weights::from_bundle(&file).unwrap();
-        // Random weights are rounded to f16 to begin with, so nothing is lost in any precision.
+        // Random weights are rounded to f16 to begin with, so nothing is lost in any of these.
         assert_equal(&bundle, &original);
         assert_eq!(*bundle.settings(), settings);
         assert_eq!(bundle.calibration(), Some(&calibration()));
@@ -197,18 +197,18 @@ fn bundles_keep_everything() {
             of("vcp.prompt_proj.bias"),
         ];
         let (half, single) = (ElementType::F16, ElementType::F32);
-        let expected = match precision {
-            Precision::AsStored => [half, single, single],
-            Precision::F16 => [half, half, single],
-            Precision::F32 => [single; 3],
+        let expected = match storing {
+            Storing::AsStored | Storing::Bf16 | Storing::Int8 => [half, single, single],
+            Storing::F16 => [half, half, single],
+            Storing::F32 => [single; 3],
         };
-        assert_eq!(types, expected, "{precision:?}");
+        assert_eq!(types, expected, "{storing:?}");
     }
 
     // A bundle of a bundle, written over the file it is read from.
     let bundle = Weights::open_bundle(&bundle_path).unwrap();
     bundle
-        .write_bundle(&bundle_path, Precision::AsStored)
+        .write_bundle(&bundle_path, Storing::AsStored)
         .unwrap();
     assert_equal(&bundle, &original);
     let again = Weights::open_bundle(&bundle_path).unwrap();
@@ -227,7 +227,7 @@ fn f16_rounds_matrices_and_refuses_what_does_not_fit() {
     let mut values: Vec<f32> = (0..64 * 64).map(|i| (i as f32).sin()).collect();
     values[100] = 65519.0;
     weights.replace(name, values.clone()).unwrap();
-    weights.write_bundle(&path, Precision::F16).unwrap();
+    weights.write_bundle(&path, Storing::F16).unwrap();
     let read = Weights::open_bundle(&path)
         .unwrap()
         .tensor(name)
@@ -239,7 +239,7 @@ fn f16_rounds_matrices_and_refuses_what_does_not_fit() {
 
     values[101] = -65520.0;
     weights.replace(name, values).unwrap();
-    let error = weights.write_bundle(&path, Precision::F16).unwrap_err();
+    let error = weights.write_bundle(&path, Storing::F16).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Overflow { index: 101, .. }),
         "{error}"
@@ -248,7 +248,7 @@ fn f16_rounds_matrices_and_refuses_what_does_not_fit() {
     // The file that was there is untouched, and no part of the new one is left.
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    weights.write_bundle(&path, Precision::AsStored).unwrap();
+    weights.write_bundle(&path, Storing::AsStored).unwrap();
 }
 
 #[test]
@@ -387,7 +387,7 @@ fn files_that_are_not_bundles_say_so() {
     assert!(message.contains("it is a folder"), "{message}");
     let missing = folder.path().join("no such folder").join("bundle");
     let message = original
-        .write_bundle(&missing, Precision::F16)
+        .write_bundle(&missing, Storing::F16)
         .unwrap_err()
         .to_string();
     assert!(message.contains("Could not write the file"), "{message}");
@@ -577,7 +577,7 @@ fn ablations_are_kept() {
     let opened = Weights::open_parts(&clip, &checkpoint, settings.clone()).unwrap();
     assert_eq!(*opened.geometry(), geometry);
     assert_equal(&opened, &original);
-    opened.write_bundle(&bundle, Precision::AsStored).unwrap();
+    opened.write_bundle(&bundle, Storing::AsStored).unwrap();
     let bundled = Weights::open_bundle(&bundle).unwrap();
     assert_eq!(*bundled.geometry(), geometry);
     assert_eq!(*bundled.settings(), settings);
@@ -592,7 +592,7 @@ fn ablations_are_kept() {
 
     // Other bundles do not name them, as those written before there were such.
     small_weights(5)
-        .write_bundle(&bundle, Precision::AsStored)
+        .write_bundle(&bundle, Storing::AsStored)
         .unwrap();
     let file = TensorFile::open(&bundle).unwrap();
     let description = file.metadata("vcp_clip").unwrap();
@@ -603,4 +603,22 @@ fn ablations_are_kept() {
             .settings()
             .global_context
     );
+}
+
+/// The built-in model is a bundle that another version of the program has written.
+#[test]
+fn bundles_of_earlier_programs_are_written_again_bit_for_bit() {
+    use std::io::Read as _;
+    let folder = tempfile::tempdir().unwrap();
+    let [path, again] = ["before", "again"].map(|name| folder.path().join(name));
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packed = packed.join("../vcp-clip/models/built-in.safetensors.gz");
+    let mut before = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(packed).unwrap())
+        .read_to_end(&mut before)
+        .unwrap();
+    std::fs::write(&path, &before).unwrap();
+    let weights = Weights::open_bundle(&path).unwrap();
+    weights.write_bundle(&again, Storing::AsStored).unwrap();
+    assert!(std::fs::read(&again).unwrap() == before);
 }

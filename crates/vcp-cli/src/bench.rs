@@ -6,11 +6,11 @@ use std::time::Instant;
 use serde::Serialize;
 use vcp_checkpoint::Geometry;
 use vcp_clip::Device;
-use vcp_cpu::{Timing, fma_peak_gflops};
+use vcp_cpu::{InstructionSet, Timing, fma_peak_gflops};
 use vcp_image::Photo;
 use vcp_predict::{Predictor, PredictorOptions};
 
-use crate::args::{BenchArgs, GeometryName};
+use crate::args::{BenchArgs, GeometryName, InstructionSetName};
 use crate::console::{self, Column};
 use crate::exit::{Exit, OrUsage};
 use crate::model::Choice;
@@ -45,6 +45,8 @@ struct Report {
     peak_memory_bytes: Option<u64>,
     stages: Vec<Stage>,
     operations: Vec<Operation>,
+    precision: &'static str,
+    narrow_units: [Option<&'static str>; 2],
 }
 
 /// One stage of an image, the median over the images.
@@ -72,11 +74,17 @@ pub(crate) fn run(arguments: BenchArgs) -> anyhow::Result<Exit> {
         GeometryName::VitL14 => Geometry::vit_l_14(),
         GeometryName::VitB16 => Geometry::vit_b_16(),
     };
-    let choice = Choice::or_random(arguments.choice, geometry)?;
+    let choice =
+        Choice::or_random(arguments.choice, geometry)?.computed_in(arguments.precision.precision());
     let model = choice.open(false)?;
     choice.settle_cost(&Device::cpu(), model.weights(), arguments.threads, false)?;
     let options = PredictorOptions {
         threads: arguments.threads,
+        instruction_set: arguments.instruction_set.map(|name| match name {
+            InstructionSetName::Avx512 => InstructionSet::Avx512,
+            InstructionSetName::Avx2 => InstructionSet::Avx2,
+            InstructionSetName::Portable => InstructionSet::Portable,
+        }),
         ..PredictorOptions::default()
     };
     let predictor = Predictor::new(model.weights(), &options).or_usage()?;
@@ -195,6 +203,8 @@ fn report(
         peak_memory_bytes: peak_memory_bytes(),
         stages: stages.collect(),
         operations: operations.collect(),
+        precision: predictor.cpu().precision().name(),
+        narrow_units: predictor.cpu().narrow_units(),
         image_ms,
         tower_ms,
     }
@@ -224,14 +234,21 @@ fn text(report: &Report) -> String {
         || "not known here".to_owned(),
         |bytes| format!("{:.2} GB", bytes as f64 / 1e9),
     );
+    let units: Vec<&str> = report.narrow_units.into_iter().flatten().collect();
+    let units = match &units[..] {
+        [] => String::new(),
+        units => format!(" ({})", units.join(", ")),
+    };
     format!(
-        "threads: {}, {}, {:.0} GFLOP/s at best\n\
+        "threads: {}, {}, {}{}, {:.0} GFLOP/s at best in f32\n\
          model loaded in {:.0} ms; {} images of {} px\n\n\
          image   {:.0} ms (median)\n\
          tower   {:.0} ms, {:.0} GFLOP/s, {} of the best\n\
          memory  {memory} at most\n\n{}\n{}",
         report.threads,
         report.instruction_set,
+        report.precision,
+        units,
         report.fma_peak_gflops,
         report.load_ms,
         report.image_ms.len(),

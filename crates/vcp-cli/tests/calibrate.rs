@@ -6,7 +6,7 @@ mod support;
 use serde_json::Value;
 use support::cli::{Outcome, Workplace, bundle, weights};
 use support::photos;
-use vcp_checkpoint::{Precision, Weights};
+use vcp_checkpoint::{Storing, Weights};
 
 fn calibrate(workplace: &Workplace, arguments: &[&str]) -> Outcome {
     let mut command = workplace.command(["calibrate"]);
@@ -584,7 +584,7 @@ fn changed_settings_stay_in_the_bundle_with_their_calibration() {
     let workplace = Workplace::new();
     folder(&workplace, "good", 10, 0);
     weights()
-        .write_bundle(&workplace.path("plain.safetensors"), Precision::AsStored)
+        .write_bundle(&workplace.path("plain.safetensors"), Storing::AsStored)
         .unwrap();
     let model = ["--model", "plain.safetensors", "--image-size", "84"];
     let arguments = [

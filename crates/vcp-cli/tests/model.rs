@@ -1,6 +1,7 @@
 //! `vcp-clip model …`, the choice of a model, configuration and completions.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::float_cmp, reason = "whether numbers are the very same")]
 #![allow(clippy::print_stderr, reason = "says which tests are skipped")]
 
 mod support;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use support::cli::{Outcome, Workplace, bundle, weights};
 use support::server::{Reply, Server};
-use vcp_checkpoint::Precision;
+use vcp_checkpoint::Storing;
 
 /// The small model of the golden numbers, in its published layout.
 fn mini() -> Option<PathBuf> {
@@ -453,9 +454,11 @@ fn precision_names_are_those_of_the_library() {
     let from = bundle().to_str().unwrap();
     let mut sizes = Vec::new();
     for (name, precision) in [
-        ("as-stored", Precision::AsStored),
-        ("f16", Precision::F16),
-        ("f32", Precision::F32),
+        ("as-stored", Storing::AsStored),
+        ("f16", Storing::F16),
+        ("f32", Storing::F32),
+        ("bf16", Storing::Bf16),
+        ("int8", Storing::Int8),
     ] {
         let path = workplace.path(name);
         vcp_checkpoint::Weights::open_bundle(bundle())
@@ -473,4 +476,103 @@ fn precision_names_are_those_of_the_library() {
         sizes.push(fs::metadata(path).unwrap().len());
     }
     assert!(sizes[0] < sizes[2]);
+    assert!(sizes[3] < sizes[2] && sizes[4] < sizes[2]);
+}
+
+/// Packing for narrow numbers: with photos, what changes is said; the bundle is then computed so.
+#[test]
+fn a_bundle_is_packed_for_int8_with_photos() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let workplace = Workplace::with_photos(&["a.png", "b.png"]);
+    workplace.write("broken.png", "no photo");
+    let model = bundle().to_str().unwrap();
+    let pack = |name: &str, more: &[&str]| {
+        let to_int8 = [
+            "model",
+            "pack",
+            name,
+            "--model",
+            model,
+            "--precision",
+            "int8",
+        ];
+        workplace.run(&[&to_int8[..], more].concat())
+    };
+    pack("bare.safetensors", &[])
+        .ends_with(0)
+        .says("Without --photos");
+    let photos = [
+        "--photos",
+        "a.png",
+        "--photos",
+        "b.png",
+        "--photos",
+        "broken.png",
+    ];
+    pack("prepared.safetensors", &photos)
+        .ends_with(0)
+        .says("layer norms are prepared for the ranges in 2 photos")
+        .says("broken.png")
+        .says("int8 beside f32 on 2 photos");
+    pack("none.safetensors", &["--photos", "broken.png"])
+        .ends_with(2)
+        .says("None of --photos can be used");
+    assert!(!workplace.path("none.safetensors").exists());
+    workplace
+        .run(&[
+            "model",
+            "pack",
+            "wide.safetensors",
+            "--model",
+            model,
+            "--photos",
+            "a.png",
+        ])
+        .ends_with(2)
+        .says("--photos are for --precision int8 and bf16");
+
+    // The bundle says how it is computed; an option says otherwise.
+    let score = |arguments: &[&str]| {
+        let all = [&["segment", "a.png", "--quiet"], arguments].concat();
+        let outcome = workplace.run(&all).ends_with(0);
+        outcome.lines()[0]["score"].as_f64().unwrap()
+    };
+    let exact = score(&["--model", model]);
+    let int8 = score(&["--model", "prepared.safetensors"]);
+    let stored = score(&["--model", "prepared.safetensors", "--precision", "f32"]);
+    let on_loading = score(&["--model", model, "--precision", "int8"]);
+    for other in [int8, stored, on_loading] {
+        assert!(
+            other != exact && (other - exact).abs() < 0.05,
+            "{other} {exact}"
+        );
+    }
+    assert!(int8 != stored);
+}
+
+/// What the processor lacks is said, with what may be chosen instead.
+#[test]
+fn a_precision_that_the_processor_lacks_is_refused() {
+    let workplace = Workplace::new();
+    let bench = |precision: &str| {
+        let arguments = [
+            "bench",
+            "--model",
+            "built-in",
+            "--repeat",
+            "1",
+            "--instruction-set",
+        ];
+        workplace.run(&[&arguments[..], &["portable", "--precision", precision]].concat())
+    };
+    bench("bf16")
+        .ends_with(2)
+        .says("does not compute in bf16")
+        .says("choose --precision f32");
+    bench("int8")
+        .ends_with(2)
+        .says("does not compute in int8")
+        .says("choose --precision f32");
 }

@@ -605,7 +605,7 @@ fn a_bundle_is_packed_from_its_parts() {
     // So is a sound bundle of that name which was made of something else.
     let packed = fs::read(&pulled.path).unwrap();
     support::cli::weights()
-        .write_bundle(&pulled.path, vcp_checkpoint::Precision::AsStored)
+        .write_bundle(&pulled.path, vcp_checkpoint::Storing::AsStored)
         .unwrap();
     assert!(!place.pull("mini").unwrap().already_there);
     assert_eq!(fs::read(&pulled.path).unwrap(), packed);

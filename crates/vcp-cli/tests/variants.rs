@@ -7,7 +7,7 @@ mod support;
 use serde_json::Value;
 use support::cli::{Workplace, bundle, weights};
 use support::data::mvtec;
-use vcp_checkpoint::{Precision, Settings};
+use vcp_checkpoint::{Settings, Storing};
 
 /// Five patches of 14 pixels, and three pixels more.
 const SIDE: &str = "73";
@@ -72,7 +72,7 @@ fn a_context_without_the_photo_is_a_setting() {
     };
     let model = weights().with_settings(settings).unwrap();
     model
-        .write_bundle(&workplace.path("queries.safetensors"), Precision::AsStored)
+        .write_bundle(&workplace.path("queries.safetensors"), Storing::AsStored)
         .unwrap();
     let score = |further: &[&str]| {
         let run = workplace.run(&[&["segment", "a.png"], further].concat());

@@ -7,7 +7,7 @@ mod support;
 
 use serde_json::{Map, Value, json};
 use support::cli::{Workplace, bundle, weights};
-use vcp_checkpoint::{Geometry, Precision, Weights};
+use vcp_checkpoint::{Geometry, Storing, Weights};
 
 /// A tensor of 32-bit floats.
 type Stored = (String, Vec<usize>, Vec<f32>);
@@ -254,7 +254,7 @@ fn costly_settings_are_told_and_refused() {
         ..*weights.geometry()
     };
     let fine = Weights::random(geometry, weights.settings().clone(), 0).unwrap();
-    fine.write_bundle(&workplace.path("fine.safetensors"), Precision::AsStored)
+    fine.write_bundle(&workplace.path("fine.safetensors"), Storing::AsStored)
         .unwrap();
     let huge = [
         "segment",

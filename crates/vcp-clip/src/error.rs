@@ -148,7 +148,9 @@ impl Error {
             Self::Cost(_) => Fault::Limits,
             Self::Predict(error) => match error {
                 PredictError::Photo(error) => of_photo(error),
-                PredictError::Device(_) => Fault::Device,
+                PredictError::Device(_)
+                | PredictError::Precision(_)
+                | PredictError::OnlyOnCpu { .. } => Fault::Device,
                 PredictError::TooManyWindows { .. } => Fault::Limits,
                 PredictError::Stopped => Fault::Stopped,
                 PredictError::TileEmpty

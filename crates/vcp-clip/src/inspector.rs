@@ -101,7 +101,8 @@ impl Inspector {
     /// When the model cannot be opened or put on the device.
     pub fn open(name: &ModelName) -> Result<Self, Error> {
         let model = ModelOptions::from(name.clone()).open()?;
-        let device = Device::find(DeviceName::Auto)?;
+        let precision = model.weights().settings().precision;
+        let device = Device::find_for(DeviceName::Auto, precision)?;
         Self::new(&model, &device, &InspectorOptions::default())
     }
 

@@ -390,7 +390,7 @@ fn changed_settings_set_the_calibration_of_a_bundle_aside() {
     let calibration = some_calibration();
     weights.set_calibration(Some(calibration)).unwrap();
     weights
-        .write_bundle(&bundle, vcp_checkpoint::Precision::AsStored)
+        .write_bundle(&bundle, vcp_checkpoint::Storing::AsStored)
         .unwrap();
     let mut options = ModelOptions::from(ModelName::Bundle(bundle));
     let plain = options.open().unwrap();

@@ -7,15 +7,20 @@
 //! channel, a column per query), so that the softmax runs down the columns and every lane
 //! of a register is a query of its own: no sums across lanes, no padding of keys.
 
-use crate::blocking::{Blocked, attention_blocking};
+use crate::blocking::{AttentionBlocking, Blocked, Tile, attention_blocking};
 use crate::buffer::{Buffer, Pool};
 use crate::pointer::SharedMut;
 use crate::product::HEAD;
 use crate::small::Matrices;
 use crate::tile;
+use crate::units::{Bf16Unit, with_bf16};
 use rayon::prelude::*;
 use std::sync::Arc;
-use vcp_simd::{Lanes as _, Register as _, Supported, kernel, math};
+#[cfg(test)]
+use vcp_simd::Portable;
+#[cfg(target_arch = "x86_64")]
+use vcp_simd::{Avx512, dot::avx512::Avx512Bf16};
+use vcp_simd::{Dot as _, Exact, FloatDot, Lanes as _, Simd, Supported, bf16_pair, kernel, math};
 
 /// Keys handled between two looks at the running maximum.
 const CHUNK: usize = 128;
@@ -26,28 +31,50 @@ const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
 /// Softmax(q kᵀ / √64) v for every head.
 ///
 /// `projected` is [batch, 3 · heads, rows, 64]: queries of all heads, then keys, then values
-/// ([`crate::product::Layout::Heads`]). The result is [batch, rows, heads · 64].
+/// ([`crate::product::Layout::Heads`]). The result is [batch, rows, heads · 64]. With a `unit`, queries, keys, values and
+/// the softmax's weights are rounded to bf16, and products of them summed up in `f32`.
 pub(crate) fn self_attention(
     instruction_set: Supported,
+    unit: Option<Bf16Unit>,
     pool: &Arc<Pool>,
     projected: &[f32],
-    batch: usize,
-    heads: usize,
-    rows: usize,
+    [batch, heads, rows]: [usize; 3],
 ) -> Buffer {
-    let blocking = attention_blocking(instruction_set);
+    let blocking = match unit {
+        None => attention_blocking(instruction_set),
+        Some(unit) => with_bf16!(unit, dot => AttentionBlocking::with(dot.simd())),
+    };
+    let group = if unit.is_some() { 2 } else { 1 };
     let head_size = rows * HEAD;
     let part = |image: usize, which: usize, head: usize| {
         let start = ((image * 3 + which) * heads + head) * head_size;
         &projected[start..start + head_size]
     };
-    let padded_keys = rows.next_multiple_of(blocking.keys);
-    let mut keys = pool.take(batch * heads * padded_keys * HEAD);
-    keys.par_chunks_mut(padded_keys * HEAD)
+    let key_words = rows.next_multiple_of(blocking.keys) * HEAD / group;
+    let mut keys = pool.take(batch * heads * key_words);
+    keys.words_mut()
+        .par_chunks_mut(key_words)
         .enumerate()
         .for_each(|(index, packed)| {
-            pack_keys(part(index / heads, 1, index % heads), blocking.keys, packed);
+            let rows = part(index / heads, 1, index % heads);
+            if group == 1 {
+                pack_keys(rows, blocking.keys, packed);
+            } else {
+                pack_key_pairs(instruction_set, rows, blocking.keys, packed);
+            }
         });
+    let value_words = rows.div_ceil(2) * HEAD;
+    let mut values = unit.map(|_| pool.take(batch * heads * value_words));
+    if let Some(values) = &mut values {
+        values
+            .words_mut()
+            .par_chunks_mut(value_words)
+            .enumerate()
+            .for_each(|(index, packed)| {
+                let rows = part(index / heads, 2, index % heads);
+                pack_value_pairs(instruction_set, rows, packed);
+            });
+    }
 
     let mut out = pool.take(batch * rows * heads * HEAD);
     let shared = SharedMut::new(&mut out);
@@ -60,116 +87,263 @@ pub(crate) fn self_attention(
             let first = block * blocking.queries;
             let present = blocking.queries.min(rows - first);
             let query = &part(image, 0, head)[first * HEAD..(first + present) * HEAD];
-            let key = &keys[index * padded_keys * HEAD..][..padded_keys * HEAD];
-            let value = part(image, 2, head);
+            let key = &keys.words()[index * key_words..][..key_words];
             // SAFETY: each task writes `present` rows of 64 channels that no other task
             // writes; `out` lives until all are done; the slices have the sizes asked for.
             unsafe {
                 let to = shared
                     .get()
                     .add((image * rows + first) * heads * HEAD + head * HEAD);
-                query_block(
-                    instruction_set,
-                    query,
-                    key,
-                    value,
-                    scratch,
-                    to,
-                    heads * HEAD,
-                );
+                let step = heads * HEAD;
+                if let (Some(unit), Some(values)) = (unit, &values) {
+                    let value = &values.words()[index * value_words..][..value_words];
+                    let keys = Keys {
+                        key,
+                        value,
+                        count: rows,
+                    };
+                    bf16_block(unit, query, keys, scratch, to, step);
+                } else {
+                    let keys = Keys {
+                        key,
+                        value: words_of(part(image, 2, head)),
+                        count: rows,
+                    };
+                    exact_block(instruction_set, query, keys, scratch, to, step);
+                }
             }
         },
     );
     out
 }
 
+/// The bits of numbers.
+fn words_of(values: &[f32]) -> &[u32] {
+    // SAFETY: an `f32` has the size and the alignment of a `u32`, of which every bit pattern is a value.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
 /// [rows, 64] → panels of `height` keys, each channel by channel; missing keys are zeros.
-fn pack_keys(rows: &[f32], height: usize, packed: &mut [f32]) {
+fn pack_keys(rows: &[f32], height: usize, packed: &mut [u32]) {
     for (panel, rows) in packed
         .chunks_exact_mut(height * HEAD)
         .zip(rows.chunks(height * HEAD))
     {
         if rows.len() < height * HEAD {
-            panel.fill(0.0);
+            panel.fill(0);
         }
         for (i, row) in rows.chunks_exact(HEAD).enumerate() {
             for (channel, &value) in row.iter().enumerate() {
-                panel[channel * height + i] = value;
+                panel[channel * height + i] = value.to_bits();
             }
         }
     }
 }
 
 kernel! {
+    /// As [`pack_keys`], with pairs of channels as bf16.
+    fn pack_key_pairs<S: Simd>(simd: S, rows: &[f32], height: usize, packed: &mut [u32]) {
+        let _ = simd;
+        for (panel, rows) in packed
+            .chunks_exact_mut(height * HEAD / 2)
+            .zip(rows.chunks(height * HEAD))
+        {
+            if rows.len() < height * HEAD {
+                panel.fill(0);
+            }
+            for (i, row) in rows.chunks_exact(HEAD).enumerate() {
+                let mut pairs = [0; HEAD / 2];
+                for (to, pair) in pairs.iter_mut().zip(row.chunks_exact(2)) {
+                    *to = bf16_pair(pair[0], pair[1]);
+                }
+                for (channel, pair) in pairs.iter().enumerate() {
+                    panel[channel * height + i] = *pair;
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// [rows, 64] → [pairs of rows, 64], as bf16; a missing row is zeros.
+    fn pack_value_pairs<S: Simd>(simd: S, rows: &[f32], packed: &mut [u32]) {
+        let _ = simd;
+        for (packed, rows) in packed.chunks_exact_mut(HEAD).zip(rows.chunks(2 * HEAD)) {
+            let (first, second) = rows.split_at(HEAD);
+            if second.len() == HEAD {
+                for ((to, first), second) in packed.iter_mut().zip(first).zip(second) {
+                    *to = bf16_pair(*first, *second);
+                }
+            } else {
+                for (to, first) in packed.iter_mut().zip(first) {
+                    *to = bf16_pair(*first, 0.0);
+                }
+            }
+        }
+    }
+}
+
+/// Keys and values of a head, packed.
+#[derive(Clone, Copy)]
+struct Keys<'a> {
+    /// Panels of keys, each channel by channel (group by group of them).
+    key: &'a [u32],
+    /// 64 channels for each key (each group of keys).
+    value: &'a [u32],
+    count: usize,
+}
+
+kernel! {
     /// Attention of one block of queries to all keys of one head.
     ///
     /// # Safety
-    /// `query` holds at most a block of rows of 64; `key` is packed by [`pack_keys`] for
-    /// this instruction set; `value` holds a row of 64 for each key; `scratch` holds
-    /// `(CHUNK + 128) · queries`; `out` takes a row of 64 at each multiple of `out_step`
-    /// for every query.
-    unsafe fn query_block(
+    /// That of [`query_block`].
+    unsafe fn exact_block(
         query: &[f32],
-        key: &[f32],
-        value: &[f32],
-        scratch: &mut [f32],
+        keys: Keys<'_>,
+        scratch: &mut Buffer,
         out: *mut f32,
         out_step: usize,
-    ) = for<Set> generic_query_block::<Set, { Set::ATTENTION.rows }, { Set::ATTENTION.registers }>;
+    ) = for<Set> exact_query_block::<Set, { Set::ATTENTION.rows }, { Set::ATTENTION.registers }>;
 }
 
 #[inline(always)]
-unsafe fn generic_query_block<S: Blocked, const MR: usize, const NV: usize>(
+unsafe fn exact_query_block<S: Blocked, const MR: usize, const NV: usize>(
     simd: S,
     query: &[f32],
-    key: &[f32],
-    value: &[f32],
-    scratch: &mut [f32],
+    keys: Keys<'_>,
+    scratch: &mut Buffer,
     out: *mut f32,
     out_step: usize,
 ) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        query_block::<Exact<S>, MR, NV>(Exact(simd), query, keys, scratch, out, out_step);
+    }
+}
+
+/// # Safety
+/// That of [`query_block`].
+unsafe fn bf16_block(
+    unit: Bf16Unit,
+    query: &[f32],
+    keys: Keys<'_>,
+    scratch: &mut Buffer,
+    out: *mut f32,
+    out_step: usize,
+) {
+    #[cfg(target_arch = "x86_64")]
+    vcp_simd::features! { Avx512Bf16 enabled
+        unsafe fn avx512(
+            dot: Avx512Bf16,
+            query: &[f32],
+            keys: Keys<'_>,
+            scratch: &mut Buffer,
+            out: *mut f32,
+            out_step: usize,
+        ) {
+            const TILE: Tile = Avx512::ATTENTION;
+            // SAFETY: the caller's promise.
+            unsafe {
+                query_block::<_, { TILE.rows }, { TILE.registers }>(
+                    dot, query, keys, scratch, out, out_step,
+                );
+            }
+        }
+    }
+    match unit {
+        // Heads are too narrow for AMX's tiles, and its processors have these instructions too.
+        // SAFETY: the token proves the features; the caller's promise.
+        #[cfg(target_arch = "x86_64")]
+        Bf16Unit::Amx(unit) => unsafe {
+            avx512(unit.registers(), query, keys, scratch, out, out_step);
+        },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Bf16Unit::Avx512(dot) => unsafe { avx512(dot, query, keys, scratch, out, out_step) },
+        #[cfg(test)]
+        Bf16Unit::Portable(dot) | Bf16Unit::Tiled(dot) => {
+            const TILE: Tile = Portable::ATTENTION;
+            // SAFETY: the caller's promise.
+            unsafe {
+                query_block::<_, { TILE.rows }, { TILE.registers }>(
+                    dot, query, keys, scratch, out, out_step,
+                );
+            }
+        }
+    }
+}
+
+/// Attention of one block of queries to all keys of one head.
+///
+/// # Safety
+/// `query` holds at most a block of rows of 64; `keys` are packed for the tile's rows and the groups of `D`; `scratch`
+/// holds `(CHUNK + 128) · queries`; `out` takes a row of 64 at each multiple of `out_step`
+/// for every query.
+#[inline(always)]
+#[allow(
+    clippy::too_many_lines,
+    reason = "one pass over the keys, step by step"
+)]
+unsafe fn query_block<D: FloatDot, const MR: usize, const NV: usize>(
+    dot: D,
+    query: &[f32],
+    keys: Keys<'_>,
+    scratch: &mut Buffer,
+    out: *mut f32,
+    out_step: usize,
+) where
+    D::Simd: Blocked,
+{
     const {
-        assert!(MR == S::ATTENTION.rows && NV == S::ATTENTION.registers);
+        assert!(MR == D::Simd::ATTENTION.rows && NV == D::Simd::ATTENTION.registers);
         assert!(CHUNK.is_multiple_of(MR) && HEAD.is_multiple_of(MR));
+        assert!(CHUNK.is_multiple_of(D::GROUP) && HEAD.is_multiple_of(D::GROUP));
+        assert!(D::GROUP <= 2);
     };
-    let width = NV * S::LANES;
+    let simd = dot.simd();
+    let width = NV * D::LANES;
+    let scratch = scratch.words_mut();
     assert!(scratch.len() >= (CHUNK + 2 * HEAD) * width);
     assert!(query.len() <= width * HEAD);
+    assert!(keys.key.len() >= keys.count.next_multiple_of(MR) * HEAD / D::GROUP);
+    assert!(keys.value.len() >= keys.count.div_ceil(D::GROUP) * HEAD);
     let present = query.len() / HEAD;
-    let key_count = value.len() / HEAD;
     let (queries, rest) = scratch.split_at_mut(HEAD * width);
     let (sums, scores) = rest.split_at_mut(HEAD * width);
     // Qᵀ, scaled; columns without a query are zeros, and give
     // an even average that nobody reads.
-    queries.fill(0.0);
+    queries.fill(0);
     for (column, row) in query.chunks_exact(HEAD).enumerate() {
-        for (channel, &element) in row.iter().enumerate() {
-            queries[channel * width + column] = element * SCALE;
+        for (channels, group) in row.chunks_exact(D::GROUP).enumerate() {
+            let [first, last] = [group[0], group[D::GROUP - 1]];
+            queries[channels * width + column] = D::group(first * SCALE, last * SCALE);
         }
     }
-    sums.fill(0.0);
+    sums.fill(0);
     // SAFETY: `scores` holds `CHUNK` rows of `width` (tiles of MR rows divide CHUNK), `sums`
-    // and `queries` 64 rows; key panels are padded to whole tiles; value rows are read for
-    // existing keys only.
+    // and `queries` 64 rows; key panels are padded to whole tiles; values are read for
+    // existing keys, padded to whole groups.
     unsafe {
         let mut maximum = [simd.splat(f32::NEG_INFINITY); NV];
         let mut total = [simd.splat(0.0); NV];
         let mut first = 0;
-        while first < key_count {
-            let count = CHUNK.min(key_count - first);
+        while first < keys.count {
+            let count = CHUNK.min(keys.count - first);
             let mut row = 0;
             while row < count {
-                let panel = key.as_ptr().add((first + row) * HEAD);
-                let tile = tile::chain::<S, MR, NV>(simd, HEAD, panel, MR, queries.as_ptr());
-                tile::store::<S, MR, NV>(&tile, scores.as_mut_ptr().add(row * width), width);
+                let panel = keys.key.as_ptr().add((first + row) * (HEAD / D::GROUP));
+                let groups = HEAD / D::GROUP;
+                let tile = tile::chain::<D, MR, NV>(dot, groups, panel, MR, queries.as_ptr());
+                tile::store::<D, MR, NV>(dot, &tile, scores.as_mut_ptr().add(row * width), width);
                 row += MR;
             }
 
             let mut highest = maximum;
             for row in 0..count {
                 for (j, highest) in highest.iter_mut().enumerate() {
-                    *highest =
-                        highest.max(simd.load(scores.as_ptr().add(row * width + j * S::LANES)));
+                    let at = scores.as_ptr().add(row * width + j * D::LANES);
+                    *highest = highest.max(dot.load_sums(at));
                 }
             }
             // Sums of the chunk alone: adding them to those before it is one rounding, not one for
@@ -182,12 +356,21 @@ unsafe fn generic_query_block<S: Blocked, const MR: usize, const NV: usize>(
                 shrink[j] = math::exp2_of_negative(maximum[j] - highest[j]);
             }
             maximum = highest;
-            for row in 0..count {
+            // Weights take the place of scores; groups of two rows that of the first half of the rows.
+            for group in 0..count.div_ceil(D::GROUP) {
                 for j in 0..NV {
-                    let at = scores.as_mut_ptr().add(row * width + j * S::LANES);
-                    let weight = math::exp2_of_negative(simd.load(at) - maximum[j]);
-                    share[j] = share[j] + weight;
-                    weight.store(at);
+                    let row = group * D::GROUP;
+                    let at = scores.as_ptr().add(row * width + j * D::LANES);
+                    let one = math::exp2_of_negative(dot.load_sums(at) - maximum[j]);
+                    share[j] = share[j] + one;
+                    let mut two = simd.splat(0.0);
+                    if D::GROUP == 2 && row + 1 < count {
+                        let score = dot.load_sums(at.add(width));
+                        two = math::exp2_of_negative(score - maximum[j]);
+                        share[j] = share[j] + two;
+                    }
+                    let to = scores.as_mut_ptr().add(group * width + j * D::LANES);
+                    dot.store(dot.join(one, two), to);
                 }
             }
             for j in 0..NV {
@@ -197,15 +380,16 @@ unsafe fn generic_query_block<S: Blocked, const MR: usize, const NV: usize>(
             let mut channel = 0;
             while channel < HEAD {
                 let to = sums.as_mut_ptr().add(channel * width);
-                let values = value.as_ptr().add(first * HEAD + channel);
-                let mut tile = tile::chain::<S, MR, NV>(simd, count, values, HEAD, scores.as_ptr());
-                let before = tile::load::<S, MR, NV>(simd, to, width);
+                let values = keys.value.as_ptr().add(first / D::GROUP * HEAD + channel);
+                let groups = count.div_ceil(D::GROUP);
+                let mut tile = tile::chain::<D, MR, NV>(dot, groups, values, HEAD, scores.as_ptr());
+                let before = tile::load::<D, MR, NV>(dot, to, width);
                 for (row, before) in tile.iter_mut().zip(&before) {
                     for ((element, before), shrink) in row.iter_mut().zip(before).zip(&shrink) {
                         *element = before.mul_add(*shrink, *element);
                     }
                 }
-                tile::store::<S, MR, NV>(&tile, to, width);
+                tile::store::<D, MR, NV>(dot, &tile, to, width);
                 channel += MR;
             }
             first += count;
@@ -214,14 +398,14 @@ unsafe fn generic_query_block<S: Blocked, const MR: usize, const NV: usize>(
         for (j, total) in total.iter().enumerate() {
             let factor = simd.splat(1.0) / *total;
             for channel in 0..HEAD {
-                let at = sums.as_mut_ptr().add(channel * width + j * S::LANES);
-                (simd.load(at) * factor).store(at);
+                let at = sums.as_mut_ptr().add(channel * width + j * D::LANES);
+                dot.store_sums(dot.load_sums(at) * factor, at);
             }
         }
         for column in 0..present {
             let to = out.add(column * out_step);
             for channel in 0..HEAD {
-                *to.add(channel) = sums[channel * width + column];
+                *to.add(channel) = f32::from_bits(sums[channel * width + column]);
             }
         }
     }

@@ -1,9 +1,16 @@
 //! Sizes of tiles and blocks: one table for each instruction set. Kernels, the memory that they are
 //! given and the panels that they read all take their sizes from here.
 
+#[cfg(test)]
+use vcp_simd::dot::portable::{PortableBf16, PortableBytes, PortableSaturating};
+#[cfg(target_arch = "x86_64")]
+use vcp_simd::dot::{
+    avx2::{Avx2Bytes, AvxVnni},
+    avx512::{Avx512Bf16, Avx512Bytes, Avx512Vnni},
+};
 #[cfg(target_arch = "x86_64")]
 use vcp_simd::{Avx2, Avx512};
-use vcp_simd::{Portable, Simd, kernel};
+use vcp_simd::{Dot, Portable, Simd, kernel};
 
 /// What a micro-kernel holds in registers: `rows · registers` sums.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +82,73 @@ impl Blocked for Portable {
     const CHAINS: usize = 8;
 }
 
-/// The sizes of a linear layer, in elements.
+/// The sizes that suit instructions for narrow numbers: linear layers, in groups of them.
+pub(crate) trait NarrowBlocked: Dot {
+    /// As [`Blocked::PRODUCT`].
+    const PRODUCT: Tile;
+    /// As [`Blocked::PRODUCT_PANELS`].
+    const PRODUCT_PANELS: usize;
+    /// As [`Blocked::PRODUCT_DEPTH`].
+    const PRODUCT_DEPTH: usize;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NarrowBlocked for Avx512Bf16 {
+    const PRODUCT: Tile = tile(14, 2);
+    const PRODUCT_PANELS: usize = 49;
+    const PRODUCT_DEPTH: usize = 1024;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NarrowBlocked for Avx512Vnni {
+    const PRODUCT: Tile = tile(14, 2);
+    const PRODUCT_PANELS: usize = 49;
+    const PRODUCT_DEPTH: usize = 1024;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NarrowBlocked for Avx512Bytes {
+    const PRODUCT: Tile = tile(13, 2);
+    const PRODUCT_PANELS: usize = 49;
+    const PRODUCT_DEPTH: usize = 1024;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NarrowBlocked for AvxVnni {
+    const PRODUCT: Tile = tile(6, 2);
+    const PRODUCT_PANELS: usize = 24;
+    const PRODUCT_DEPTH: usize = 512;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NarrowBlocked for Avx2Bytes {
+    const PRODUCT: Tile = tile(5, 2);
+    const PRODUCT_PANELS: usize = 24;
+    const PRODUCT_DEPTH: usize = 512;
+}
+
+#[cfg(test)]
+impl NarrowBlocked for PortableBf16 {
+    const PRODUCT: Tile = tile(6, 2);
+    const PRODUCT_PANELS: usize = 24;
+    const PRODUCT_DEPTH: usize = 256;
+}
+
+#[cfg(test)]
+impl NarrowBlocked for PortableBytes {
+    const PRODUCT: Tile = tile(5, 2);
+    const PRODUCT_PANELS: usize = 3;
+    const PRODUCT_DEPTH: usize = 256;
+}
+
+#[cfg(test)]
+impl NarrowBlocked for PortableSaturating {
+    const PRODUCT: Tile = tile(4, 2);
+    const PRODUCT_PANELS: usize = 24;
+    const PRODUCT_DEPTH: usize = 256;
+}
+
+/// The sizes of a linear layer, in elements, or in groups of narrow ones.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocking {
     /// Rows of a tile.
@@ -97,6 +170,28 @@ impl Blocking {
             depth: S::PRODUCT_DEPTH,
         }
     }
+
+    /// The sizes for AMX's tiles. Sums stay in tiles over the whole depth, so that nothing is kept on the way.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn tiled() -> Self {
+        use vcp_simd::dot::amx::{SIDE, STEP};
+        Self {
+            rows: SIDE,
+            columns: SIDE,
+            panels: 20,
+            depth: STEP,
+        }
+    }
+
+    /// The sizes for instructions for narrow numbers.
+    pub(crate) fn narrow<D: NarrowBlocked>(_: D) -> Self {
+        Self {
+            rows: D::PRODUCT.rows,
+            columns: D::PRODUCT.registers * D::LANES,
+            panels: D::PRODUCT_PANELS,
+            depth: D::PRODUCT_DEPTH,
+        }
+    }
 }
 
 kernel! {
@@ -114,7 +209,8 @@ pub(crate) struct AttentionBlocking {
 }
 
 impl AttentionBlocking {
-    fn with<S: Blocked>(_: S) -> Self {
+    /// The sizes on an instruction set.
+    pub(crate) fn with<S: Blocked>(_: S) -> Self {
         Self {
             queries: S::ATTENTION.registers * S::LANES,
             keys: S::ATTENTION.rows,

@@ -44,6 +44,22 @@ impl Memory {
         ]))
     }
 
+    /// As [`Memory::zeroed`], for what stays as long as the model: hundreds of pieces, each of which would fill up its
+    /// last large page for nothing. Only whole large pages are asked for; the rest are small ones.
+    pub(crate) fn lasting(bytes: usize) -> Self {
+        let whole = bytes - bytes % LARGE_PAGE;
+        if bytes >= LARGE_PAGE / 2
+            && let Ok(pages) = MmapMut::map_anon(bytes)
+        {
+            #[cfg(target_os = "linux")]
+            if whole > 0 {
+                let _ = pages.advise_range(memmap2::Advice::HugePage, 0, whole);
+            }
+            return Self(Kind::Pages(pages));
+        }
+        Self::zeroed(bytes)
+    }
+
     /// Size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match &self.0 {
@@ -91,6 +107,10 @@ pub(crate) unsafe trait Element: Copy {}
 unsafe impl Element for f32 {}
 // SAFETY: every bit pattern is a number.
 unsafe impl Element for u16 {}
+// SAFETY: every bit pattern is a number.
+unsafe impl Element for u32 {}
+// SAFETY: every bit pattern is a number.
+unsafe impl Element for i8 {}
 
 /// `f32` memory; goes back to its pool when dropped.
 pub(crate) struct Buffer {
@@ -98,6 +118,23 @@ pub(crate) struct Buffer {
     memory: Option<Memory>,
     length: usize,
     pool: Arc<Pool>,
+}
+
+impl Buffer {
+    /// The elements' bits: for groups of narrow numbers, which lie in words of 32 bits.
+    pub(crate) fn words(&self) -> &[u32] {
+        self.memory
+            .as_ref()
+            .map_or(&[], |memory| memory.elements(self.length))
+    }
+
+    /// As [`Buffer::words`].
+    pub(crate) fn words_mut(&mut self) -> &mut [u32] {
+        let length = self.length;
+        self.memory
+            .as_mut()
+            .map_or(&mut [], |memory| memory.elements_mut(length))
+    }
 }
 
 impl Deref for Buffer {

@@ -6,10 +6,12 @@ use crate::buffer::{Buffer, Pool};
 use crate::depthwise::Kernels;
 use crate::elementwise::{self, Function};
 use crate::finish::Finish;
+use crate::observe::{Observer, Ranges};
 use crate::pack::Normalise;
-use crate::product::{self, Layout, PackedMatrix};
+use crate::product::{self, Layout, NarrowMatrix, PackedMatrix, Rows, Storage};
 use crate::record::{Record, Timing};
 use crate::small::Matrices;
+use crate::units::{Bf16Unit, Int8Unit, NarrowUnit};
 use half::f16;
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
@@ -17,6 +19,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::Arc;
+use vcp_checkpoint::Precision;
 use vcp_model::After;
 use vcp_simd::{InstructionSet, Supported};
 
@@ -26,6 +29,29 @@ pub struct Cpu {
     pool: Arc<Pool>,
     threads: ThreadPool,
     record: Record,
+    observer: Observer,
+    /// What multiplies narrow numbers, where they were asked for.
+    narrow: Narrow,
+}
+
+/// See [`Cpu::with_precision`].
+#[derive(Clone, Copy, Default)]
+struct Narrow {
+    /// Linear layers that may be narrow.
+    products: Option<NarrowUnit>,
+    /// Self-attention.
+    attention: Option<Bf16Unit>,
+}
+
+/// This machine's processor has no instructions for a precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "This processor does not compute in {precision}, for which it would need {needs}: choose --precision f32{other}."
+)]
+pub struct PrecisionError {
+    precision: Precision,
+    needs: &'static str,
+    other: &'static str,
 }
 
 /// Most worker threads of a device. No machine has that many cores, and asking the operating
@@ -118,11 +144,35 @@ fn finish(after: After<'_, Tensor>, shape: [usize; 3]) -> Finish<'_> {
 
 /// A linear layer with its weights in panels.
 pub struct Linear {
-    matrix: PackedMatrix,
+    matrix: Matrix,
+}
+
+/// The weights of a linear layer.
+enum Matrix {
+    Exact(PackedMatrix),
+    Narrow(NarrowMatrix),
+}
+
+impl Linear {
+    fn outputs(&self) -> usize {
+        match &self.matrix {
+            Matrix::Exact(matrix) => matrix.outputs,
+            Matrix::Narrow(matrix) => matrix.outputs,
+        }
+    }
+
+    fn inputs(&self) -> usize {
+        match &self.matrix {
+            Matrix::Exact(matrix) => matrix.inputs,
+            Matrix::Narrow(matrix) => matrix.inputs,
+        }
+    }
 }
 
 /// A layer norm.
 pub struct Norm {
+    /// What its weight is called where it is stored.
+    name: String,
     weight: Vec<f32>,
     bias: Vec<f32>,
     epsilon: f32,
@@ -131,6 +181,27 @@ pub struct Norm {
 /// A depthwise convolution with its kernels as tiles read them.
 pub struct Depthwise {
     kernels: Kernels,
+}
+
+/// Rows in half precision.
+struct Halves<'a> {
+    values: &'a [f16],
+    inputs: usize,
+}
+
+impl Rows for Halves<'_> {
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) {
+        let values = &self.values[rows.start * self.inputs..rows.end * self.inputs];
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = value.to_f32();
+        }
+    }
+
+    fn storage(&self) -> Storage<'_> {
+        Storage::Half
+    }
+
+    fn codes(&self, _: Range<usize>, _: &mut [i8]) {}
 }
 
 impl Norm {
@@ -184,7 +255,63 @@ impl Cpu {
             pool: Arc::default(),
             threads,
             record: Record::default(),
+            observer: Observer::default(),
+            narrow: Narrow::default(),
         })
+    }
+
+    /// The same device, which computes what may be narrow ([`vcp_model::Operations::narrow_linear_layer`], and attention after such
+    /// layers) in this precision: layers that are made from now on.
+    ///
+    /// - [`Precision::Bf16`]: operands of products and of attention are rounded to bf16, sums are `f32`.
+    /// - [`Precision::Int8`]: linear layers multiply whole numbers of 8 bits; attention is as with bf16 where the
+    ///   processor has it, and `f32` elsewhere.
+    ///
+    /// # Errors
+    /// When the processor has no instructions for it: it would be slower than `f32`.
+    pub fn with_precision(mut self, precision: Precision) -> Result<Self, PrecisionError> {
+        let bf16 = Bf16Unit::all(self.instruction_set).into_iter().next();
+        let int8 = Int8Unit::all(self.instruction_set).into_iter().next();
+        let refused = |needs, other| PrecisionError {
+            precision,
+            needs,
+            other,
+        };
+        self.narrow = match precision {
+            Precision::F32 => Narrow::default(),
+            Precision::Bf16 => {
+                let other = if int8.is_some() { " or int8" } else { "" };
+                let unit = bf16.ok_or(refused("AVX512_BF16 or AMX-BF16", other))?;
+                Narrow {
+                    products: Some(NarrowUnit::Bf16(unit)),
+                    attention: Some(unit),
+                }
+            }
+            Precision::Int8 => Narrow {
+                products: Some(NarrowUnit::Int8(int8.ok_or(refused("AVX2", ""))?)),
+                attention: bf16,
+            },
+        };
+        Ok(self)
+    }
+
+    /// What may be narrow is computed so.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        match self.narrow.products {
+            None => Precision::F32,
+            Some(NarrowUnit::Bf16(_)) => Precision::Bf16,
+            Some(NarrowUnit::Int8(_)) => Precision::Int8,
+        }
+    }
+
+    /// The instructions that multiply narrow numbers, if there are any: linear layers, then attention.
+    #[must_use]
+    pub fn narrow_units(&self) -> [Option<&'static str>; 2] {
+        [
+            self.narrow.products.map(NarrowUnit::name),
+            self.narrow.attention.map(Bf16Unit::name),
+        ]
     }
 
     /// The instruction set in use.
@@ -225,16 +352,12 @@ impl Cpu {
     #[must_use]
     pub fn linear_of_half(&self, [outputs, inputs]: [usize; 2], values: &[f16]) -> Linear {
         assert_eq!(values.len(), outputs * inputs, "rows of the layer's inputs");
-        let read = |rows: Range<usize>, out: &mut [f32]| {
-            let values = &values[rows.start * inputs..rows.end * inputs];
-            let values = values.iter().map(|value| value.to_f32());
-            out.iter_mut()
-                .zip(values)
-                .for_each(|(out, value)| *out = value);
-        };
         let sizes = [outputs, inputs];
-        let matrix = self.run(|| PackedMatrix::pack(self.instruction_set, sizes, true, None, read));
-        Linear { matrix }
+        let rows = Halves { values, inputs };
+        let matrix = self.run(|| PackedMatrix::pack(self.instruction_set, sizes, None, &rows));
+        Linear {
+            matrix: Matrix::Exact(matrix),
+        }
     }
 
     /// Begins a record of what every kind of operation takes, forgetting an earlier one.
@@ -246,6 +369,16 @@ impl Cpu {
     /// Operations that only copy values are not in it.
     pub fn stop_recording(&self) -> Vec<Timing> {
         self.record.stop()
+    }
+
+    /// Begins to look at what layer norms give to the linear layers behind them, forgetting what was seen before.
+    pub fn start_observing(&self) {
+        self.observer.start();
+    }
+
+    /// Ends that: the ranges behind each norm, in the order of their names.
+    pub fn stop_observing(&self) -> Vec<Ranges> {
+        self.observer.stop()
     }
 
     /// Runs `work` on pieces of `values`, in parallel where there are many; it is given where in `values` a piece
@@ -280,30 +413,57 @@ impl Cpu {
         after: After<'_, Tensor>,
         layout: Layout,
     ) -> Buffer {
-        let [rows, inputs] = [x.shape[0] * x.shape[1], layer.matrix.inputs];
-        let outputs = layer.matrix.outputs;
+        assert_eq!(
+            x.shape[2],
+            layer.inputs(),
+            "channels as the layer has inputs"
+        );
+        let finish = finish(after, [x.shape[0], x.shape[1], layer.outputs()]);
+        self.product(&x.values, norm, layer, finish, layout)
+    }
+
+    /// A layer on rows of its inputs' width.
+    fn product(
+        &self,
+        x: &[f32],
+        norm: Option<&Norm>,
+        layer: &Linear,
+        finish: Finish<'_>,
+        layout: Layout,
+    ) -> Buffer {
+        let (inputs, outputs) = (layer.inputs(), layer.outputs());
+        let rows = x.len() / inputs;
         // The kernel reads and writes through pointers, trusting these.
-        assert_eq!(x.shape[2], inputs, "channels as the layer has inputs");
+        assert_eq!(rows * inputs, x.len(), "whole rows");
+        if let Finish::Add(residual) = finish {
+            assert_eq!(residual.len(), rows * outputs, "the result's size");
+        }
         if let Some(norm) = norm {
             assert_eq!(norm.weight.len(), inputs, "channels as the norm has");
+            let set = self.instruction_set;
+            self.observer.look(set, &norm.name, x, norm.normalise());
         }
-        let finish = finish(after, [x.shape[0], x.shape[1], outputs]);
         let name = || {
             let before = if norm.is_some() { "norm, " } else { "" };
             let then = finish.name();
-            format!("{before}product {rows}x{inputs}x{outputs}{then}")
+            let narrow = match &layer.matrix {
+                Matrix::Exact(_) => "",
+                Matrix::Narrow(matrix) => matrix.precision(),
+            };
+            format!("{before}{narrow}product {rows}x{inputs}x{outputs}{then}")
         };
+        let (pool, threads) = (&self.pool, self.threads());
+        let norm = norm.map(Norm::normalise);
         self.timed(2 * rows * inputs * outputs, name, || {
-            product::multiply(
-                self.instruction_set,
-                &self.pool,
-                self.threads(),
-                &x.values,
-                norm.map(Norm::normalise),
-                &layer.matrix,
-                finish,
-                layout,
-            )
+            let set = self.instruction_set;
+            match &layer.matrix {
+                Matrix::Exact(matrix) => {
+                    product::multiply(set, pool, threads, x, norm, matrix, finish, layout)
+                }
+                Matrix::Narrow(matrix) => {
+                    product::multiply_narrow(set, pool, threads, x, norm, matrix, finish, layout)
+                }
+            }
         })
     }
 

@@ -29,6 +29,7 @@ mod cpu;
 mod depthwise;
 mod elementwise;
 mod finish;
+mod observe;
 mod pack;
 mod patches;
 mod peak;
@@ -41,8 +42,10 @@ mod standardise;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod units;
 
-pub use cpu::{Cpu, Depthwise, Linear, Norm, Tensor, ThreadsError};
+pub use cpu::{Cpu, Depthwise, Linear, Norm, PrecisionError, Tensor, ThreadsError};
+pub use observe::Ranges;
 pub use peak::fma_peak_gflops;
 pub use record::Timing;
 pub use vcp_simd::InstructionSet;

@@ -1,5 +1,7 @@
 //! Activations repacked into panels of rows, normalised on the way when asked.
 
+pub(crate) mod narrow;
+
 use crate::blocking::{Blocked, product_blocking};
 use crate::buffer::{Buffer, Pool};
 use rayon::prelude::*;

@@ -1,6 +1,9 @@
 //! The micro-kernel: one tile of a matrix product, held in registers.
+//!
+//! It multiplies groups of numbers ([`Dot`]): of one `f32`, two bf16, four whole numbers. Groups and sums lie in memory as
+//! words of 32 bits.
 
-use vcp_simd::{Lanes as _, Register as _, Simd};
+use vcp_simd::{Dot, Simd as _};
 
 /// Steps of the sum between two looks at the loop counter.
 const UNROLLED: usize = 4;
@@ -11,13 +14,13 @@ const UNROLLED: usize = 4;
 const ROWS_AHEAD: usize = 16;
 const COLUMNS_AHEAD: usize = 8;
 
-/// Terms that are summed up in one chain of multiply-adds. The rounding errors of a chain grow with its
+/// Groups that are summed up in one chain of multiply-adds. The rounding errors of a chain grow with its
 /// length, those of a sum of chains with its root alone; adding up the chains takes half a percent of
 /// the instructions.
 pub(crate) const CHAIN: usize = 256;
 
 /// `acc[i][j] += Σ_k a[k·a_step + i] · b[k·NV·LANES + j]` for an `MR × (NV·LANES)` tile, in chains of
-/// [`CHAIN`] terms.
+/// [`CHAIN`] groups.
 ///
 /// The terms of each element are summed up in the order of `k` and cut into chains at the same
 /// places, whatever tile it falls in, as long as calls for one element begin at multiples of
@@ -26,24 +29,24 @@ pub(crate) const CHAIN: usize = 256;
 /// # Safety
 /// As [`chain`].
 #[inline(always)]
-pub(crate) unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
-    simd: S,
+pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
     depth: usize,
-    a: *const f32,
+    a: *const u32,
     a_step: usize,
-    b: *const f32,
-    acc: &mut [[S::F32; NV]; MR],
+    b: *const u32,
+    acc: &mut [[D::Sums; NV]; MR],
 ) {
     let mut start = 0;
     while start < depth {
         let count = CHAIN.min(depth - start);
         // SAFETY: `start + count <= depth`, so that the pointers stay within what the caller promises.
         unsafe {
-            let (a, b) = (a.add(start * a_step), b.add(start * NV * S::LANES));
-            let sum = chain::<S, MR, NV>(simd, count, a, a_step, b);
+            let (a, b) = (a.add(start * a_step), b.add(start * NV * D::LANES));
+            let sum = chain::<D, MR, NV>(dot, count, a, a_step, b);
             for (acc, sum) in acc.iter_mut().zip(&sum) {
                 for (acc, sum) in acc.iter_mut().zip(sum) {
-                    *acc = *acc + *sum;
+                    *acc = dot.add(*acc, *sum);
                 }
             }
         }
@@ -58,32 +61,34 @@ pub(crate) unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
 /// `a` must be readable for `(depth - 1)·a_step + MR` elements, `b` for
 /// `depth·NV·LANES`.
 #[inline(always)]
-pub(crate) unsafe fn chain<S: Simd, const MR: usize, const NV: usize>(
-    simd: S,
+pub(crate) unsafe fn chain<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
     depth: usize,
-    mut a: *const f32,
+    mut a: *const u32,
     a_step: usize,
-    mut b: *const f32,
-) -> [[S::F32; NV]; MR] {
-    let width = NV * S::LANES;
+    mut b: *const u32,
+) -> [[D::Sums; NV]; MR] {
+    let width = NV * D::LANES;
     // SAFETY: the pointers advance `depth` times within the ranges promised above;
     // prefetching never faults.
     unsafe {
-        let mut sum = zero::<S, MR, NV>(simd);
+        let mut sum = zero::<D, MR, NV>(dot);
         for _ in 0..depth / UNROLLED {
             for k in 0..UNROLLED {
-                simd.prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
+                dot.simd()
+                    .prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
                 for j in 0..NV {
-                    simd.prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * width + j * S::LANES));
+                    dot.simd()
+                        .prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * width + j * D::LANES));
                 }
-                step(simd, a.add(k * a_step), b.add(k * width), &mut sum);
+                step(dot, a.add(k * a_step), b.add(k * width), &mut sum);
             }
             // After the last term it may stand behind what is readable; it is not read there.
             a = a.wrapping_add(UNROLLED * a_step);
             b = b.add(UNROLLED * width);
         }
         for _ in 0..depth % UNROLLED {
-            step(simd, a, b, &mut sum);
+            step(dot, a, b, &mut sum);
             a = a.wrapping_add(a_step);
             b = b.add(width);
         }
@@ -96,22 +101,22 @@ pub(crate) unsafe fn chain<S: Simd, const MR: usize, const NV: usize>(
 /// # Safety
 /// `a` must be readable for `MR` elements, `b` for `NV·LANES`.
 #[inline(always)]
-unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
-    simd: S,
-    a: *const f32,
-    b: *const f32,
-    sum: &mut [[S::F32; NV]; MR],
+unsafe fn step<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    a: *const u32,
+    b: *const u32,
+    sum: &mut [[D::Sums; NV]; MR],
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let mut columns = [simd.splat(0.0); NV];
-        for (j, column) in columns.iter_mut().enumerate() {
-            *column = simd.load(b.add(j * S::LANES));
+        let mut columns = [dot.load(b); NV];
+        for (j, column) in columns.iter_mut().enumerate().skip(1) {
+            *column = dot.load(b.add(j * D::LANES));
         }
         for (i, row) in sum.iter_mut().enumerate() {
-            let factor = simd.splat(*a.add(i));
+            let factor = dot.splat(*a.add(i));
             for (element, column) in row.iter_mut().zip(&columns) {
-                *element = factor.mul_add(*column, *element);
+                *element = dot.multiply_add(factor, *column, *element);
             }
         }
     }
@@ -119,8 +124,8 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize>(
 
 /// An all-zero tile.
 #[inline(always)]
-pub(crate) fn zero<S: Simd, const MR: usize, const NV: usize>(simd: S) -> [[S::F32; NV]; MR] {
-    [[simd.splat(0.0); NV]; MR]
+pub(crate) fn zero<D: Dot, const MR: usize, const NV: usize>(dot: D) -> [[D::Sums; NV]; MR] {
+    [[dot.zero(); NV]; MR]
 }
 
 /// Reads a tile stored as rows of `NV·LANES` elements, `row_step` apart.
@@ -128,17 +133,17 @@ pub(crate) fn zero<S: Simd, const MR: usize, const NV: usize>(simd: S) -> [[S::F
 /// # Safety
 /// All rows must be readable.
 #[inline(always)]
-pub(crate) unsafe fn load<S: Simd, const MR: usize, const NV: usize>(
-    simd: S,
-    from: *const f32,
+pub(crate) unsafe fn load<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    from: *const u32,
     row_step: usize,
-) -> [[S::F32; NV]; MR] {
+) -> [[D::Sums; NV]; MR] {
     // SAFETY: the caller's contract.
     unsafe {
-        let mut tile = zero::<S, MR, NV>(simd);
+        let mut tile = zero::<D, MR, NV>(dot);
         for (i, row) in tile.iter_mut().enumerate() {
             for (j, element) in row.iter_mut().enumerate() {
-                *element = simd.load(from.add(i * row_step + j * S::LANES));
+                *element = dot.load_sums(from.add(i * row_step + j * D::LANES));
             }
         }
         tile
@@ -150,16 +155,17 @@ pub(crate) unsafe fn load<S: Simd, const MR: usize, const NV: usize>(
 /// # Safety
 /// All rows must be writable.
 #[inline(always)]
-pub(crate) unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
-    tile: &[[S::F32; NV]; MR],
-    to: *mut f32,
+pub(crate) unsafe fn store<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    tile: &[[D::Sums; NV]; MR],
+    to: *mut u32,
     row_step: usize,
 ) {
     // SAFETY: the caller's contract.
     unsafe {
         for (i, row) in tile.iter().enumerate() {
             for (j, element) in row.iter().enumerate() {
-                element.store(to.add(i * row_step + j * S::LANES));
+                dot.store_sums(*element, to.add(i * row_step + j * D::LANES));
             }
         }
     }

@@ -2,7 +2,7 @@
 //! operations compute is in `device.rs`.
 
 use std::num::NonZero;
-use vcp_checkpoint::Activation;
+use vcp_checkpoint::{Activation, Precision};
 use vcp_cpu::{Cpu, InstructionSet, Tensor};
 use vcp_model::{After, Operations, Orientation, Resampling, Windows};
 use vcp_random::Random;
@@ -90,6 +90,46 @@ fn large_results(cpu: &Cpu) -> Vec<(&'static str, Tensor)> {
             cpu.resize(maps, &Resampling::linear_aligned(37, 518)),
         ),
     ]
+}
+
+/// A perceptron that works on some rows at a time gives the bits of its two layers on all of them.
+#[test]
+fn a_perceptron_in_parts_is_its_layers() {
+    let weights = small_weights();
+    let block = "clip.visual.transformer.resblocks.0";
+    let stored = |name: &str| weights.tensor(&format!("{block}.{name}")).expect("present");
+    for instruction_set in InstructionSet::available() {
+        for precision in Precision::ALL {
+            let Ok(cpu) = device(instruction_set).with_precision(precision) else {
+                eprintln!(
+                    "{} does not compute in {precision}.",
+                    instruction_set.name()
+                );
+                continue;
+            };
+            let norm = cpu.norm_layer(&stored("ln_2.weight"), &stored("ln_2.bias"), 1e-5);
+            let norm = norm.expect("on the CPU");
+            let layer = |name: &str| {
+                let [weight, bias] =
+                    ["weight", "bias"].map(|part| stored(&format!("{name}.{part}")));
+                cpu.narrow_linear_layer(&weight, Some(&bias), Orientation::OutputsInputs)
+                    .expect("on the CPU")
+            };
+            let (expand, contract) = (layer("mlp.c_fc"), layer("mlp.c_proj"));
+            for rows in [1, 699, 701, 1111] {
+                let x = &random([2, rows, 128], rows as u64).on(&cpu);
+                let gelu = Activation::Gelu;
+                let found = cpu.norm_perceptron(x, &norm, &expand, gelu, &contract);
+                let hidden = cpu.norm_linear(x, &norm, &expand, After::Activate(gelu));
+                let expected = cpu.linear(&hidden, &contract, After::Add(x));
+                assert!(
+                    found.as_slice() == expected.as_slice(),
+                    "{rows} rows in {precision} with {}",
+                    instruction_set.name()
+                );
+            }
+        }
+    }
 }
 
 /// What was in memory before never shows in a result.

@@ -49,7 +49,7 @@ pub struct SettingChange {
 }
 
 impl ComparedRow {
-    fn new(name: String, first: &Figures, second: &Figures) -> Self {
+    pub(crate) fn new(name: String, first: &Figures, second: &Figures) -> Self {
         let difference = Figures::from_fn(|key| Some(second.get(key)? - first.get(key)?));
         Self {
             name,

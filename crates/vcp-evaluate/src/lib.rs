@@ -10,7 +10,8 @@
 //! A [`Plan`] says which images of which categories there are. An [`Evaluation`] of it has a folder: it
 //! keeps finished categories there, so that an interrupted run resumes with the next, and writes the
 //! result files at the end ([`output`]). [`Results`] are what `results.json` holds; [`Comparison::of`]
-//! tells two of them apart. So a whole evaluation is
+//! tells two of them apart. A [`Pair`] evaluates a model computed in two ways in one pass, and
+//! [`PrecisionReport`] says how much that changes. So a whole evaluation is
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +73,9 @@ mod image;
 mod judge;
 mod model;
 pub mod output;
+mod pair;
 mod plan;
+mod precision;
 mod protocol;
 mod references;
 mod results;
@@ -91,7 +94,12 @@ pub use figures::{Column, Figures, Undefined};
 pub use image::{Loaded, Look, Seen, load, look};
 pub use judge::{Observed, judge};
 pub use model::{ModelDescription, SourceDescription};
+pub use pair::{MapSums, NOTICEABLE, Pair, PairReport};
 pub use plan::{Plan, PlannedCategory};
+pub use precision::{
+    Decisions, Destinations, LargestDifference, MapDifference, PrecisionReport, PrecisionRow,
+    ScoreDifference, ThresholdSource,
+};
 pub use protocol::{FewShot, Protocol};
 pub use references::{Seeds, Spread, remember};
 pub use results::{DatasetDescription, MeanRow, Results};

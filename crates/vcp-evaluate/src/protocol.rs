@@ -126,6 +126,7 @@ impl Protocol {
             blend: Some(self.blend),
             smoothing: self.smoothing,
             score_pixels: self.score_pixels,
+            instruction_set: None,
         }
     }
 

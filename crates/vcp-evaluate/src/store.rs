@@ -161,9 +161,13 @@ impl Store {
     }
 
     fn path(&self, dataset: &str, category: &str) -> PathBuf {
-        let name = format!("{}-{}.json", plain(dataset), plain(category));
-        self.folder.join(name)
+        self.folder.join(file_name(dataset, category))
     }
+}
+
+/// The name of a category's record.
+pub(crate) fn file_name(dataset: &str, category: &str) -> String {
+    format!("{}-{}.json", plain(dataset), plain(category))
 }
 
 /// A name as part of a file's name: letters and digits stay, everything else is written in

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::block;
+use crate::block::{self, Numbers};
 use crate::error::Error;
 use crate::operations::{After, Operations, Windows};
 use vcp_checkpoint::{InvertedResidual as Shape, Weights};
@@ -38,7 +38,10 @@ impl<O: Operations> InvertedResidual<O> {
         shape: &Shape,
         norm: Option<O::Norm>,
     ) -> Result<Self, Error> {
-        let linear = |part: &str| block::linear(ops, weights, &format!("{prefix}.{part}"));
+        let linear = |part: &str| {
+            let name = format!("{prefix}.{part}");
+            block::linear(ops, weights, &name, Numbers::Exact)
+        };
         let weight = weights.tensor(&format!("{prefix}.depthwise.weight"))?;
         let bias = weights.tensor(&format!("{prefix}.depthwise.bias"))?;
         Ok(Self {
@@ -110,8 +113,10 @@ impl<O: Operations> Backbone<O> {
             vcp_checkpoint::Backbone::efficientnet_lite0()
         });
         let levels = backbone.levels();
-        let stem =
-            (blocks.start == 0).then(|| block::linear(ops, weights, "clip.visual.backbone.stem"));
+        let stem = (blocks.start == 0).then(|| {
+            let name = "clip.visual.backbone.stem";
+            block::linear(ops, weights, name, Numbers::Exact)
+        });
         let all = backbone.blocks().iter().enumerate();
         let blocks = all.skip(blocks.start).take(blocks.len());
         let blocks = blocks.map(|(number, shape)| {

@@ -2,7 +2,32 @@
 
 use crate::error::Error;
 use crate::operations::{After, Operations, Orientation};
-use vcp_checkpoint::{Activation, Weights};
+use vcp_checkpoint::{Activation, Tensor, Weights};
+
+/// What a layer's operands may be rounded to, where the device computes in narrower numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// `f32`, always: the decoder.
+    Exact,
+    /// Narrower ones: the vision tower.
+    Narrow,
+}
+
+impl Numbers {
+    /// A linear layer stored [outputs, inputs].
+    pub(crate) fn linear_layer<O: Operations>(
+        self,
+        ops: &O,
+        weight: &Tensor<'_>,
+        bias: Option<&Tensor<'_>>,
+    ) -> Result<O::Linear, Error> {
+        let orientation = Orientation::OutputsInputs;
+        Ok(match self {
+            Self::Exact => ops.linear_layer(weight, bias, orientation)?,
+            Self::Narrow => ops.narrow_linear_layer(weight, bias, orientation)?,
+        })
+    }
+}
 
 /// Epsilon of every layer norm in CLIP.
 pub(crate) const CLIP_EPSILON: f32 = 1e-5;
@@ -32,7 +57,9 @@ impl<O: Operations> Block<O> {
         weights: &Weights,
         prefix: &str,
         heads: usize,
+        numbers: Numbers,
     ) -> Result<Self, Error> {
+        let linear = |name: &str| linear(ops, weights, &format!("{prefix}.{name}"), numbers);
         Ok(Self {
             heads,
             activation: weights.settings().activation,
@@ -42,11 +69,12 @@ impl<O: Operations> Block<O> {
                 weights,
                 &format!("{prefix}.attn.in_proj_weight"),
                 &format!("{prefix}.attn.in_proj_bias"),
+                numbers,
             )?,
-            attention_output: linear(ops, weights, &format!("{prefix}.attn.out_proj"))?,
+            attention_output: linear("attn.out_proj")?,
             mlp_norm: norm(ops, weights, &format!("{prefix}.ln_2"), CLIP_EPSILON)?,
-            expand: linear(ops, weights, &format!("{prefix}.mlp.c_fc"))?,
-            contract: linear(ops, weights, &format!("{prefix}.mlp.c_proj"))?,
+            expand: linear("mlp.c_fc")?,
+            contract: linear("mlp.c_proj")?,
         })
     }
 
@@ -92,13 +120,13 @@ impl<O: Operations> Block<O> {
 
     fn add_to_residual(&self, ops: &O, x: &O::Tensor, attended: &O::Tensor) -> O::Tensor {
         let x = ops.linear(attended, &self.attention_output, After::Add(x));
-        let hidden = ops.norm_linear(
+        ops.norm_perceptron(
             &x,
             &self.mlp_norm,
             &self.expand,
-            After::Activate(self.activation),
-        );
-        ops.linear(&hidden, &self.contract, After::Add(&x))
+            self.activation,
+            &self.contract,
+        )
     }
 }
 
@@ -119,12 +147,14 @@ pub(crate) fn linear<O: Operations>(
     ops: &O,
     weights: &Weights,
     name: &str,
+    numbers: Numbers,
 ) -> Result<O::Linear, Error> {
     linear_named(
         ops,
         weights,
         &format!("{name}.weight"),
         &format!("{name}.bias"),
+        numbers,
     )
 }
 
@@ -133,10 +163,11 @@ fn linear_named<O: Operations>(
     weights: &Weights,
     weight: &str,
     bias: &str,
+    numbers: Numbers,
 ) -> Result<O::Linear, Error> {
     let weight = weights.tensor(weight)?;
     let bias = weights.tensor(bias)?;
-    let layer = ops.linear_layer(&weight, Some(&bias), Orientation::OutputsInputs)?;
+    let layer = numbers.linear_layer(ops, &weight, Some(&bias))?;
     weight.release();
     Ok(layer)
 }

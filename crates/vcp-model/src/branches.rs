@@ -2,7 +2,7 @@
 //! two logits for each patch: of two classes, the softmax's second value is the sigmoid of
 //! the difference.
 
-use crate::block;
+use crate::block::{self, Numbers};
 use crate::error::Error;
 use crate::operations::{After, Operations, Orientation};
 use vcp_checkpoint::{Tensor, Weights};
@@ -46,7 +46,10 @@ impl<O: Operations> BaselineBranch<O> {
         let temperature = weights.tensor("vcp.New_Lan_Embed.prompt_temp")?;
         Ok(Self {
             projections: (0..weights.settings().taps.len())
-                .map(|i| block::linear(ops, weights, &format!("vcp.trainable_linearlayer.fc.{i}")))
+                .map(|i| {
+                    let name = format!("vcp.trainable_linearlayer.fc.{i}");
+                    block::linear(ops, weights, &name, Numbers::Exact)
+                })
                 .collect::<Result<_, _>>()?,
             comparison: Comparison::load(ops, &temperature)?,
         })

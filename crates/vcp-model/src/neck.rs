@@ -4,10 +4,10 @@
 //! it is, and brought to mean 0 and variance 1 over its photo, channel by channel.
 
 use crate::backbone::Map;
-use crate::block::{self, CLIP_EPSILON};
+use crate::block::{self, CLIP_EPSILON, Numbers};
 use crate::error::Error;
 use crate::interpolation::Resampling;
-use crate::operations::{After, Operations, Orientation, Windows};
+use crate::operations::{After, Operations, Windows};
 use vcp_checkpoint::{CONVOLUTIONAL_STRIDE, NECK_KERNEL, Weights};
 
 /// Levels on one grid, then residual blocks.
@@ -53,6 +53,7 @@ impl<O: Operations> Neck<O> {
         let levels = backbone
             .flat_map(vcp_checkpoint::Backbone::levels)
             .enumerate();
+        let linear = |name: &str| block::linear(ops, weights, name, Numbers::Narrow);
         let levels = levels.map(|(number, level)| {
             let prefix = format!("clip.visual.neck.levels.{number}");
             let standardised = weights.tensor(&format!("{prefix}.standardised.weight"))?;
@@ -62,15 +63,15 @@ impl<O: Operations> Neck<O> {
             Ok(Level {
                 side,
                 stride: level.stride,
-                feature: block::linear(ops, weights, &format!("{prefix}.feature"))?,
-                standardised: ops.linear_layer(&standardised, None, Orientation::OutputsInputs)?,
+                feature: linear(&format!("{prefix}.feature"))?,
+                standardised: Numbers::Narrow.linear_layer(ops, &standardised, None)?,
                 to_grid: ops.constant([1, grid, side], to_grid.matrix())?,
             })
         });
         let levels = levels.collect::<Result<_, Error>>()?;
         let blocks = (0..geometry.vision.layers).map(|number| {
             let prefix = format!("clip.visual.neck.blocks.{number}");
-            let linear = |part: &str| block::linear(ops, weights, &format!("{prefix}.{part}"));
+            let linear = |part: &str| linear(&format!("{prefix}.{part}"));
             Ok(Block {
                 norm: block::norm(ops, weights, &format!("{prefix}.norm"), CLIP_EPSILON)?,
                 mix: linear("mix")?,

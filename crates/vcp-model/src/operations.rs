@@ -155,6 +155,19 @@ pub trait Operations {
         bias: Option<&Stored<'_>>,
         orientation: Orientation,
     ) -> Result<Self::Linear, DeviceError>;
+    /// As [`linear_layer`](Self::linear_layer), of a layer whose operands may be rounded, where the device has been told to
+    /// compute in narrower numbers than `f32`: those of the vision tower. So may those of self-attention behind it.
+    ///
+    /// # Errors
+    /// As [`constant`](Self::constant).
+    fn narrow_linear_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: Option<&Stored<'_>>,
+        orientation: Orientation,
+    ) -> Result<Self::Linear, DeviceError> {
+        self.linear_layer(weight, bias, orientation)
+    }
     /// A layer norm from stored parameters.
     ///
     /// # Errors
@@ -196,6 +209,19 @@ pub trait Operations {
         after: After<'_, Self::Tensor>,
     ) -> Self::Tensor {
         self.linear(&self.layer_norm(x, norm), layer, after)
+    }
+
+    /// x + the perceptron of a block: norm, a linear layer with an activation, a linear layer back to the width of x.
+    fn norm_perceptron(
+        &self,
+        x: &Self::Tensor,
+        norm: &Self::Norm,
+        expand: &Self::Linear,
+        activation: Activation,
+        contract: &Self::Linear,
+    ) -> Self::Tensor {
+        let hidden = self.norm_linear(x, norm, expand, After::Activate(activation));
+        self.linear(&hidden, contract, After::Add(x))
     }
 
     /// Softmax(q kᵀ / √(width of a head)) v in every head; the heads lie side by side in the

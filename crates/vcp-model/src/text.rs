@@ -6,7 +6,7 @@
 //! image, so their keys and values are computed once. For an image there remain the context
 //! vectors, the words after them and the end mark.
 
-use crate::block::{self, Block, CLIP_EPSILON, KeyValue};
+use crate::block::{self, Block, CLIP_EPSILON, KeyValue, Numbers};
 use crate::device_error::DeviceError;
 use crate::error::Error;
 use crate::operations::{After, Operations};
@@ -58,7 +58,7 @@ impl<O: Operations> TextTower<O> {
         let prompts = if geometry.deep_prompting {
             Some(Prompts {
                 rows: prompt_rows(ops, weights, n, width)?,
-                projection: block::linear(ops, weights, "vcp.prompt_proj")?,
+                projection: block::linear(ops, weights, "vcp.prompt_proj", Numbers::Exact)?,
                 norm: block::norm(ops, weights, "vcp.prompt_norm", PROMPT_EPSILON)?,
                 count: n,
             })
@@ -68,7 +68,7 @@ impl<O: Operations> TextTower<O> {
         let blocks = (0..geometry.text.layers)
             .map(|i| {
                 let prefix = format!("clip.transformer.resblocks.{i}");
-                Block::load(ops, weights, &prefix, geometry.text.heads)
+                Block::load(ops, weights, &prefix, geometry.text.heads, Numbers::Exact)
             })
             .collect::<Result<_, _>>()?;
         let mut tower = Self {

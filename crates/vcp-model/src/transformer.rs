@@ -1,6 +1,6 @@
 //! CLIP's vision transformer (`VisionTransformer` of `openai/CLIP/clip/model.py`).
 
-use crate::block::{self, Block, CLIP_EPSILON};
+use crate::block::{self, Block, CLIP_EPSILON, Numbers};
 use crate::error::Error;
 use crate::interpolation::Resampling;
 use crate::operations::{After, Operations, Orientation, Windows};
@@ -50,7 +50,13 @@ impl<O: Operations> VisionTransformer<O> {
             blocks: (0..geometry.vision.layers)
                 .map(|i| {
                     let prefix = format!("clip.visual.transformer.resblocks.{i}");
-                    Block::load(ops, weights, &prefix, geometry.vision.heads)
+                    Block::load(
+                        ops,
+                        weights,
+                        &prefix,
+                        geometry.vision.heads,
+                        Numbers::Narrow,
+                    )
                 })
                 .collect::<Result<_, _>>()?,
             norm_after: block::norm(ops, weights, "clip.visual.ln_post", CLIP_EPSILON)?,

@@ -12,6 +12,17 @@ pub enum Error {
     /// The device cannot be started.
     #[error(transparent)]
     Threads(#[from] vcp_cpu::ThreadsError),
+    /// The processor cannot compute in the precision that the model's settings ask for.
+    #[error(transparent)]
+    Precision(#[from] vcp_cpu::PrecisionError),
+    /// Other devices compute in `f32` alone.
+    #[error(
+        "The model is to be computed in {precision}, which only the CPU does here: choose --device cpu, or --precision f32."
+    )]
+    OnlyOnCpu {
+        /// What was asked for.
+        precision: vcp_checkpoint::Precision,
+    },
     /// The device that the model runs on failed. [`DeviceError::kind`] says whether its memory ran out.
     #[error("{0}. {advice}", advice = advice(.0.kind))]
     Device(DeviceError),

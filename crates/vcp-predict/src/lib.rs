@@ -46,6 +46,7 @@ mod predictor;
 pub mod references;
 mod region_of_interest;
 mod score;
+mod smoothing;
 pub mod tiling;
 
 pub use cost::Cost;
@@ -56,3 +57,4 @@ pub use photo::{PhotoPrediction, PreparedPhoto};
 pub use predictor::{Prediction, Predictor, PredictorOptions, Prepared};
 pub use region_of_interest::{RegionOfInterest, RegionRows};
 pub use score::{mean_of_largest, mean_of_largest_counting, pixels_for_score};
+pub use smoothing::smooth;

@@ -9,8 +9,8 @@ use crate::references::{Comparison, Copies, PatchFeatures, agreed};
 use crate::score::{mean_of_largest, mean_of_largest_counting, mean_over, score_counts};
 use std::num::NonZero;
 use std::sync::Arc;
-use vcp_checkpoint::Weights;
-use vcp_cpu::{Cpu, Tensor};
+use vcp_checkpoint::{Precision, Weights};
+use vcp_cpu::{Cpu, InstructionSet, Tensor};
 use vcp_image::Photo;
 use vcp_model::{MapMaker, VisionFeatures};
 
@@ -26,6 +26,19 @@ pub struct PredictorOptions {
     /// How many of a branch's largest pixels make the score; as the model's settings say if `None`, and
     /// [`pixels_for_score`](crate::pixels_for_score) where they say nothing.
     pub score_pixels: Option<NonZero<usize>>,
+    /// Instructions of the CPU; the best that there are if `None`, or where it lacks these.
+    pub instruction_set: Option<InstructionSet>,
+}
+
+impl PredictorOptions {
+    /// The CPU as they say.
+    fn cpu(&self) -> Result<Cpu, Error> {
+        let best = InstructionSet::detect;
+        Ok(Cpu::with_instruction_set(
+            self.threads,
+            self.instruction_set.unwrap_or_else(best),
+        )?)
+    }
 }
 
 impl Default for PredictorOptions {
@@ -35,6 +48,7 @@ impl Default for PredictorOptions {
             blend: None,
             smoothing: 8.0,
             score_pixels: None,
+            instruction_set: None,
         }
     }
 }
@@ -146,7 +160,8 @@ impl Predictor {
     /// # Errors
     /// When the model cannot be made of these weights or the threads do not start.
     pub fn new(weights: &Weights, options: &PredictorOptions) -> Result<Self, Error> {
-        let cpu = Arc::new(Cpu::new(options.threads)?);
+        let cpu = options.cpu()?;
+        let cpu = Arc::new(cpu.with_precision(weights.settings().precision)?);
         let loaded = Loaded::new(Arc::clone(&cpu), weights)?;
         Ok(Self::of(cpu, loaded, false, weights, options))
     }
@@ -160,7 +175,11 @@ impl Predictor {
         weights: &Weights,
         options: &PredictorOptions,
     ) -> Result<Self, Error> {
-        let cpu = Arc::new(Cpu::new(options.threads)?);
+        let precision = weights.settings().precision;
+        if precision != Precision::F32 {
+            return Err(Error::OnlyOnCpu { precision });
+        }
+        let cpu = Arc::new(options.cpu()?);
         let loaded = Loaded::new(Arc::new(device), weights)?;
         Ok(Self::of(cpu, loaded, true, weights, options))
     }

@@ -15,6 +15,7 @@ use vcp_testing::device::Probe;
 use vcp_testing::mini;
 
 const OPTIONS: PredictorOptions = PredictorOptions {
+    instruction_set: None,
     threads: NonZero::new(2),
     blend: None,
     smoothing: 8.0,

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use vcp_checkpoint::Activation;
+use vcp_checkpoint::{Activation, Precision};
 use vcp_clip::calibration::{CalibrationDocument, CalibrationSource};
 use vcp_clip::model::SettingChanges;
 use vcp_clip::references::Copies;
@@ -43,6 +43,7 @@ pub(crate) struct Arguments {
     activation: Option<String>,
     global_context: Option<bool>,
     score_fractions: Vec<f32>,
+    precision: Option<String>,
     ignore_unknown_tensors: bool,
     no_cost_limit: bool,
     calibration: Option<PathBuf>,
@@ -92,6 +93,11 @@ impl Arguments {
                 activation,
                 global_context: self.global_context,
                 score_fractions: self.score_fractions.clone(),
+                precision: self.precision.as_deref().map(|name| match name {
+                    "bf16" => Precision::Bf16,
+                    "int8" => Precision::Int8,
+                    _ => Precision::F32,
+                }),
             },
             ignore_unknown_tensors: self.ignore_unknown_tensors,
         })

@@ -66,10 +66,12 @@ impl Loaded {
     fn open(arguments: &Arguments, stop: &Stop) -> Result<Self, Failure> {
         let mut notes = Vec::new();
         let mut options = arguments.inspector()?;
-        let device = Device::find(arguments.device()?).map_err(Error::from)?;
-        notes.extend(device.note().map(str::to_owned));
+        let name = arguments.device()?;
         let model_options = arguments.model()?;
         let model = model_options.open().map_err(Error::from)?;
+        let precision = model.weights().settings().precision;
+        let device = Device::find_for(name, precision).map_err(Error::from)?;
+        notes.extend(device.note().map(str::to_owned));
         if model.has_forgotten() {
             notes.push(
                 "The model's reference photos were processed with other settings, so photos are not compared with \

@@ -30,7 +30,15 @@ const MOST_WAITING: usize = 16;
 fn hand_over(mut job: Job) -> io::Result<()> {
     // Who was forked while another thread held the lock would wait for ever.
     if let Ok(mut waiting) = WAITING.try_lock() {
-        waiting.retain(|(generation, _)| generation.is_now());
+        // Threads of the process that this one was forked from are not here, and to let go of what leads to them might be to
+        // wait for one of their locks.
+        for (generation, thread) in std::mem::take(&mut *waiting) {
+            if generation.is_now() {
+                waiting.push((generation, thread));
+            } else {
+                std::mem::forget(thread);
+            }
+        }
         while let Some((_, thread)) = waiting.pop() {
             match thread.send(job) {
                 Ok(()) => return Ok(()),

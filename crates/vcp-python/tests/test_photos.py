@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import timeless
+from conftest import segment, timeless
 from PIL import Image
 
 import vcp_clip
@@ -206,3 +206,14 @@ def test_maps_are_not_copied(inspector: vcp_clip.Inspector, pixels: Pixels) -> N
     del found, other
     assert np.array_equal(one, kept)
     assert not np.may_share_memory(inspector.inspect(pixels).anomaly_map, one)
+
+
+def test_narrower_numbers(inspector: vcp_clip.Inspector, pixels: Pixels, save: Callable[..., Path]) -> None:
+    path = save("photo.png", pixels)
+    exact = inspector.inspect(path)
+    narrow = vcp_clip.Inspector(precision="int8").inspect(path)
+    assert narrow.pred_score != exact.pred_score
+    assert abs(narrow.pred_score - exact.pred_score) < 0.02
+    assert np.abs(narrow.model_map - exact.model_map).max() < 0.05
+    [record] = segment(path, "--precision", "int8")
+    assert narrow.pred_score == record["score"]

@@ -144,8 +144,9 @@ def test_what_a_fork_left_behind_is_said() -> None:
 INTERRUPTED = """
 import sys, vcp_clip
 inspector = vcp_clip.Inspector().load()
-print("ready", flush=True)
 try:
+    # The signal may come before this has returned.
+    print("ready", flush=True)
     while True:
         inspector.inspect_batch([sys.argv[1]] * 50)
 except KeyboardInterrupt:
@@ -239,6 +240,7 @@ def test_exceptions_have_one_base(tmp_path: Path) -> None:
         {"taps": [0]},
         {"score_fractions": [2.0]},
         {"activation": "relu"},
+        {"precision": "fp16"},
         {"device": 3},
     ],
 )

@@ -48,6 +48,14 @@ impl Simd for Avx2 {
         unsafe { F32x8(_mm256_cvtph_ps(_mm_loadu_si128(from.cast()))) }
     }
     #[inline(always)]
+    unsafe fn load_codes(self, from: *const i8) -> F32x8 {
+        // SAFETY: the token, and the caller's promise: 8 values of one byte.
+        unsafe {
+            let codes = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()));
+            F32x8(_mm256_cvtepi32_ps(codes))
+        }
+    }
+    #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
         // SAFETY: a hint that never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }

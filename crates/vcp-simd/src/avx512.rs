@@ -12,7 +12,7 @@ pub struct Avx512(());
 
 /// A register of AVX-512: 16 lanes of `f32`.
 #[derive(Clone, Copy, Debug)]
-pub struct F32x16(__m512);
+pub struct F32x16(pub(crate) __m512);
 
 impl Avx512 {
     /// The token, where this machine has the instructions.
@@ -46,6 +46,14 @@ impl Simd for Avx512 {
     unsafe fn load_half(self, from: *const u16) -> F32x16 {
         // SAFETY: the token, and the caller's promise: 16 values of two bytes.
         unsafe { F32x16(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_codes(self, from: *const i8) -> F32x16 {
+        // SAFETY: the token, and the caller's promise: 16 values of one byte.
+        unsafe {
+            let codes = _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()));
+            F32x16(_mm512_cvtepi32_ps(codes))
+        }
     }
     #[inline(always)]
     fn prefetch<T>(self, at: *const T) {

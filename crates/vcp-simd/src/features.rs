@@ -7,6 +7,18 @@ macro_rules! features {
     (Avx512 $then:ident $($rest:tt)*) => {
         $crate::$then! { ("avx512f" "avx2" "fma" "f16c") $($rest)* }
     };
+    (Avx512Bf16 $then:ident $($rest:tt)*) => {
+        $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512bf16") $($rest)* }
+    };
+    (Avx512Vnni $then:ident $($rest:tt)*) => {
+        $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512vnni") $($rest)* }
+    };
+    (Avx512Bytes $then:ident $($rest:tt)*) => {
+        $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw") $($rest)* }
+    };
+    (AvxVnni $then:ident $($rest:tt)*) => {
+        $crate::$then! { ("avx2" "fma" "f16c" "avxvnni") $($rest)* }
+    };
     (Avx2 $then:ident $($rest:tt)*) => {
         $crate::$then! { ("avx2" "fma" "f16c") $($rest)* }
     };

@@ -60,6 +60,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod dot;
 #[cfg(target_arch = "x86_64")]
 mod features;
 mod kernel;
@@ -73,6 +74,7 @@ mod supported;
 pub use avx2::{Avx2, F32x8};
 #[cfg(target_arch = "x86_64")]
 pub use avx512::{Avx512, F32x16};
+pub use dot::{Dot, Exact, FloatDot, IntegerDot, bf16_pair, to_bf16};
 pub use kernel::Kernel;
 pub use portable::{Portable, PortableF32};
 pub use simd::{Lanes, MOST_LANES, Register, Simd};

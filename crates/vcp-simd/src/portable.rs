@@ -12,7 +12,7 @@ const LANES: usize = 8;
 
 /// 8 lanes of `f32` in plain Rust.
 #[derive(Clone, Copy, Debug)]
-pub struct PortableF32([f32; LANES]);
+pub struct PortableF32(pub(crate) [f32; LANES]);
 
 impl Portable {
     /// The token.
@@ -52,6 +52,12 @@ impl Simd for Portable {
         // SAFETY: the caller's promise: `LANES` values.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
         PortableF32(bits.map(|bits| half::f16::from_bits(bits).to_f32()))
+    }
+    #[inline(always)]
+    unsafe fn load_codes(self, from: *const i8) -> PortableF32 {
+        // SAFETY: the caller's promise: `LANES` values.
+        let codes = unsafe { from.cast::<[i8; LANES]>().read_unaligned() };
+        PortableF32(codes.map(f32::from))
     }
     #[inline(always)]
     fn prefetch<T>(self, at: *const T) {

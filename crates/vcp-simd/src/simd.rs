@@ -37,6 +37,12 @@ pub trait Simd: Copy + Debug + Eq + Send + Sync + sealed::Sealed + 'static {
     /// `from` must be readable for that many values.
     unsafe fn load_half(self, from: *const u16) -> Self::F32;
 
+    /// Loads [`Simd::LANES`] whole numbers of 8 bits, exactly converted. No alignment is asked for.
+    ///
+    /// # Safety
+    /// `from` must be readable for that many values.
+    unsafe fn load_codes(self, from: *const i8) -> Self::F32;
+
     /// The first [`Simd::LANES`] values of a slice. The check of its length costs nothing where the
     /// compiler knows it, as of `chunks_exact(S::LANES)`.
     ///

@@ -50,7 +50,7 @@ pub fn average(weights: &mut Weights, files: &[impl AsRef<Path>]) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vcp_checkpoint::{Geometry, Precision, Settings, TowerGeometry};
+    use vcp_checkpoint::{Geometry, Settings, Storing, TowerGeometry};
 
     #[test]
     fn every_checkpoint_counts_the_same() {
@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(tensor.to_f32(), expected, "{name}");
         }
         let bundle = folder.path().join("7.safetensors");
-        model(7).write_bundle(&bundle, Precision::AsStored).unwrap();
+        model(7).write_bundle(&bundle, Storing::AsStored).unwrap();
         average(&mut found, &[bundle]).unwrap();
         for tensor in found.tensors() {
             let expected = model(7).tensor(tensor.name()).unwrap().to_f32();

@@ -47,9 +47,14 @@ pub(crate) fn cases() -> Vec<Case> {
     let checkpoint = written("vcp.pth", &|path| weights.write_checkpoint(path).unwrap());
     let bundle = written("bundle", &|path| {
         weights
-            .write_bundle(path, vcp_checkpoint::Precision::F16)
+            .write_bundle(path, vcp_checkpoint::Storing::F16)
             .unwrap();
     });
+    let coded = without_digest(written("codes", &|path| {
+        weights
+            .write_bundle(path, vcp_checkpoint::Storing::Int8)
+            .unwrap();
+    }));
     let script = script();
 
     let mut random = Random::new(1);
@@ -58,6 +63,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for (name, bytes, usage) in [
         ("checkpoint", &checkpoint, Use::Checkpoint),
         ("bundle", &bundle, Use::Bundle),
+        ("bundle of codes", &coded, Use::Bundle),
         ("script", &script, Use::File),
     ] {
         crate::examine(
@@ -127,6 +133,19 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     random_pickles(&mut random, &mut cases);
     cases
+}
+
+/// A bundle without its digest, which would notice every change.
+fn without_digest(mut bundle: Vec<u8>) -> Vec<u8> {
+    let key = br#""vcp_clip_blake3":""#;
+    let at = bundle
+        .windows(key.len())
+        .position(|window| window == key)
+        .unwrap();
+    // Another key, and a text that is no digest.
+    bundle[at + 1] = b'n';
+    bundle[at + key.len()] = b'x';
+    bundle
 }
 
 /// Pickles of random operations, most of them of those that are supported.

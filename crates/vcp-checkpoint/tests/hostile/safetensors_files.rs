@@ -182,8 +182,8 @@ fn bundles() -> Vec<Case> {
         ("deep description", bundle(&"[".repeat(100_000)), wrong),
         (
             "another version",
-            set("/version", json!(2)),
-            "version 2, this program knows version 1",
+            set("/version", json!(3)),
+            "version 3, this program knows versions 1 to 2",
         ),
         ("version of text", set("/version", json!("1")), wrong),
         ("unknown field", set("/surprise", json!(1)), "unknown field"),

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, ValueEnum};
 
-use super::{ChoiceArgs, ConfigArgs, numbers};
+use super::{ChoiceArgs, ConfigArgs, PrecisionArgs, numbers};
 
 /// Time the model on this machine, stage by stage.
 ///
@@ -25,6 +25,13 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = numbers::threads())]
     pub(crate) threads: Option<NonZeroUsize>,
 
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
+
+    /// Use these instructions of the processor instead of the best that it has: avx512, avx2 or portable.
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) instruction_set: Option<InstructionSetName>,
+
     /// Images to time, from 1 to 100000, after one to warm up.
     #[arg(long, value_name = "N", default_value = "5", value_parser = numbers::count(100_000))]
     pub(crate) repeat: NonZeroUsize,
@@ -40,6 +47,17 @@ pub(crate) struct BenchArgs {
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+}
+
+/// Instruction sets by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InstructionSetName {
+    /// AVX-512.
+    Avx512,
+    /// AVX2.
+    Avx2,
+    /// What every processor has.
+    Portable,
 }
 
 /// The shapes of OpenAI's published models.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::CopiesName;
 use super::numbers::{self, within};
 use super::{ChoiceArgs, ConfigArgs, DatasetArgs, Format, RunArgs, TilingArgs};
+use super::{ComputingName, CopiesName};
 
 /// Evaluate a model on data sets as they were downloaded, by the official protocol.
 ///
@@ -209,6 +209,13 @@ pub(crate) struct EvalArgs {
         help_heading = "Results"
     )]
     pub(crate) compare: Vec<PathBuf>,
+
+    /// Evaluate twice in one pass, computed in f32 and in bf16 or int8, each into a folder of its own below
+    /// --out, and print how much that changes: figures, maps, image scores, and decisions by the model's
+    /// calibration (without one, by the threshold of the best F1 in f32). To see on images of your own
+    /// whether a faster precision is as good. On the CPU only; takes as long as both.
+    #[arg(long, value_name = "PRECISION", value_enum, help_heading = "Results")]
+    pub(crate) compare_precision: Option<ComputingName>,
 
     #[command(flatten)]
     pub(crate) run: RunArgs,

@@ -29,14 +29,14 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use bench::{BenchArgs, GeometryName};
+pub(crate) use bench::{BenchArgs, GeometryName, InstructionSetName};
 pub(crate) use calibrate::{CalibrateArgs, ReferenceCount};
 pub(crate) use data::{
     CheckArgs, ConvertArgs, DataArgs, DataCommand, DatasetArgs, Form, LayoutsArgs, SynthArgs,
 };
-pub(crate) use device::RunArgs;
 #[cfg(feature = "train")]
 pub(crate) use device::TrainDeviceArgs;
+pub(crate) use device::{ComputingName, PrecisionArgs, RunArgs};
 pub(crate) use eval::{EvalArgs, EvalSave};
 pub(crate) use history::{ExportArgs, ExportName, HistoryCommand, HistoryCommandArgs};
 pub(crate) use judging::JudgingArgs;

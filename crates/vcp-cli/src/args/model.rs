@@ -54,9 +54,16 @@ pub(crate) struct PackArgs {
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 
-    /// Number format of the weights in the bundle.
+    /// Number format of the weights in the bundle. A bundle in bf16 or int8 is computed so too, unless --precision says
+    /// otherwise when it is run.
     #[arg(long, value_name = "NAME", value_enum, default_value = "as-stored")]
     pub(crate) precision: PrecisionName,
+
+    /// Some photos like those to be inspected, good ones do (files, folders and patterns; at most 32 of them are used): for
+    /// int8, the weights are prepared for the ranges that are seen in them, without which transformers may lose
+    /// much; and what bf16 or int8 changes in their maps and scores is printed. Repeatable.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) photos: Vec<PathBuf>,
 
     /// Replace the bundle if it exists.
     #[arg(long)]
@@ -122,6 +129,10 @@ pub(crate) enum PrecisionName {
     F16,
     /// 32-bit floats.
     F32,
+    /// For computing with bfloat16: the linear layers of the vision tower's blocks so, other matrices as 16-bit floats.
+    Bf16,
+    /// For computing with 8-bit integers (see --photos): the linear layers of all blocks so, other matrices as 16-bit floats.
+    Int8,
     /// As each tensor is stored in its source file.
     AsStored,
 }

@@ -4,7 +4,7 @@ mod options;
 mod photos;
 
 use anyhow::Context;
-use vcp_checkpoint::{Precision, References};
+use vcp_checkpoint::{References, Storing};
 use vcp_clip::calibration::{CalibrationDocument, Label, Measurements, PhotoIdentity, Viewing};
 use vcp_clip::photos::{Found, PhotoPath};
 use vcp_clip::{
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: CalibrateArgs) -> anyhow::Result<Exit> {
         None => {}
         Some(Output::File(path)) => write_result(path, |file| writeln!(file, "{text}"))
             .with_context(|| format!("{} cannot be written", path.display()))?,
-        Some(Output::Bundle(path)) => weights.write_bundle(path, Precision::AsStored)?,
+        Some(Output::Bundle(path)) => weights.write_bundle(path, Storing::AsStored)?,
     }
     if !options.quiet {
         for sentence in thresholds.sentences(&found) {

@@ -102,7 +102,7 @@ impl Options {
             None => Aim::FalseAlarms,
         };
         let options = Self {
-            choice: Choice::new(arguments.choice)?,
+            choice: Choice::new(arguments.choice)?.computed_in(arguments.run.precision.precision()),
             fit: FitOptions {
                 aim,
                 false_alarms: FalseAlarmTarget {

@@ -3,6 +3,7 @@
 mod calibration;
 mod compare;
 mod options;
+mod precision;
 mod seeds;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ use options::Options;
 
 pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     if let [first, second] = &arguments.compare[..] {
+        options::refuse_both_comparisons(&arguments)?;
         return compare::run(first, second, arguments.format);
     }
     let mut options = Options::new(arguments)?;
@@ -49,6 +51,9 @@ pub(crate) fn run(arguments: EvalArgs) -> anyhow::Result<Exit> {
     }
     calibration::settle(&mut options, &model)?;
     settle_bits(&mut options, &plan);
+    if let Some(compared) = options.compared_precision {
+        return precision::run(compared, options, plan, &read, &device, model);
+    }
     let _lock = options.create_folder()?;
     let stop = Stop::on_signals();
     let plans = seeds::plans(&options, plan, &read)?;

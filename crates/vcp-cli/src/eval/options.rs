@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use vcp_checkpoint::{Settings, bounds};
+use vcp_checkpoint::{Precision, Settings, bounds};
 use vcp_clip::DeviceName;
 use vcp_clip::calibration::CalibrationSource;
 use vcp_dataset::{Collection, Split};
@@ -11,7 +11,7 @@ use vcp_evaluate::output::ImageFile;
 use vcp_evaluate::{FewShot, Protocol};
 use vcp_files::Lock;
 
-use crate::args::{EvalArgs, EvalSave, Format};
+use crate::args::{ComputingName, EvalArgs, EvalSave, Format};
 use crate::data::{collection, split};
 use crate::exit::{OrUsage, usage};
 use crate::model::Choice;
@@ -34,6 +34,8 @@ pub(super) struct Options {
     /// Seeds by which reference images are chosen; one at least.
     pub(super) seeds: Vec<u64>,
     pub(super) no_references: bool,
+    /// Evaluate in this precision beside f32, and report what differs.
+    pub(super) compared_precision: Option<Precision>,
     pub(super) format: Format,
     /// Where the model runs.
     pub(super) device: DeviceName,
@@ -45,6 +47,7 @@ impl Options {
     /// Checks the arguments against one another.
     pub(super) fn new(arguments: EvalArgs) -> anyhow::Result<Self> {
         let split = split("--split", &arguments.split)?;
+        let compared_precision = compared_precision(&arguments)?;
         let Some(out) = arguments.out else {
             return Err(usage("Say where the results are to go with --out DIR."));
         };
@@ -115,7 +118,7 @@ impl Options {
         Ok(Self {
             collection: collection(arguments.data, arguments.orientation)?,
             split,
-            choice: Choice::new(arguments.choice)?,
+            choice: Choice::new(arguments.choice)?.computed_in(arguments.run.precision.precision()),
             blend,
             protocol,
             calibration: arguments.calibration.map(CalibrationSource::File),
@@ -124,8 +127,13 @@ impl Options {
             restart: arguments.restart,
             seeds,
             no_references: arguments.no_references,
+            compared_precision,
             format: arguments.format,
-            device: arguments.run.device.device,
+            device: match (compared_precision, arguments.run.device.device) {
+                // Only it computes in other precisions.
+                (Some(_), DeviceName::Auto) => DeviceName::Cpu,
+                (_, device) => device,
+            },
             threads: arguments.run.threads,
             quiet: arguments.run.quiet,
         })
@@ -138,6 +146,46 @@ impl Options {
         let lock = Lock::of_folder(&self.out).or_usage()?;
         vcp_files::remove_leftovers(&self.out);
         Ok(lock)
+    }
+}
+
+/// Refuses --compare, which evaluates nothing, together with --compare-precision, which does.
+pub(super) fn refuse_both_comparisons(arguments: &EvalArgs) -> anyhow::Result<()> {
+    if arguments.compare_precision.is_none() {
+        return Ok(());
+    }
+    Err(usage(
+        "--compare prints the differences of results that are there, and --compare-precision evaluates a model \
+         twice; leave out one of them.",
+    ))
+}
+
+/// The precision that f32 is to be compared with, if any.
+fn compared_precision(arguments: &EvalArgs) -> anyhow::Result<Option<Precision>> {
+    let Some(precision) = arguments.compare_precision else {
+        return Ok(None);
+    };
+    if matches!(arguments.run.device.device, DeviceName::Gpu(_)) {
+        return Err(usage(
+            "--compare-precision is about the CPU: GPUs compute in f32. Leave out --device, or give --device cpu.",
+        ));
+    }
+    if arguments.run.precision.precision.is_some() {
+        return Err(usage(
+            "--compare-precision computes in f32 and in the precision that it names; leave out --precision.",
+        ));
+    }
+    if arguments.seed.len() > 1 {
+        return Err(usage(
+            "--compare-precision compares with one choice of reference images; give one --seed.",
+        ));
+    }
+    match precision {
+        ComputingName::F32 => Err(usage(
+            "--compare-precision compares another precision with f32; give bf16 or int8.",
+        )),
+        ComputingName::Bf16 => Ok(Some(Precision::Bf16)),
+        ComputingName::Int8 => Ok(Some(Precision::Int8)),
     }
 }
 

@@ -3,10 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use vcp_checkpoint::{Activation, ErrorKind, Geometry, Problem, ProblemKind, Weights};
+use vcp_checkpoint::{
+    Activation, ElementType, ErrorKind, Geometry, NarrowMatrix, Precision, Problem, ProblemKind,
+    Weights,
+};
 use vcp_clip::cost::Estimate;
 use vcp_clip::model::{ModelError, SettingChanges};
-use vcp_clip::{Device, Model, ModelName, ModelOptions};
+use vcp_clip::{Device, DeviceName, Model, ModelName, ModelOptions};
 
 use crate::args::{ActivationName, ChoiceArgs, OnOrOff};
 use crate::console;
@@ -121,9 +124,16 @@ impl Choice {
                         .global_context
                         .map(|context| context == OnOrOff::On),
                     score_fractions: arguments.score_fractions,
+                    precision: None,
                 },
             },
         }
+    }
+
+    /// The same model, computed with other numbers if some are named.
+    pub(crate) fn computed_in(mut self, precision: Option<Precision>) -> Self {
+        self.options.changes.precision = precision;
+        self
     }
 
     /// Opens the weights. Says which tensors were passed over, if any, unless `quiet`.
@@ -153,11 +163,22 @@ impl Choice {
         threads: Option<NonZeroUsize>,
         quiet: bool,
     ) -> anyhow::Result<(Device, Model)> {
-        let device = find_device(device, quiet)?;
+        // A GPU that was asked for and is not there is said before files are read.
+        if device != DeviceName::Auto {
+            find_device(device, true)?;
+        }
         let model = self.open(quiet)?;
+        let precision = model.weights().settings().precision;
+        let device = noted(Device::find_for(device, precision).or_usage()?, quiet);
         if model.has_forgotten() && !quiet {
             console::note(
                 "The model's reference photos were processed with other settings, so photos are not compared with them.",
+            );
+        }
+        if !quiet && is_unprepared(model.weights()) {
+            console::note(
+                "The weights are brought to int8 as they are, by which a transformer may lose much: `vcp-clip model pack \
+                 --precision int8 --photos …` prepares them, and `vcp-clip eval --compare-precision int8` says what is lost.",
             );
         }
         self.settle_cost(&device, model.weights(), threads, quiet)?;
@@ -190,16 +211,30 @@ impl Choice {
     }
 }
 
+/// Whether a transformer is computed in int8 whose weights were not packed for that.
+fn is_unprepared(weights: &Weights) -> bool {
+    weights.settings().precision == Precision::Int8
+        && weights.geometry().backbone.is_none()
+        && weights.tensors().any(|tensor| {
+            NarrowMatrix::of(tensor.name()) == Some(NarrowMatrix::Vision)
+                && tensor.element_type() != ElementType::I8
+        })
+}
+
 /// The device of a name. Says where the model runs if that is not simply the CPU, unless `quiet`.
 ///
 /// # Errors
 /// As wrong usage, when a GPU was asked for and cannot be used.
 pub(crate) fn find_device(name: vcp_clip::DeviceName, quiet: bool) -> anyhow::Result<Device> {
-    let device = Device::find(name).or_usage()?;
+    Ok(noted(Device::find(name).or_usage()?, quiet))
+}
+
+/// Says where the model runs if that is not simply the CPU, unless `quiet`.
+fn noted(device: Device, quiet: bool) -> Device {
     if let (false, Some(note)) = (quiet, device.note()) {
         console::note(note);
     }
-    Ok(device)
+    device
 }
 
 /// What a value of `inspect` means: a name, unless there is such a file.

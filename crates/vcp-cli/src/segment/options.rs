@@ -88,7 +88,7 @@ impl Options {
         Ok(Self {
             inputs: arguments.inputs,
             scan: arguments.photos.scan_options(),
-            choice: Choice::new(arguments.choice)?,
+            choice: Choice::new(arguments.choice)?.computed_in(arguments.run.precision.precision()),
             results,
             thresholds,
             references: judging.references,

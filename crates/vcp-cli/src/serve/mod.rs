@@ -115,6 +115,7 @@ fn served_model(
     let RunArgs {
         device,
         threads,
+        precision: _,
         quiet,
     } = &arguments.run;
     let ModelToServe {

@@ -79,7 +79,8 @@ pub(super) fn models(arguments: &ServeArgs) -> anyhow::Result<Vec<ModelToServe>>
         }
         models.push(ModelToServe {
             name,
-            choice: Choice::unchanged(found, arguments.no_cost_limit),
+            choice: Choice::unchanged(found, arguments.no_cost_limit)
+                .computed_in(arguments.run.precision.precision()),
             options: options.clone(),
             references: Vec::new(),
         });

@@ -65,7 +65,7 @@ impl Options {
                 arguments.choice.model.as_deref(),
                 arguments.choice.checkpoint.as_deref(),
             ),
-            choice: Choice::new(arguments.choice)?,
+            choice: Choice::new(arguments.choice)?.computed_in(arguments.run.precision.precision()),
             thresholds,
             scan: arguments.photos.scan_options(),
             calibration: arguments.judging.calibration.map(CalibrationSource::File),

@@ -10,7 +10,7 @@ use crate::support::data::mvtec;
 use crate::{SIDE, eval_set, npy, results};
 
 /// A calibration with thresholds in the midst of what the test model says of the data set.
-fn calibrate(workplace: &Workplace, out: &str) -> Value {
+pub(crate) fn calibrate(workplace: &Workplace, out: &str) -> Value {
     let arguments = [
         "calibrate",
         "--dataset",

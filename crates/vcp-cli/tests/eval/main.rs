@@ -7,6 +7,7 @@ mod support;
 
 mod calibrated;
 mod figures;
+mod precision;
 mod problems;
 mod resuming;
 

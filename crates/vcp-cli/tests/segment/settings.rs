@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vcp_checkpoint::{Calibration, Precision};
+use vcp_checkpoint::{Calibration, Storing};
 
 use crate::support::cli::{Workplace, weights};
 use crate::support::photos;
@@ -28,7 +28,7 @@ fn thresholds_come_from_the_options_else_the_calibration_else_one_half() {
     };
     calibrated.set_calibration(Some(calibration)).unwrap();
     calibrated
-        .write_bundle(&workplace.path("it.safetensors"), Precision::AsStored)
+        .write_bundle(&workplace.path("it.safetensors"), Storing::AsStored)
         .unwrap();
     let both = ["--score-threshold", "0.1", "--pixel-threshold", "0.2"];
     let cases: [(&str, &[&str], [f64; 2], usize); 8] = [

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vcp_checkpoint::{Geometry, Precision, Settings, TowerGeometry, Weights};
+use vcp_checkpoint::{Geometry, Settings, Storing, TowerGeometry, Weights};
 
 use super::photos;
 
@@ -18,7 +18,7 @@ pub(crate) fn bundle() -> &'static Path {
     let (_, path) = FOLDER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("random.safetensors");
-        weights().write_bundle(&path, Precision::AsStored).unwrap();
+        weights().write_bundle(&path, Storing::AsStored).unwrap();
         (folder, path)
     });
     path

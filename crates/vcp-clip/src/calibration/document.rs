@@ -163,7 +163,12 @@ impl ModelRecord {
             let sources = record.sources.iter();
             sources.map(|source| source.sha256.clone()).collect()
         };
-        if self.settings != other.settings {
+        // Narrower numbers give nearly the same maps, so thresholds hold for them too.
+        let with_its_precision = Settings {
+            precision: self.settings.precision,
+            ..other.settings.clone()
+        };
+        if self.settings != with_its_precision {
             Some(
                 "with other settings (image size, taps, templates, activation, context or fractions of the branches)",
             )

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use vcp_checkpoint::Weights;
+use vcp_checkpoint::{Precision, Weights};
 use vcp_predict::{Predictor, PredictorOptions};
 
 #[cfg(not(feature = "wgpu"))]
@@ -119,6 +119,18 @@ impl Device {
                     ..Self::cpu()
                 },
             }),
+        }
+    }
+
+    /// As [`Device::find`], for a model that is computed in this precision: [`DeviceName::Auto`] is the CPU for narrower
+    /// numbers than `f32`, in which other devices do not compute.
+    ///
+    /// # Errors
+    /// As [`Device::find`].
+    pub fn find_for(name: DeviceName, precision: Precision) -> Result<Self, DeviceError> {
+        match (name, precision) {
+            (DeviceName::Auto, Precision::Bf16 | Precision::Int8) => Ok(Self::cpu()),
+            _ => Self::find(name),
         }
     }
 

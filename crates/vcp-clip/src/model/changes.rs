@@ -1,6 +1,6 @@
 //! Settings that a user wants otherwise than the bundle, or the defaults, have them.
 
-use vcp_checkpoint::{Activation, Settings};
+use vcp_checkpoint::{Activation, Precision, Settings};
 
 use crate::calibration::Mismatch;
 
@@ -21,6 +21,8 @@ pub struct SettingChanges {
     pub global_context: Option<bool>,
     /// Fractions of the largest pixels that make the score; unchanged if empty.
     pub score_fractions: Vec<f32>,
+    /// The numbers that the products of the vision tower are computed with.
+    pub precision: Option<Precision>,
 }
 
 impl SettingChanges {
@@ -50,13 +52,21 @@ impl SettingChanges {
         if !self.score_fractions.is_empty() {
             settings.score_fractions.clone_from(&self.score_fractions);
         }
+        if let Some(precision) = self.precision {
+            settings.precision = precision;
+        }
         settings
     }
 }
 
-/// In which way a model's settings differ from those that its calibration was found with, if they do.
+/// In which way a model's settings differ from those that its calibration was found with, if they do. Narrower numbers give
+/// nearly the same maps, so thresholds hold for them too.
 pub(super) fn difference(found_with: &Settings, now: &Settings) -> Option<Mismatch> {
-    if found_with == now {
+    let with_its_precision = Settings {
+        precision: found_with.precision,
+        ..now.clone()
+    };
+    if *found_with == with_its_precision {
         None
     } else if found_with.image_size != now.image_size {
         Some(Mismatch::ImageSize)

@@ -153,21 +153,20 @@ impl ModelOptions {
     /// A bundle's weights with the settings that are wanted.
     fn changed(&self, weights: Weights) -> Result<Model, ModelError> {
         let settings = self.changes.apply(weights.settings().clone());
-        let Some(mismatch) = difference(weights.settings(), &settings) else {
-            return Ok(Model {
-                weights,
-                set_aside: None,
-                has_forgotten: false,
-            });
-        };
+        if settings == *weights.settings() {
+            return Ok(Model::of(weights));
+        }
+        let mismatch = difference(weights.settings(), &settings);
         let has_forgotten = weights.references().is_some();
         let mut weights = weights.with_settings(settings)?;
-        // It was found with other settings and says nothing about these.
         let is_calibrated = weights.calibration().is_some();
-        weights.set_calibration(None)?;
+        if mismatch.is_some() {
+            // It was found with other settings and says nothing about these.
+            weights.set_calibration(None)?;
+        }
         Ok(Model {
             weights,
-            set_aside: is_calibrated.then_some(mismatch),
+            set_aside: mismatch.filter(|_| is_calibrated),
             has_forgotten,
         })
     }

@@ -152,9 +152,7 @@ impl Puller<'_> {
         progress.note(&format!("Packing {}.", path.display()));
         let packed =
             vcp_checkpoint::Weights::open_parts(&parts[0], &parts[1], recipe.settings.clone())
-                .and_then(|weights| {
-                    weights.write_bundle(&path, vcp_checkpoint::Precision::AsStored)
-                });
+                .and_then(|weights| weights.write_bundle(&path, vcp_checkpoint::Storing::AsStored));
         packed.map_err(|source| PullError::Pack {
             name: recipe.name.clone(),
             source: Box::new(source),

@@ -1,17 +1,24 @@
 //! The model's operations on the CPU: each finds its kernel.
 
-use super::{Cpu, Depthwise, Linear, Norm, Tensor, elements, finish};
+use super::{Cpu, Depthwise, Linear, Matrix, Norm, Tensor, elements, finish};
 use crate::attention;
 use crate::depthwise::{self, Kernels};
 use crate::elementwise::{self, Function};
+use crate::finish::Finish;
 use crate::patches;
-use crate::product::{HEAD, Layout, PackedMatrix};
+use crate::product::{HEAD, Layout, MOST_INPUTS, NarrowMatrix, PackedMatrix, Rows, Storage};
 use crate::resize;
 use crate::small::{self, Matrices};
 use crate::standardise;
+use crate::units::NarrowUnit;
+use std::ops::Range;
 use std::sync::Arc;
 use vcp_checkpoint::{ElementType, Tensor as Stored};
-use vcp_model::{After, DeviceError, Operations, Orientation, Resampling, Windows};
+use vcp_model::{Activation, After, DeviceError, Operations, Orientation, Resampling, Windows};
+
+/// Most rows that a perceptron works on at a time: about as many as stay in a cache, so that weights are read no more
+/// often than they are anyway.
+const PERCEPTRON_ROWS: usize = 700;
 
 /// Operations and name of a product of two tensors.
 fn small_product(a: &Matrices<'_>, inputs: usize, outputs: usize, batch: usize) -> (usize, String) {
@@ -42,6 +49,98 @@ fn map_size(pixels: usize, width: usize) -> [usize; 2] {
         "whole rows of pixels"
     );
     [pixels / width, width]
+}
+
+/// A stored matrix, the rows of which are those of the layer.
+struct StoredRows<'a>(&'a Stored<'a>);
+
+impl Rows for StoredRows<'_> {
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) {
+        self.0.read_rows(rows, out);
+    }
+
+    fn storage(&self) -> Storage<'_> {
+        match (self.0.element_type(), self.0.scales()) {
+            (_, Some(scales)) => Storage::Codes(scales),
+            (ElementType::F16, None) => Storage::Half,
+            _ => Storage::Single,
+        }
+    }
+
+    fn codes(&self, rows: Range<usize>, out: &mut [i8]) {
+        // There are codes where there are scales.
+        let _ = self.0.codes(rows, out);
+    }
+}
+
+/// A stored matrix, the columns of which are the rows of the layer.
+struct StoredColumns {
+    values: Vec<f32>,
+    columns: usize,
+    half: bool,
+}
+
+impl Rows for StoredColumns {
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) {
+        let inputs = self.values.len() / self.columns.max(1);
+        for (output, line) in rows.zip(out.chunks_exact_mut(inputs.max(1))) {
+            for (input, value) in line.iter_mut().enumerate() {
+                *value = self.values[input * self.columns + output];
+            }
+        }
+    }
+
+    fn storage(&self) -> Storage<'_> {
+        if self.half {
+            Storage::Half
+        } else {
+            Storage::Single
+        }
+    }
+
+    fn codes(&self, _rows: Range<usize>, _out: &mut [i8]) {}
+}
+
+impl Cpu {
+    fn layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: Option<&Stored<'_>>,
+        orientation: Orientation,
+        unit: Option<NarrowUnit>,
+    ) -> Linear {
+        let [rows, columns] = [weight.shape()[0], weight.shape()[1..].iter().product()];
+        let bias = bias.map(Stored::to_f32);
+        match orientation {
+            Orientation::OutputsInputs => {
+                self.pack([rows, columns], bias.as_deref(), &StoredRows(weight), unit)
+            }
+            Orientation::InputsOutputs => {
+                let source = StoredColumns {
+                    values: weight.to_f32(),
+                    columns,
+                    half: weight.element_type() == ElementType::F16,
+                };
+                self.pack([columns, rows], bias.as_deref(), &source, unit)
+            }
+        }
+    }
+
+    /// A layer of [outputs, inputs], narrow if there is a unit for that and sums of whole numbers fit.
+    fn pack(
+        &self,
+        sizes: [usize; 2],
+        bias: Option<&[f32]>,
+        rows: &impl Rows,
+        unit: Option<NarrowUnit>,
+    ) -> Linear {
+        let unit = unit.filter(|_| sizes[1] <= MOST_INPUTS);
+        let matrix = self.run(|| match unit {
+            None => Matrix::Exact(PackedMatrix::pack(self.instruction_set, sizes, bias, rows)),
+            Some(unit) => Matrix::Narrow(NarrowMatrix::pack(unit, sizes, bias, rows)),
+        });
+        Linear { matrix }
+    }
 }
 
 impl Operations for Cpu {
@@ -84,30 +183,16 @@ impl Operations for Cpu {
         bias: Option<&Stored<'_>>,
         orientation: Orientation,
     ) -> Result<Linear, DeviceError> {
-        let [rows, columns] = [weight.shape()[0], weight.shape()[1..].iter().product()];
-        let half = weight.element_type() == ElementType::F16;
-        let bias = bias.map(Stored::to_f32);
-        let pack = |sizes, read: &(dyn Fn(_, &mut [f32]) + Sync)| {
-            self.run(|| {
-                PackedMatrix::pack(self.instruction_set, sizes, half, bias.as_deref(), read)
-            })
-        };
-        let matrix = match orientation {
-            Orientation::OutputsInputs => {
-                pack([rows, columns], &|range, out| weight.read_rows(range, out))
-            }
-            Orientation::InputsOutputs => {
-                let values = weight.to_f32();
-                pack([columns, rows], &|range: std::ops::Range<usize>, out| {
-                    for (output, line) in range.zip(out.chunks_exact_mut(rows)) {
-                        for (input, value) in line.iter_mut().enumerate() {
-                            *value = values[input * columns + output];
-                        }
-                    }
-                })
-            }
-        };
-        Ok(Linear { matrix })
+        Ok(self.layer(weight, bias, orientation, None))
+    }
+
+    fn narrow_linear_layer(
+        &self,
+        weight: &Stored<'_>,
+        bias: Option<&Stored<'_>>,
+        orientation: Orientation,
+    ) -> Result<Linear, DeviceError> {
+        Ok(self.layer(weight, bias, orientation, self.narrow.products))
     }
 
     fn norm_layer(
@@ -116,9 +201,11 @@ impl Operations for Cpu {
         bias: &Stored<'_>,
         epsilon: f32,
     ) -> Result<Norm, DeviceError> {
+        let name = weight.name().to_owned();
         let (weight, bias) = (weight.to_f32(), bias.to_f32());
         assert_eq!(weight.len(), bias.len(), "a weight and a bias per channel");
         Ok(Norm {
+            name,
             weight,
             bias,
             epsilon,
@@ -145,7 +232,7 @@ impl Operations for Cpu {
 
     fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
         let out = self.multiply(x, None, layer, after, Layout::Rows);
-        Tensor::new([x.shape[0], x.shape[1], layer.matrix.outputs], out)
+        Tensor::new([x.shape[0], x.shape[1], layer.outputs()], out)
     }
 
     fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Tensor {
@@ -174,7 +261,7 @@ impl Operations for Cpu {
         after: After<'_, Tensor>,
     ) -> Tensor {
         let out = self.multiply(x, Some(norm), layer, after, Layout::Rows);
-        Tensor::new([x.shape[0], x.shape[1], layer.matrix.outputs], out)
+        Tensor::new([x.shape[0], x.shape[1], layer.outputs()], out)
     }
 
     fn attention(
@@ -206,6 +293,37 @@ impl Operations for Cpu {
         Tensor::new(query.shape, out)
     }
 
+    /// Some rows at a time: what lies between the two layers is four times as wide as x.
+    fn norm_perceptron(
+        &self,
+        x: &Tensor,
+        norm: &Norm,
+        expand: &Linear,
+        activation: Activation,
+        contract: &Linear,
+    ) -> Tensor {
+        let [batch, rows, width] = x.shape;
+        let count = batch * rows;
+        let parts = count.div_ceil(PERCEPTRON_ROWS).max(1);
+        if parts == 1 {
+            let hidden = self.norm_linear(x, norm, expand, After::Activate(activation));
+            return self.linear(&hidden, contract, After::Add(x));
+        }
+        assert_eq!(contract.outputs(), width, "back to the width");
+        let mut out = self.pool.take(x.values.len());
+        for part in 0..parts {
+            let [first, end] = [part, part + 1].map(|part| count * part / parts * width);
+            let rows = &x.values[first..end];
+            let layout = Layout::Rows;
+            let finish = Finish::Activate(activation);
+            let hidden = self.product(rows, Some(norm), expand, finish, layout);
+            let finish = Finish::Add(rows);
+            let done = self.product(&hidden, None, contract, finish, layout);
+            out[first..end].copy_from_slice(&done);
+        }
+        Tensor::new(x.shape, out)
+    }
+
     fn norm_self_attention(
         &self,
         x: &Tensor,
@@ -220,7 +338,7 @@ impl Operations for Cpu {
             "CLIP's heads are 64 wide; the weights were checked"
         );
         assert_eq!(
-            query_key_value.matrix.outputs,
+            query_key_value.outputs(),
             3 * width,
             "queries, keys and values as wide as the input"
         );
@@ -228,15 +346,21 @@ impl Operations for Cpu {
             rows_per_image: rows,
         };
         let projected = self.multiply(x, Some(norm), query_key_value, After::Nothing, layout);
-        let name = || format!("attention of {rows} rows, {heads} heads");
+        let unit = match query_key_value.matrix {
+            Matrix::Exact(_) => None,
+            Matrix::Narrow(_) => self.narrow.attention,
+        };
+        let name = || {
+            let narrow = unit.map_or("", |_| "bf16 ");
+            format!("{narrow}attention of {rows} rows, {heads} heads")
+        };
         let out = self.timed(4 * batch * rows * rows * width, name, || {
             attention::self_attention(
                 self.instruction_set,
+                unit,
                 &self.pool,
                 &projected,
-                batch,
-                heads,
-                rows,
+                [batch, heads, rows],
             )
         });
         Tensor::new(x.shape, out)

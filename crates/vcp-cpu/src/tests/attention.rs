@@ -6,17 +6,20 @@ use super::{
 use crate::attention;
 use crate::product::HEAD;
 use crate::small::Matrices;
+use crate::units::Bf16Unit;
 use proptest::prelude::*;
 use vcp_simd::Supported;
 
-/// Attention of one query to some keys: rows of one width in one list.
-fn attend<'a>(
+/// Attention of one query to some keys: rows of one width in one list. Scores are multiplied with `scale`. The kernel
+/// may round weights before they are multiplied with values, with a relative error of at most `weight_error`.
+pub(super) fn attend<'a>(
     query: &[f32],
+    scale: f64,
+    weight_error: f64,
     keys_and_values: impl Iterator<Item = (&'a [f32], &'a [f32])>,
 ) -> Vec<Expected> {
     let keys_and_values: Vec<_> = keys_and_values.collect();
     let width = query.len();
-    let scale = 1.0 / (width as f64).sqrt();
     let mut largest = 0.0_f64;
     let mut scores = Vec::new();
     for (key, _) in &keys_and_values {
@@ -46,23 +49,23 @@ fn attend<'a>(
                 magnitude += term.abs();
             }
             // A weight that should be zero is 2e-38 at most.
-            let allowed = 2.0 * (score_error + sum_error) * magnitude + 1e-34;
+            let allowed = (2.0 * (score_error + sum_error) + weight_error) * magnitude + 1e-34;
             Expected { value, allowed }
         })
         .collect()
 }
 
 /// Queries, keys and values of all heads, as the product before the attention lays them out.
-struct Projected {
-    values: Vec<f32>,
-    batch: usize,
-    heads: usize,
-    rows: usize,
+pub(super) struct Projected {
+    pub(super) values: Vec<f32>,
+    pub(super) batch: usize,
+    pub(super) heads: usize,
+    pub(super) rows: usize,
 }
 
 impl Projected {
     /// Fractions; queries times `spread`, which makes scores of about a third of it.
-    fn random([batch, heads, rows]: [usize; 3], spread: f32, seed: u64) -> Self {
+    pub(super) fn random([batch, heads, rows]: [usize; 3], spread: f32, seed: u64) -> Self {
         let mut projected = Self {
             values: Random(seed).fractions(batch * 3 * heads * rows * HEAD),
             batch,
@@ -85,24 +88,33 @@ impl Projected {
         (((image * 3 + part) * self.heads + head) * self.rows + row) * HEAD
     }
 
-    fn row(&self, image: usize, part: usize, head: usize, row: usize) -> &[f32] {
+    pub(super) fn row(&self, image: usize, part: usize, head: usize, row: usize) -> &[f32] {
         &self.values[self.start(image, part, head, row)..][..HEAD]
     }
 
-    fn row_mut(&mut self, image: usize, part: usize, head: usize, row: usize) -> &mut [f32] {
+    pub(super) fn row_mut(
+        &mut self,
+        image: usize,
+        part: usize,
+        head: usize,
+        row: usize,
+    ) -> &mut [f32] {
         let start = self.start(image, part, head, row);
         &mut self.values[start..][..HEAD]
     }
 
     fn run(&self, instruction_set: Supported) -> Vec<f32> {
+        self.run_with(instruction_set, None)
+    }
+
+    pub(super) fn run_with(&self, instruction_set: Supported, unit: Option<Bf16Unit>) -> Vec<f32> {
         on_threads(2, || {
             attention::self_attention(
                 instruction_set,
+                unit,
                 &pool(),
                 &self.values,
-                self.batch,
-                self.heads,
-                self.rows,
+                [self.batch, self.heads, self.rows],
             )
             .to_vec()
         })
@@ -117,7 +129,7 @@ impl Projected {
                     let query = self.row(image, 0, head, row);
                     let others = (0..self.rows)
                         .map(|row| (self.row(image, 1, head, row), self.row(image, 2, head, row)));
-                    out.extend(attend(query, others));
+                    out.extend(attend(query, 0.125, 0.0, others));
                 }
             }
         }
@@ -233,6 +245,8 @@ proptest! {
                     let query = part(&query, queries, image, row, head);
                     expected.extend(attend(
                         &query,
+                        1.0 / (width as f64).sqrt(),
+                        0.0,
                         pairs.iter().map(|(key, value)| (key.as_slice(), value.as_slice())),
                     ));
                 }
@@ -279,19 +293,23 @@ fn nan_stays_in_its_head() {
         (2, |_, channel| channel == 7),
     ];
     each_set(|set| {
-        let expected = clean.run(set);
-        for (part, spoiled) in spoils {
+        let units = Bf16Unit::all(set).into_iter().map(Some).chain([None]);
+        for (unit, (part, spoiled)) in units.flat_map(|unit| spoils.map(|spoil| (unit, spoil))) {
+            let expected = clean.run_with(set, unit);
             let mut projected = Projected {
                 values: clean.values.clone(),
                 ..clean
             };
             projected.row_mut(1, part, 0, 140)[7] = f32::NAN;
-            let found = projected.run(set);
+            let found = projected.run_with(set, unit);
             for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 let (channel, head) = (index % HEAD, index / HEAD % heads);
                 let (row, image) = (index / HEAD / heads % rows, index / HEAD / heads / rows);
                 if image == 1 && head == 0 && spoiled(row, channel) {
-                    assert!(found.is_nan(), "part {part}, value {index} on {set:?}");
+                    assert!(
+                        found.is_nan(),
+                        "part {part}, value {index} on {set:?}, {unit:?}"
+                    );
                 } else {
                     assert_same_bits("elsewhere", &[*found], &[*expected]);
                 }

@@ -13,12 +13,16 @@ mod attention;
 mod buffers;
 mod depthwise;
 mod functions;
+mod narrow;
 mod packing;
 mod product;
 mod rows;
 mod same_bits;
 mod small;
 mod standardise;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use narrow::PlainTiles;
 
 use crate::buffer::Pool;
 use proptest::prelude::*;

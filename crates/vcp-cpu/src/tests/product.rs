@@ -7,9 +7,10 @@ use super::{
 };
 use crate::finish::Finish;
 use crate::pack::Normalise;
-use crate::product::{self, HEAD, Layout, PackedMatrix};
+use crate::product::{self, HEAD, Layout, PackedMatrix, Rows, Storage};
 use half::f16;
 use proptest::prelude::*;
+use std::ops::Range;
 use vcp_model::Activation;
 use vcp_simd::Supported;
 
@@ -43,16 +44,49 @@ pub(super) struct Case {
 /// Random values for a case.
 pub(super) struct Values {
     pub(super) x: Vec<f32>,
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
+    pub(super) weight: Vec<f32>,
+    pub(super) bias: Option<Vec<f32>>,
     pub(super) residual: Vec<f32>,
-    norm: Option<(Vec<f32>, Vec<f32>)>,
+    pub(super) norm: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+/// What a kernel is given beside the matrix.
+pub(super) struct Arguments<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) normalise: Option<Normalise<'a>>,
+    pub(super) finish: Finish<'a>,
+    pub(super) layout: Layout,
 }
 
 const EPSILON: f32 = 1e-5;
 
+/// A matrix [outputs, inputs].
+pub(super) struct Weights<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) inputs: usize,
+    pub(super) half: bool,
+}
+
+impl Rows for Weights<'_> {
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) {
+        out.copy_from_slice(&self.values[rows.start * self.inputs..rows.end * self.inputs]);
+    }
+
+    fn storage(&self) -> Storage<'_> {
+        if self.half {
+            Storage::Half
+        } else {
+            Storage::Single
+        }
+    }
+
+    fn codes(&self, _: Range<usize>, _: &mut [i8]) {
+        unreachable!("there are none");
+    }
+}
+
 impl Case {
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.images * self.rows_per_image
     }
 
@@ -80,24 +114,17 @@ impl Case {
         PackedMatrix::pack(
             instruction_set,
             [self.outputs, self.inputs],
-            self.half,
             values.bias.as_deref(),
-            |rows, out| {
-                let range = rows.start * self.inputs..rows.end * self.inputs;
-                out.copy_from_slice(&values.weight[range]);
+            &Weights {
+                values: &values.weight,
+                inputs: self.inputs,
+                half: self.half,
             },
         )
     }
 
-    /// The kernel on some of the images.
-    pub(super) fn run_with(
-        &self,
-        instruction_set: Supported,
-        threads: usize,
-        matrix: &PackedMatrix,
-        values: &Values,
-        images: std::ops::Range<usize>,
-    ) -> Vec<f32> {
+    /// For some of the images.
+    pub(super) fn arguments<'a>(&self, values: &'a Values, images: Range<usize>) -> Arguments<'a> {
         let part = |width| {
             let image = self.rows_per_image * width;
             images.start * image..images.end * image
@@ -121,6 +148,29 @@ impl Case {
             bias,
             epsilon: EPSILON,
         });
+        Arguments {
+            x,
+            normalise,
+            finish,
+            layout,
+        }
+    }
+
+    /// The kernel on some of the images.
+    pub(super) fn run_with(
+        &self,
+        instruction_set: Supported,
+        threads: usize,
+        matrix: &PackedMatrix,
+        values: &Values,
+        images: Range<usize>,
+    ) -> Vec<f32> {
+        let Arguments {
+            x,
+            normalise,
+            finish,
+            layout,
+        } = self.arguments(values, images);
         on_threads(threads, || {
             product::multiply(
                 instruction_set,
@@ -174,7 +224,7 @@ impl Case {
         sum
     }
 
-    fn place(&self, row: usize, output: usize) -> usize {
+    pub(super) fn place(&self, row: usize, output: usize) -> usize {
         if self.heads {
             let (image, row) = (row / self.rows_per_image, row % self.rows_per_image);
             let (head, channel) = (output / HEAD, output % HEAD);
@@ -184,12 +234,17 @@ impl Case {
         }
     }
 
-    fn expected(&self, values: &Values) -> Vec<Expected> {
+    /// What is to come out where sums with their bias, by row and output, are these.
+    pub(super) fn finished(
+        &self,
+        values: &Values,
+        sum: impl Fn(usize, usize) -> Expected,
+    ) -> Vec<Expected> {
         let mut out = vec![Expected::exactly(f64::NAN); self.rows() * self.outputs];
         for row in 0..self.rows() {
             for output in 0..self.outputs {
                 let place = self.place(row, output);
-                let sum = self.sum(values, row, output);
+                let sum = sum(row, output);
                 out[place] = match self.after {
                     After::Nothing => sum,
                     After::Activate(activation) => functions::activated(activation, sum),
@@ -209,6 +264,12 @@ impl Case {
             }
         }
         out
+    }
+}
+
+impl Case {
+    fn expected(&self, values: &Values) -> Vec<Expected> {
+        self.finished(values, |row, output| self.sum(values, row, output))
     }
 }
 
@@ -288,7 +349,7 @@ proptest! {
 }
 
 /// The case that the others start from: several tiles and remainders in every direction.
-fn plain_case() -> Case {
+pub(super) fn plain_case() -> Case {
     Case {
         images: 1,
         rows_per_image: 31,

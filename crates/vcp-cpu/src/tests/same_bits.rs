@@ -46,7 +46,8 @@ proptest! {
         each_set(|set| {
             let run = |threads, projected: &[f32], batch| {
                 on_threads(threads, || {
-                    attention::self_attention(set, &pool(), projected, batch, heads, rows).to_vec()
+                    attention::self_attention(set, None, &pool(), projected, [batch, heads, rows])
+                        .to_vec()
                 })
             };
             let alone = run(1, &projected, batch);

@@ -5,6 +5,7 @@ mod escapes;
 mod files;
 mod images;
 mod page;
+pub mod precision;
 pub mod table;
 
 use std::io::{self, Write};

@@ -257,8 +257,8 @@ pub fn comparison_remarks(comparison: &Comparison) -> Vec<String> {
     remarks
 }
 
-/// A difference with its sign.
-fn difference(key: &str, difference: Option<f64>) -> String {
+/// A difference with its sign, as the column of the figure shows it.
+pub(super) fn difference(key: &str, difference: Option<f64>) -> String {
     match difference {
         None => "–".to_owned(),
         Some(value) if is_percent(key) => format!("{:+.2}", 100.0 * value),

@@ -87,6 +87,8 @@ class Inspector:
         activation: Activation function of both towers; the model's if None.
         global_context: Whether the context vectors depend on the photo; the model's if None.
         score_fractions: Fractions of the largest pixels that make the score; the model's if empty.
+        precision: Numbers that the CPU computes the vision tower with; the model's if None. What narrower numbers than f32
+            change for a model, `vcp-clip eval --compare-precision` says.
         ignore_unknown_tensors: Whether tensors that the model has no use for are passed over.
         no_cost_limit: Whether a model may take more than 10 minutes or 32 GiB for a photo.
         cache: The folder of pulled models; the platform's if None.
@@ -127,6 +129,7 @@ class Inspector:
         activation: Literal["gelu", "quickgelu"] | None = None,
         global_context: bool | None = None,
         score_fractions: Sequence[float] = (),
+        precision: Literal["f32", "bf16", "int8"] | None = None,
         ignore_unknown_tensors: bool = False,
         no_cost_limit: bool = False,
         cache: Path | None = None,
@@ -161,6 +164,7 @@ class Inspector:
             "activation": check.one_of("activation", activation, (None, "gelu", "quickgelu")),
             "global_context": check.one_of("global_context", global_context, (None, True, False)),
             "score_fractions": [check.number("score_fractions", it, 0, 1, open_low=True) for it in score_fractions],
+            "precision": check.one_of("precision", precision, (None, "f32", "bf16", "int8")),
             "ignore_unknown_tensors": bool(ignore_unknown_tensors),
             "no_cost_limit": bool(no_cost_limit),
             "calibration": None,

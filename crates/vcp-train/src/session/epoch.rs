@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vcp_checkpoint::{Precision, Weights};
+use vcp_checkpoint::{Storing, Weights};
 
 use super::folder::{RunFolder, of_epoch};
 use super::progress::{Progress, Watch};
@@ -136,7 +136,7 @@ impl Running<'_> {
                 Outputs::Checkpoints { .. } => self.weights.write_checkpoint(&path("pth"))?,
                 Outputs::Bundles { .. } => self
                     .weights
-                    .write_bundle(&path("safetensors"), Precision::F16)?,
+                    .write_bundle(&path("safetensors"), Storing::F16)?,
             }
         }
         let progress = self.progress.epoch(trainer, done, found)?;
@@ -158,7 +158,7 @@ impl Running<'_> {
                 let bundles = self.of_epochs(&last, "safetensors");
                 average(&mut self.weights, &bundles)?;
                 let path = self.folder.path().join("average.safetensors");
-                Ok(self.weights.write_bundle(&path, Precision::F16)?)
+                Ok(self.weights.write_bundle(&path, Storing::F16)?)
             }
             Outputs::Bundles { .. } => Ok(()),
         }
@@ -189,7 +189,7 @@ impl Running<'_> {
         let path = |ending: &str| self.folder.path().join(format!("{name}.{ending}"));
         self.weights.write_checkpoint(&path("pth"))?;
         let bundle = path("safetensors");
-        Ok(self.weights.write_bundle(&bundle, Precision::AsStored)?)
+        Ok(self.weights.write_bundle(&bundle, Storing::AsStored)?)
     }
 
     fn of_epochs(&self, epochs: &[usize], ending: &str) -> Vec<PathBuf> {

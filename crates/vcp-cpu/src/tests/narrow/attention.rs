@@ -1,0 +1,132 @@
+//! Attention with bf16 against its definition on rounded operands, in f64.
+
+use super::super::attention::{Projected, attend};
+use super::super::{Expected, Random, assert_within, cases};
+use super::each_bf16;
+use crate::product::HEAD;
+use half::bf16;
+use proptest::prelude::*;
+
+/// 1/√64 of the softmax, and log₂ e since weights are powers of two: queries are multiplied with it before they are
+/// rounded.
+const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
+
+/// bf16 has 8 bits of significand: the largest relative error of rounding a weight. A little more, since what is
+/// rounded has errors itself, and halves of them are not counted.
+const WEIGHT_ERROR: f64 = 1.001 / 256.0;
+
+fn rounded(values: &[f32]) -> Vec<f32> {
+    let nearest = |value: &f32| bf16::from_f32(*value).to_f32();
+    values.iter().map(nearest).collect()
+}
+
+/// [batch, rows, heads · 64]. Where the weights are powers of two (or nearly), rounding them changes nothing, and
+/// `weight_error` is 0.
+///
+/// Their sum, which the result is divided by, is of weights that have not been rounded. So beside the errors of f32, each
+/// term of the sum over values has a relative error of `weight_error`.
+fn expected(projected: &Projected, weight_error: f64) -> Vec<Expected> {
+    let mut out = Vec::with_capacity(projected.values.len() / 3);
+    for image in 0..projected.batch {
+        let of = |part, head| -> Vec<Vec<f32>> {
+            let row = |row| rounded(projected.row(image, part, head, row));
+            (0..projected.rows).map(row).collect()
+        };
+        let heads: Vec<_> = (0..projected.heads)
+            .map(|head| (of(1, head), of(2, head)))
+            .collect();
+        for row in 0..projected.rows {
+            for (head, (keys, values)) in heads.iter().enumerate() {
+                let query = projected.row(image, 0, head, row);
+                let scaled: Vec<f32> = query.iter().map(|query| query * SCALE).collect();
+                let others = keys.iter().zip(values);
+                out.extend(attend(
+                    &rounded(&scaled),
+                    std::f64::consts::LN_2,
+                    weight_error,
+                    others.map(|(key, value)| (key.as_slice(), value.as_slice())),
+                ));
+            }
+        }
+    }
+    out
+}
+
+fn any_rows() -> impl Strategy<Value = usize> {
+    prop_oneof![1_usize..=60, 120_usize..=136, 250_usize..=300]
+}
+
+#[track_caller]
+fn check(what: &str, projected: &Projected, weight_error: f64) {
+    let expected = expected(projected, weight_error);
+    each_bf16(|set, unit| {
+        let found = projected.run_with(set, Some(unit));
+        assert_within(&format!("{what}, {}", unit.name()), &found, &expected);
+    });
+}
+
+proptest! {
+    #![proptest_config(cases(30))]
+
+    /// Any number of rows, odd ones too. With queries of zero all weights are 1, and nothing is rounded.
+    #[test]
+    fn equals_its_definition(
+        rows in any_rows(),
+        heads in 1_usize..=3,
+        batch in 1_usize..=2,
+        spread in prop_oneof![Just(0.0_f32), Just(1.0), Just(20.0), Just(600.0)],
+        seed: u64,
+    ) {
+        let projected = Projected::random([batch, heads, rows], spread, seed);
+        let weight_error = if spread == 0.0 { 0.0 } else { WEIGHT_ERROR };
+        let what = format!("{batch} x {heads} x {rows}, spread {spread}");
+        check(&what, &projected, weight_error);
+    }
+
+    /// Scores that are whole numbers, so that weights are powers of two: each weight meets its own value, as exactly as
+    /// in f32. The highest may come in any chunk of keys.
+    #[test]
+    fn weights_that_are_powers_of_two_are_exact(
+        rows in any_rows(),
+        most in prop_oneof![Just(3_usize), Just(100)],
+        seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let mut projected = Projected::random([1, 2, rows], 1.0, seed);
+        for head in 0..2 {
+            for row in 0..rows {
+                let query = projected.row_mut(0, 0, head, row);
+                query.fill(0.0);
+                query[7] = 1.0 / SCALE;
+                projected.row_mut(0, 1, head, row)[7] = random.below(most) as f32;
+            }
+        }
+        check(&format!("{rows} rows, scores below {most}"), &projected, 0.0);
+    }
+
+    /// One key that all queries look at, wherever it is: its value comes out, rounded.
+    #[test]
+    fn a_dominating_key_gives_its_value(
+        rows in 1_usize..=300,
+        place in any::<prop::sample::Index>(),
+        seed: u64,
+    ) {
+        let mut projected = Projected::random([1, 2, rows], 1.0, seed);
+        let place = place.index(rows);
+        for row in 0..rows {
+            projected.row_mut(0, 0, 1, row)[5] = 100.0;
+        }
+        projected.row_mut(0, 1, 1, place)[5] = 100.0;
+        let winner: Vec<_> = rounded(projected.row(0, 2, 1, place))
+            .iter()
+            .map(|value| Expected { value: f64::from(*value), allowed: 1e-6 })
+            .collect();
+        each_bf16(|set, unit| {
+            let found = projected.run_with(set, Some(unit));
+            for (row, channels) in found.chunks_exact(2 * HEAD).enumerate() {
+                let what = format!("row {row} of {rows}, {}", unit.name());
+                assert_within(&what, &channels[HEAD..], &winner);
+            }
+        });
+    }
+}
