@@ -1,7 +1,7 @@
 //! Products of narrow numbers in AMX's tiles: 32 rows times 32 columns at once.
 //!
 //! A tile is a register of 16 rows of 64 bytes. Four of them hold the sums, two a slice of the rows, two one of the
-//! columns. The whole product is one piece of assembler ([`program!`]), since the language does not know the tiles;
+//! columns. The whole product is one piece of assembler (`program!`), since the language does not know the tiles;
 //! tests carry its lines out one by one, on any machine. **It has not run on a processor that has AMX so far**: none
 //! was at hand.
 
