@@ -570,9 +570,9 @@ fn a_precision_that_the_processor_lacks_is_refused() {
     bench("bf16")
         .ends_with(2)
         .says("does not compute in bf16")
-        .says("choose --precision f32");
+        .says("compute in f32");
     bench("int8")
         .ends_with(2)
         .says("does not compute in int8")
-        .says("choose --precision f32");
+        .says("compute in f32");
 }

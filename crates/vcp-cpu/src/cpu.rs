@@ -46,7 +46,7 @@ struct Narrow {
 /// This machine's processor has no instructions for a precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "This processor does not compute in {precision}, for which it would need {needs}: choose --precision f32{other}."
+    "This processor does not compute in {precision}, for which it would need {needs}: compute in f32{other} instead."
 )]
 pub struct PrecisionError {
     precision: Precision,

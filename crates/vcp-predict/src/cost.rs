@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use vcp_checkpoint::{Backbone, Geometry, InvertedResidual, NECK_KERNEL, Weights};
+use vcp_checkpoint::{
+    Backbone, ElementType, Geometry, InvertedResidual, NECK_KERNEL, NarrowMatrix, Precision,
+    Weights,
+};
 
 /// What one look at a photo, or at a window of one, takes on the CPU: an estimate from the model's
 /// geometry, its image size and the number of its templates. Photos themselves, as they are decoded and
@@ -149,10 +152,20 @@ fn text_memory(geometry: &Geometry, templates: u64) -> u64 {
     templates * width * FLOAT * (10 * text_rows(geometry) + before)
 }
 
-/// Matrices stay as narrow as they are stored, at least 16 bits; all else is in 32 bits.
+/// Matrices that are computed with narrow numbers are stored with these; others stay f16 or codes where they are, and all
+/// else is in 32 bits.
 fn model_memory(weights: &Weights) -> u64 {
     let bytes = weights.tensors().map(|tensor| {
-        let size = tensor.element_type().size().clamp(2, 4);
+        let is_vision = NarrowMatrix::of(tensor.name()) == Some(NarrowMatrix::Vision);
+        let size = match (weights.settings().precision, is_vision) {
+            (Precision::Int8, true) => 1,
+            (Precision::Bf16, true) => 2,
+            _ => match tensor.element_type() {
+                ElementType::I8 => 1,
+                ElementType::F16 => 2,
+                _ => 4,
+            },
+        };
         (tensor.len() * size) as u64
     });
     bytes.sum()
@@ -170,6 +183,23 @@ mod tests {
             ..Settings::for_geometry(&geometry)
         };
         Cost::of(&Weights::random(geometry, settings, 1).expect("a sensible geometry"))
+    }
+
+    /// Of the published model's vision tower, a weight takes two bytes, in int8 one.
+    #[test]
+    fn narrow_numbers_take_less_memory() {
+        let geometry = Geometry::vit_l_14_336();
+        let memory = |precision| {
+            let settings = Settings {
+                precision,
+                ..Settings::for_geometry(&geometry)
+            };
+            Cost::of(&Weights::random(geometry, settings, 1).expect("a sensible geometry")).memory
+        };
+        let [exact, bf16, int8] = Precision::ALL.map(memory);
+        assert_eq!(exact, bf16, "random matrices are f16");
+        let weights = 24 * 12 * 1024 * 1024;
+        assert_eq!(exact - int8, weights);
     }
 
     /// 1.01 TFLOP in the vision tower at 518 pixels, and less than a gigabyte beside the weights.

@@ -17,7 +17,7 @@ pub enum Error {
     Precision(#[from] vcp_cpu::PrecisionError),
     /// Other devices compute in `f32` alone.
     #[error(
-        "The model is to be computed in {precision}, which only the CPU does here: choose --device cpu, or --precision f32."
+        "The model is to be computed in {precision}, which only the CPU does here: run it on the CPU, or compute it in f32."
     )]
     OnlyOnCpu {
         /// What was asked for.

@@ -1,5 +1,7 @@
 //! The predictor against the official code's blended and smoothed maps.
 
+use vcp_checkpoint::{Precision, Settings};
+use vcp_cpu::{Cpu, InstructionSet};
 use vcp_image::Photo;
 use vcp_predict::{Predictor, PredictorOptions, mean_of_largest, pixels_for_score};
 use vcp_testing::{Tolerance, assert_close, goldens, mini};
@@ -33,6 +35,55 @@ fn blended_and_smoothed_maps() {
                 .sum::<f32>()
                 / 2.0;
             assert!((prediction.score - score).abs() < 1e-6);
+        }
+    }
+}
+
+/// With narrow numbers, maps are the official code's within a tolerance of their own, on every instruction set that has them.
+#[test]
+fn maps_with_narrow_numbers() {
+    for (precision, tolerance) in [
+        (Precision::Bf16, Tolerance::Bf16Map),
+        (Precision::Int8, Tolerance::Int8Map),
+    ] {
+        for set in InstructionSet::available() {
+            let cpu = Cpu::with_instruction_set(None, set).expect("threads start");
+            if cpu.with_precision(precision).is_err() {
+                println!(
+                    "{} does not compute in {precision}: it is not run.",
+                    set.name()
+                );
+                continue;
+            }
+            for golden in goldens() {
+                let weights = golden.weights();
+                let settings = Settings {
+                    precision,
+                    ..weights.settings().clone()
+                };
+                let weights = weights.with_settings(settings).expect("the same model");
+                let options = PredictorOptions {
+                    instruction_set: Some(set),
+                    ..PredictorOptions::default()
+                };
+                let predictor = Predictor::new(&weights, &options).expect("the model loads");
+                let image = golden.stage("image");
+                let pixels = image.shape[2] * image.shape[3];
+                let expected = ["map1", "map2"].map(|name| golden.stage(name));
+                for (index, values) in image.values.chunks_exact(3 * pixels).enumerate() {
+                    let prepared = predictor
+                        .prepared_from_normalised(values.to_vec())
+                        .expect("its size");
+                    let found = &predictor.predict(&[prepared]).expect("a prediction")[0];
+                    for (found, expected) in [&found.branch1, &found.branch2].iter().zip(&expected)
+                    {
+                        let expected = &expected.values[index * pixels..][..pixels];
+                        let what = format!("{} in {precision} with {}", golden.name, set.name());
+                        assert_close(&what, found, expected, tolerance);
+                        assert!(found.as_slice() != expected, "{what}: computed in f32");
+                    }
+                }
+            }
         }
     }
 }

@@ -79,6 +79,13 @@ impl Loaded {
                     .to_owned(),
             );
         }
+        if model.is_unprepared() {
+            notes.push(
+                "The weights are brought to int8 as they are, by which a transformer may lose much; `vcp-clip model pack \
+                 --precision int8 --photos …` prepares them."
+                    .to_owned(),
+            );
+        }
         if !model.ignored_tensors().is_empty() {
             let count = model.ignored_tensors().len();
             notes.push(format!(

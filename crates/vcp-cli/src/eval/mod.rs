@@ -199,7 +199,7 @@ impl Run {
     /// Every category's report, in order; nothing if the work was interrupted.
     fn evaluate(
         &self,
-        mut reports: Vec<Option<CategoryReport>>,
+        reports: Vec<Option<CategoryReport>>,
         stop: &Stop,
     ) -> anyhow::Result<Option<Vec<CategoryReport>>> {
         let categories = &self.evaluation.plan.categories;
@@ -212,12 +212,27 @@ impl Run {
             })
             .collect();
         let progress = Progress::new(Some(todo.len()), self.quiet);
-        let mut pipeline = self.start(todo, progress.windows(), stop)?;
-        for (category, report) in reports.iter_mut().enumerate() {
+        let pipeline = self.start(todo, progress.windows(), stop)?;
+        self.conclude(reports, pipeline, &progress, stop, |category, pipeline| {
+            self.category(category, pipeline, &progress)
+        })
+    }
+
+    /// Every category's report, in order, with those that `category` makes of what comes out of the pipeline where there is
+    /// none yet; nothing if the work was interrupted.
+    fn conclude<Done: Send + 'static, Report>(
+        &self,
+        mut reports: Vec<Option<Report>>,
+        mut pipeline: Pipeline<Done>,
+        progress: &Progress,
+        stop: &Stop,
+        mut category: impl FnMut(usize, &mut Pipeline<Done>) -> anyhow::Result<Option<Report>>,
+    ) -> anyhow::Result<Option<Vec<Report>>> {
+        for (index, report) in reports.iter_mut().enumerate() {
             if report.is_some() {
                 continue;
             }
-            match self.category(category, &mut pipeline, &progress) {
+            match category(index, &mut pipeline) {
                 Ok(Some(found)) => *report = Some(found),
                 Ok(None) => break,
                 Err(error) => {

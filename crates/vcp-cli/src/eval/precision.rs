@@ -170,7 +170,7 @@ impl Runs {
     /// Every category's reports, in order; nothing if the work was interrupted.
     fn evaluate(
         &self,
-        mut reports: Vec<Option<PairReport>>,
+        reports: Vec<Option<PairReport>>,
         stop: &Stop,
     ) -> anyhow::Result<Option<Vec<PairReport>>> {
         let mut todo = Vec::new();
@@ -184,36 +184,10 @@ impl Runs {
             todo.extend(samples.map(|sample| (Arc::clone(sample), memories.clone())));
         }
         let progress = Progress::new(Some(todo.len()), self.first.quiet);
-        let mut pipeline = self.start(todo, progress.windows(), stop)?;
-        for (category, report) in reports.iter_mut().enumerate() {
-            if report.is_some() {
-                continue;
-            }
-            match self.category(category, &mut pipeline, &progress) {
-                Ok(Some(found)) => *report = Some(found),
-                Ok(None) => break,
-                Err(error) => {
-                    stop.request();
-                    progress.finish();
-                    return Err(error);
-                }
-            }
-        }
-        progress.finish();
-        let interrupted = stop.is_interrupted();
-        pipeline.finish()?;
-        let (count, finished) = (reports.len(), reports.iter().flatten().count());
-        if interrupted && finished < count {
-            self.first.note(&format!(
-                "Stopped after {finished} of {count} categories; the same command resumes with the next."
-            ));
-            return Ok(None);
-        }
-        anyhow::ensure!(
-            finished == count,
-            "The work ended early by an error in vcp-clip itself."
-        );
-        Ok(Some(reports.into_iter().flatten().collect()))
+        let pipeline = self.start(todo, progress.windows(), stop)?;
+        let category =
+            |index, pipeline: &mut Pipeline<Outcome>| self.category(index, pipeline, &progress);
+        (self.first).conclude(reports, pipeline, &progress, stop, category)
     }
 
     /// Each image is read once and goes through both models.

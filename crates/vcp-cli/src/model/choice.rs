@@ -3,10 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use vcp_checkpoint::{
-    Activation, ElementType, ErrorKind, Geometry, NarrowMatrix, Precision, Problem, ProblemKind,
-    Weights,
-};
+use vcp_checkpoint::{Activation, ErrorKind, Geometry, Precision, Problem, ProblemKind, Weights};
 use vcp_clip::cost::Estimate;
 use vcp_clip::model::{ModelError, SettingChanges};
 use vcp_clip::{Device, DeviceName, Model, ModelName, ModelOptions};
@@ -175,7 +172,7 @@ impl Choice {
                 "The model's reference photos were processed with other settings, so photos are not compared with them.",
             );
         }
-        if !quiet && is_unprepared(model.weights()) {
+        if !quiet && model.is_unprepared() {
             console::note(
                 "The weights are brought to int8 as they are, by which a transformer may lose much: `vcp-clip model pack \
                  --precision int8 --photos …` prepares them, and `vcp-clip eval --compare-precision int8` says what is lost.",
@@ -209,16 +206,6 @@ impl Choice {
         }
         Ok(())
     }
-}
-
-/// Whether a transformer is computed in int8 whose weights were not packed for that.
-fn is_unprepared(weights: &Weights) -> bool {
-    weights.settings().precision == Precision::Int8
-        && weights.geometry().backbone.is_none()
-        && weights.tensors().any(|tensor| {
-            NarrowMatrix::of(tensor.name()) == Some(NarrowMatrix::Vision)
-                && tensor.element_type() != ElementType::I8
-        })
 }
 
 /// The device of a name. Says where the model runs if that is not simply the CPU, unless `quiet`.

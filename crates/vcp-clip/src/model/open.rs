@@ -3,7 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vcp_checkpoint::{Error, Kind, LoadOptions, Problem, Settings, TensorFile, Weights};
+use vcp_checkpoint::{
+    ElementType, Error, Kind, LoadOptions, NarrowMatrix, Precision, Problem, Settings, Tensor,
+    TensorFile, Weights,
+};
 
 use super::changes::difference;
 use super::{ModelName, SettingChanges, cached_bundle};
@@ -222,6 +225,19 @@ impl Model {
     #[must_use]
     pub fn has_forgotten(&self) -> bool {
         self.has_forgotten
+    }
+
+    /// Whether it is a transformer that is computed in int8 though its weights were not packed for that, by which it may lose
+    /// much: nothing is known of the ranges of what they are multiplied with.
+    #[must_use]
+    pub fn is_unprepared(&self) -> bool {
+        let is_wide = |tensor: &Tensor<'_>| {
+            NarrowMatrix::of(tensor.name()) == Some(NarrowMatrix::Vision)
+                && tensor.element_type() != ElementType::I8
+        };
+        self.weights.settings().precision == Precision::Int8
+            && self.weights.geometry().backbone.is_none()
+            && self.weights.tensors().any(|tensor| is_wide(&tensor))
     }
 
     /// The tensors that were passed over, those of each file side by side.

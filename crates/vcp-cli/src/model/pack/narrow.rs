@@ -6,6 +6,7 @@ use vcp_checkpoint::{Precision, Weights};
 use vcp_clip::photos::{Decoding, Found, PhotoPath, ScanOptions};
 use vcp_clip::pipeline::guarded;
 use vcp_cpu::Ranges;
+use vcp_evaluate::{MapSums, NOTICEABLE};
 use vcp_image::{DecodeOptions, Photo, decode_file};
 use vcp_predict::{Prediction, Predictor, PredictorOptions, smooth};
 
@@ -16,9 +17,6 @@ use crate::interrupt::Stop;
 
 /// Most photos that are looked at.
 const MOST: usize = 32;
-
-/// Pixels of maps that differ by more count as different.
-const NOTICEABLE: f32 = 0.02;
 
 /// What the model made of photos in `f32`.
 pub(super) struct Trial {
@@ -120,15 +118,16 @@ impl Trial {
             Err(error) => return Err(error.into()),
         };
         drop(weights);
-        let mut differences = Vec::new();
+        let (mut maps, mut scores) = (MapSums::default(), Vec::new());
         for (photo, expected) in self.photos.iter().zip(&self.predictions) {
             if stop.is_interrupted() {
                 return Ok(false);
             }
             let found = predict(&predictor, &self.decode(photo)?)?;
-            differences.push(Difference::between(expected, &found));
+            maps.add(&expected.blended, &found.blended);
+            scores.push((expected.score - found.score).abs());
         }
-        console::note(&in_words(&differences, precision));
+        console::note(&in_words(precision, &maps, &scores));
         Ok(true)
     }
 }
@@ -140,49 +139,18 @@ fn predict(predictor: &Predictor, photo: &Photo) -> anyhow::Result<Prediction> {
         .ok_or_else(|| anyhow::anyhow!("The model gave no prediction for a photo."))
 }
 
-/// How far two predictions of one photo are apart.
-struct Difference {
-    largest: f32,
-    mean: f64,
-    noticeable: f64,
-    score: f32,
-}
-
-impl Difference {
-    fn between(one: &Prediction, other: &Prediction) -> Self {
-        let pairs = one.blended.iter().zip(&other.blended);
-        let (mut largest, mut sum, mut noticeable) = (0.0_f32, 0.0, 0);
-        for (one, other) in pairs {
-            let difference = (one - other).abs();
-            largest = largest.max(difference);
-            sum += f64::from(difference);
-            noticeable += usize::from(difference > NOTICEABLE);
-        }
-        let count = one.blended.len().max(1) as f64;
-        Self {
-            largest,
-            mean: sum / count,
-            noticeable: noticeable as f64 / count,
-            score: (one.score - other.score).abs(),
-        }
-    }
-}
-
-/// What changes, in a sentence.
-fn in_words(differences: &[Difference], precision: Precision) -> String {
-    let largest = |of: fn(&Difference) -> f64| differences.iter().map(of).fold(0.0, f64::max);
-    let mean = |of: fn(&Difference) -> f64| {
-        differences.iter().map(of).sum::<f64>() / differences.len().max(1) as f64
-    };
+/// What changes, in a sentence: differences of maps, and of the score of each photo.
+fn in_words(precision: Precision, maps: &MapSums, scores: &[f32]) -> String {
+    let pixels = maps.pixels.max(1) as f64;
+    let largest = scores.iter().copied().fold(0.0, f32::max);
+    let mean = scores.iter().sum::<f32>() / scores.len().max(1) as f32;
     format!(
         "{precision} beside f32 on {}, where maps and scores are from 0 to 1: pixels of maps differ by {:.5} on average and {:.4} \
-         at most, {:.2} % of them by more than {NOTICEABLE}; scores differ by {:.4} on average and {:.4} at most.",
-        photos(differences.len()),
-        mean(|it| it.mean),
-        largest(|it| f64::from(it.largest)),
-        100.0 * mean(|it| it.noticeable),
-        mean(|it| f64::from(it.score)),
-        largest(|it| f64::from(it.score)),
+         at most, {:.2} % of them by more than {NOTICEABLE}; scores differ by {mean:.4} on average and {largest:.4} at most.",
+        photos(scores.len()),
+        maps.absolute / pixels,
+        maps.largest,
+        100.0 * maps.noticeable as f64 / pixels,
     )
 }
 
