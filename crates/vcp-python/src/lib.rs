@@ -24,11 +24,6 @@ mod work;
 
 use pyo3::prelude::*;
 
-// Photos, maps and pictures are tens of megabytes that each call gives back and the next one asks for again, from
-// another thread of Python's each time. This allocator keeps them, which glibc's does not.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The compiled part of `vcp_clip`.
 // What is shared among threads is immutable, atomic or behind a lock, so no thread needs the interpreter's lock.
 #[pymodule(gil_used = false)]
