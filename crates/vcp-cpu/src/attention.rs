@@ -1,11 +1,14 @@
 //! Self-attention that never writes the scores to memory.
 //!
-//! For a block of queries, the keys are visited in chunks: scores of the chunk, running
-//! maximum and sum (the "online" softmax of Milakov and Gimelshein 2018, used for attention
-//! by Rabe and Staats 2021 and Dao et al. 2022), then the chunk's share of the output. All
-//! of it stays in the first-level cache. Everything is transposed (a row per key or
-//! channel, a column per query), so that the softmax runs down the columns and every lane
+//! For a block of queries, the keys are visited in chunks: scores of a few keys at a time become weights while
+//! they are in registers, and then come the chunk's shares of the output. All of it stays close. Scores are
+//! transposed (a row per key, a column per query), so that the softmax runs down the columns and every lane
 //! of a register is a query of its own: no sums across lanes, no padding of keys.
+//!
+//! Weights are powers of the scores less a reference, and the sums of weights and of weighted values are divided by each
+//! other at the end (the "online" softmax of Milakov and Gimelshein 2018, used for attention by Rabe and Staats 2021 and
+//! Dao et al. 2022). The reference need not be the maximum so far: it only has to keep weights from overflowing, so it
+//! rises, and sums shrink, when a score is far above it. Which happens seldom behind the first keys.
 
 use crate::blocking::{AttentionBlocking, Blocked, Tile, attention_blocking};
 use crate::buffer::{Buffer, Pool};
@@ -20,10 +23,16 @@ use std::sync::Arc;
 use vcp_simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use vcp_simd::{Avx512, dot::avx512::Avx512Bf16};
-use vcp_simd::{Dot as _, Exact, FloatDot, Lanes as _, Simd, Supported, bf16_pair, kernel, math};
+use vcp_simd::{
+    Dot as _, Exact, FloatDot, Lanes as _, MOST_LANES, Register, Simd, Supported, bf16_pair,
+    kernel, math,
+};
 
 /// Keys handled between two looks at the running maximum.
 const CHUNK: usize = 128;
+
+/// How far scores may be above the reference, in powers of two: weights are up to 256.
+const SLACK: f32 = 8.0;
 
 /// 1/√64 of the softmax, and log₂ e since the weights are computed as powers of two.
 const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
@@ -204,11 +213,23 @@ kernel! {
         scratch: &mut Buffer,
         out: *mut f32,
         out_step: usize,
-    ) = for<Set> exact_query_block::<Set, { Set::ATTENTION.rows }, { Set::ATTENTION.registers }>;
+    ) = for<Set> exact_query_block::<
+        Set,
+        { Set::SCORES.rows },
+        { Set::SCORES.registers },
+        { Set::ATTENDED.rows },
+        { Set::ATTENDED.registers },
+    >;
 }
 
 #[inline(always)]
-unsafe fn exact_query_block<S: Blocked, const MR: usize, const NV: usize>(
+unsafe fn exact_query_block<
+    S: Blocked,
+    const KEYS: usize,
+    const NV: usize,
+    const QUERIES: usize,
+    const CHANNELS: usize,
+>(
     simd: S,
     query: &[f32],
     keys: Keys<'_>,
@@ -218,7 +239,14 @@ unsafe fn exact_query_block<S: Blocked, const MR: usize, const NV: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        query_block::<Exact<S>, MR, NV>(Exact(simd), query, keys, scratch, out, out_step);
+        query_block::<Exact<S>, KEYS, NV, QUERIES, CHANNELS>(
+            Exact(simd),
+            query,
+            keys,
+            scratch,
+            out,
+            out_step,
+        );
     }
 }
 
@@ -242,12 +270,17 @@ unsafe fn bf16_block(
             out: *mut f32,
             out_step: usize,
         ) {
-            const TILE: Tile = Avx512::ATTENTION;
+            const SCORES: Tile = Avx512::SCORES;
+            const ATTENDED: Tile = Avx512::ATTENDED;
             // SAFETY: the caller's promise.
             unsafe {
-                query_block::<_, { TILE.rows }, { TILE.registers }>(
-                    dot, query, keys, scratch, out, out_step,
-                );
+                query_block::<
+                    _,
+                    { SCORES.rows },
+                    { SCORES.registers },
+                    { ATTENDED.rows },
+                    { ATTENDED.registers },
+                >(dot, query, keys, scratch, out, out_step);
             }
         }
     }
@@ -263,12 +296,17 @@ unsafe fn bf16_block(
         Bf16Unit::Avx512(dot) => unsafe { avx512(dot, query, keys, scratch, out, out_step) },
         #[cfg(test)]
         Bf16Unit::Portable(dot) | Bf16Unit::Tiled(dot) => {
-            const TILE: Tile = Portable::ATTENTION;
+            const SCORES: Tile = Portable::SCORES;
+            const ATTENDED: Tile = Portable::ATTENDED;
             // SAFETY: the caller's promise.
             unsafe {
-                query_block::<_, { TILE.rows }, { TILE.registers }>(
-                    dot, query, keys, scratch, out, out_step,
-                );
+                query_block::<
+                    _,
+                    { SCORES.rows },
+                    { SCORES.registers },
+                    { ATTENDED.rows },
+                    { ATTENDED.registers },
+                >(dot, query, keys, scratch, out, out_step);
             }
         }
     }
@@ -278,14 +316,20 @@ unsafe fn bf16_block(
 ///
 /// # Safety
 /// `query` holds at most a block of rows of 64; `keys` are packed for the tile's rows and the groups of `D`; `scratch`
-/// holds `(CHUNK + 128) · queries`; `out` takes a row of 64 at each multiple of `out_step`
+/// holds `(CHUNK + 128) · queries` words; `out` takes a row of 64 at each multiple of `out_step`
 /// for every query.
 #[inline(always)]
 #[allow(
     clippy::too_many_lines,
     reason = "one pass over the keys, step by step"
 )]
-unsafe fn query_block<D: FloatDot, const MR: usize, const NV: usize>(
+unsafe fn query_block<
+    D: FloatDot,
+    const KEYS: usize,
+    const NV: usize,
+    const QUERIES: usize,
+    const CHANNELS: usize,
+>(
     dot: D,
     query: &[f32],
     keys: Keys<'_>,
@@ -296,116 +340,197 @@ unsafe fn query_block<D: FloatDot, const MR: usize, const NV: usize>(
     D::Simd: Blocked,
 {
     const {
-        assert!(MR == D::Simd::ATTENTION.rows && NV == D::Simd::ATTENTION.registers);
-        assert!(CHUNK.is_multiple_of(MR) && HEAD.is_multiple_of(MR));
-        assert!(CHUNK.is_multiple_of(D::GROUP) && HEAD.is_multiple_of(D::GROUP));
-        assert!(D::GROUP <= 2);
+        assert!(KEYS == D::Simd::SCORES.rows && NV == D::Simd::SCORES.registers);
+        assert!(QUERIES == D::Simd::ATTENDED.rows && CHANNELS == D::Simd::ATTENDED.registers);
+        assert!((NV * D::LANES).is_multiple_of(QUERIES));
+        assert!(HEAD.is_multiple_of(CHANNELS * D::LANES));
+        assert!(CHUNK.is_multiple_of(KEYS) && KEYS.is_multiple_of(D::GROUP));
+        assert!(D::GROUP <= 2 && HEAD.is_multiple_of(D::GROUP));
     };
     let simd = dot.simd();
     let width = NV * D::LANES;
     let scratch = scratch.words_mut();
     assert!(scratch.len() >= (CHUNK + 2 * HEAD) * width);
     assert!(query.len() <= width * HEAD);
-    assert!(keys.key.len() >= keys.count.next_multiple_of(MR) * HEAD / D::GROUP);
+    assert!(keys.key.len() >= keys.count.next_multiple_of(KEYS) * HEAD / D::GROUP);
     assert!(keys.value.len() >= keys.count.div_ceil(D::GROUP) * HEAD);
-    let present = query.len() / HEAD;
     let (queries, rest) = scratch.split_at_mut(HEAD * width);
-    let (sums, scores) = rest.split_at_mut(HEAD * width);
-    // Qᵀ, scaled; columns without a query are zeros, and give
-    // an even average that nobody reads.
-    queries.fill(0);
-    for (column, row) in query.chunks_exact(HEAD).enumerate() {
-        for (channels, group) in row.chunks_exact(D::GROUP).enumerate() {
-            let [first, last] = [group[0], group[D::GROUP - 1]];
-            queries[channels * width + column] = D::group(first * SCALE, last * SCALE);
-        }
-    }
+    let (sums, weights) = rest.split_at_mut(HEAD * width);
+    put_queries::<D>(query, width, queries);
     sums.fill(0);
-    // SAFETY: `scores` holds `CHUNK` rows of `width` (tiles of MR rows divide CHUNK), `sums`
-    // and `queries` 64 rows; key panels are padded to whole tiles; values are read for
+    // SAFETY: `weights` holds `CHUNK` rows of `width` (tiles of KEYS rows divide CHUNK), `queries`
+    // 64 rows, `sums` 64 for each query; key panels are padded to whole tiles; values are read for
     // existing keys, padded to whole groups.
     unsafe {
-        let mut maximum = [simd.splat(f32::NEG_INFINITY); NV];
+        let mut reference = [simd.splat(f32::NEG_INFINITY); NV];
         let mut total = [simd.splat(0.0); NV];
-        let mut first = 0;
-        while first < keys.count {
-            let count = CHUNK.min(keys.count - first);
-            let mut row = 0;
-            while row < count {
-                let panel = keys.key.as_ptr().add((first + row) * (HEAD / D::GROUP));
-                let groups = HEAD / D::GROUP;
-                let tile = tile::chain::<D, MR, NV>(dot, groups, panel, MR, queries.as_ptr());
-                tile::store::<D, MR, NV>(dot, &tile, scores.as_mut_ptr().add(row * width), width);
-                row += MR;
-            }
-
-            let mut highest = maximum;
-            for row in 0..count {
-                for (j, highest) in highest.iter_mut().enumerate() {
-                    let at = scores.as_ptr().add(row * width + j * D::LANES);
-                    *highest = highest.max(dot.load_sums(at));
-                }
-            }
+        let mut key = 0;
+        while key < keys.count {
+            let first = key;
             // Sums of the chunk alone: adding them to those before it is one rounding, not one for
             // each key.
             let mut share = [simd.splat(0.0); NV];
-            let mut shrink = [simd.splat(0.0); NV];
-            for j in 0..NV {
-                // In the first chunk this is 2^(−∞ − x), which comes out as (nearly) zero,
-                // and everything it multiplies is zero.
-                shrink[j] = math::exp2_of_negative(maximum[j] - highest[j]);
-            }
-            maximum = highest;
-            // Weights take the place of scores; groups of two rows that of the first half of the rows.
-            for group in 0..count.div_ceil(D::GROUP) {
-                for j in 0..NV {
-                    let row = group * D::GROUP;
-                    let at = scores.as_ptr().add(row * width + j * D::LANES);
-                    let one = math::exp2_of_negative(dot.load_sums(at) - maximum[j]);
-                    share[j] = share[j] + one;
-                    let mut two = simd.splat(0.0);
-                    if D::GROUP == 2 && row + 1 < count {
-                        let score = dot.load_sums(at.add(width));
-                        two = math::exp2_of_negative(score - maximum[j]);
-                        share[j] = share[j] + two;
+            while key < keys.count && key < first + CHUNK {
+                let panel = keys.key.as_ptr().add(key * (HEAD / D::GROUP));
+                let groups = HEAD / D::GROUP;
+                let tile =
+                    tile::chain::<D, KEYS, NV>(dot, groups, panel, KEYS, queries.as_ptr(), width);
+                let present = KEYS.min(keys.count - key);
+                let highest = if present == KEYS {
+                    largest(&tile, KEYS)
+                } else {
+                    largest(&tile, present)
+                };
+                let mut is_above = false;
+                for (highest, reference) in highest.iter().zip(&reference) {
+                    is_above |= highest.is_above(*reference + simd.splat(SLACK));
+                }
+                if is_above {
+                    if key > first {
+                        // What waits has weights by the reference before.
+                        break;
                     }
-                    let to = scores.as_mut_ptr().add(group * width + j * D::LANES);
-                    dot.store(dot.join(one, two), to);
+                    let mut shrink = [simd.splat(0.0); NV];
+                    for j in 0..NV {
+                        let higher = reference[j].max(highest[j]);
+                        // At first this is 2^(−∞ − x), which comes out as (nearly) zero,
+                        // and everything it multiplies is zero.
+                        shrink[j] = math::exp2(reference[j] - higher);
+                        reference[j] = higher;
+                        total[j] = total[j] * shrink[j];
+                    }
+                    scale::<D, NV>(dot, &shrink, sums);
+                }
+                let to = weights.as_mut_ptr().add((key - first) / D::GROUP * width);
+                if present == KEYS {
+                    weigh::<D, KEYS, NV>(dot, &tile, KEYS, &reference, &mut share, to);
+                } else {
+                    weigh::<D, KEYS, NV>(dot, &tile, present, &reference, &mut share, to);
+                }
+                key += KEYS;
+            }
+            key = key.min(keys.count);
+            for (total, share) in total.iter_mut().zip(&share) {
+                *total = *total + *share;
+            }
+            let groups = (key - first).div_ceil(D::GROUP);
+            let values = keys.value.as_ptr().add(first / D::GROUP * HEAD);
+            for channel in (0..HEAD).step_by(CHANNELS * D::LANES) {
+                for query in (0..width).step_by(QUERIES) {
+                    let (a, b) = (weights.as_ptr().add(query), values.add(channel));
+                    let sum = tile::chain::<D, QUERIES, CHANNELS>(dot, groups, a, width, b, HEAD);
+                    let to = sums.as_mut_ptr().add(query * HEAD + channel);
+                    let mut tile = tile::load::<D, QUERIES, CHANNELS>(dot, to, HEAD);
+                    for (row, sum) in tile.iter_mut().zip(&sum) {
+                        for (element, sum) in row.iter_mut().zip(sum) {
+                            *element = *element + *sum;
+                        }
+                    }
+                    tile::store::<D, QUERIES, CHANNELS>(dot, &tile, to, HEAD);
                 }
             }
-            for j in 0..NV {
-                total[j] = total[j].mul_add(shrink[j], share[j]);
-            }
+        }
 
-            let mut channel = 0;
-            while channel < HEAD {
-                let to = sums.as_mut_ptr().add(channel * width);
-                let values = keys.value.as_ptr().add(first / D::GROUP * HEAD + channel);
-                let groups = count.div_ceil(D::GROUP);
-                let mut tile = tile::chain::<D, MR, NV>(dot, groups, values, HEAD, scores.as_ptr());
-                let before = tile::load::<D, MR, NV>(dot, to, width);
-                for (row, before) in tile.iter_mut().zip(&before) {
-                    for ((element, before), shrink) in row.iter_mut().zip(before).zip(&shrink) {
-                        *element = before.mul_add(*shrink, *element);
-                    }
+        let factors = total.map(|total| simd.splat(1.0) / total);
+        scale::<D, NV>(dot, &factors, sums);
+        for (query, row) in sums.chunks_exact(HEAD).enumerate().take(query.len() / HEAD) {
+            let to = out.add(query * out_step).cast::<u32>();
+            core::ptr::copy_nonoverlapping(row.as_ptr(), to, HEAD);
+        }
+    }
+}
+
+/// Qᵀ, scaled, in groups of channels, `width` of them for each; columns without a query are zeros, and give an even
+/// average that nobody reads.
+#[inline(always)]
+fn put_queries<D: FloatDot>(query: &[f32], width: usize, queries: &mut [u32]) {
+    if query.len() < width * HEAD {
+        queries.fill(0);
+    }
+    for (column, row) in query.chunks_exact(HEAD).enumerate() {
+        let mut groups = [0; HEAD];
+        for (to, group) in groups.iter_mut().zip(row.chunks_exact(D::GROUP)) {
+            *to = D::group(group[0] * SCALE, group[D::GROUP - 1] * SCALE);
+        }
+        for (channel, group) in groups[..HEAD / D::GROUP].iter().enumerate() {
+            queries[channel * width + column] = *group;
+        }
+    }
+}
+
+/// Multiplies each query's sums with its factor.
+#[inline(always)]
+fn scale<D: FloatDot, const NV: usize>(dot: D, factors: &[D::Sums; NV], sums: &mut [u32]) {
+    let simd = dot.simd();
+    for (factors, sums) in factors.iter().zip(sums.chunks_exact_mut(D::LANES * HEAD)) {
+        let mut each = [0.0; MOST_LANES];
+        factors.write(&mut each);
+        for (factor, sums) in each.iter().zip(sums.chunks_exact_mut(HEAD)) {
+            for sums in sums.chunks_exact_mut(D::LANES) {
+                // SAFETY: a register's worth of sums.
+                unsafe {
+                    let scaled = dot.load_sums(sums.as_ptr()) * simd.splat(*factor);
+                    dot.store_sums(scaled, sums.as_mut_ptr());
                 }
-                tile::store::<D, MR, NV>(dot, &tile, to, width);
-                channel += MR;
             }
-            first += count;
         }
+    }
+}
 
-        for (j, total) in total.iter().enumerate() {
-            let factor = simd.splat(1.0) / *total;
-            for channel in 0..HEAD {
-                let at = sums.as_mut_ptr().add(channel * width + j * D::LANES);
-                dot.store_sums(dot.load_sums(at) * factor, at);
-            }
+/// The largest score of `present` keys for each query.
+#[inline(always)]
+fn largest<R: Register, const KEYS: usize, const NV: usize>(
+    scores: &[[R; NV]; KEYS],
+    present: usize,
+) -> [R; NV] {
+    let mut highest = scores[0];
+    for (_, row) in scores
+        .iter()
+        .enumerate()
+        .take_while(|(index, _)| *index < present)
+        .skip(1)
+    {
+        for (highest, score) in highest.iter_mut().zip(row) {
+            *highest = highest.max(*score);
         }
-        for column in 0..present {
-            let to = out.add(column * out_step);
-            for channel in 0..HEAD {
-                *to.add(channel) = f32::from_bits(sums[channel * width + column]);
+    }
+    highest
+}
+
+/// Weights of `present` keys from their scores, in groups; their sums are added to `share`.
+///
+/// # Safety
+/// `to` takes a row of `NV` registers for each group of the tile's rows.
+#[inline(always)]
+unsafe fn weigh<D: FloatDot, const KEYS: usize, const NV: usize>(
+    dot: D,
+    scores: &[[D::Sums; NV]; KEYS],
+    present: usize,
+    reference: &[D::Sums; NV],
+    share: &mut [D::Sums; NV],
+    to: *mut u32,
+) {
+    let none = dot.simd().splat(0.0);
+    for (group, rows) in scores.chunks_exact(D::GROUP).enumerate() {
+        let (one, two) = (rows[0], rows[D::GROUP - 1]);
+        for j in 0..NV {
+            let mut pair = [none; 2];
+            if group * D::GROUP < present {
+                pair[0] = dot.power(one[j] - reference[j]);
+            }
+            if D::GROUP == 2 && group * 2 + 1 < present {
+                pair[1] = dot.power(two[j] - reference[j]);
+            }
+            share[j] = share[j]
+                + if D::GROUP == 2 {
+                    pair[0] + pair[1]
+                } else {
+                    pair[0]
+                };
+            // SAFETY: the caller's promise.
+            unsafe {
+                let to = to.add((group * NV + j) * D::LANES);
+                dot.store(dot.join(pair[0], pair[1]), to);
             }
         }
     }

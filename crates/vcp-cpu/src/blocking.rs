@@ -30,8 +30,10 @@ pub(crate) trait Blocked: Simd {
     /// Terms of a linear layer's sums that are done before moving on to the next tile: whole
     /// [chains](crate::tile::CHAIN).
     const PRODUCT_DEPTH: usize;
-    /// Self-attention: keys (or channels), registers of queries.
-    const ATTENTION: Tile;
+    /// Self-attention's scores: keys, registers of queries.
+    const SCORES: Tile;
+    /// Self-attention's output: queries, registers of channels.
+    const ATTENDED: Tile;
     /// Products of rows with rows: rows of the left side, rows of the right side, a register for each
     /// pair.
     const DOTS: Tile;
@@ -52,7 +54,8 @@ impl Blocked for Avx512 {
     const PRODUCT: Tile = tile(14, 2);
     const PRODUCT_PANELS: usize = 49;
     const PRODUCT_DEPTH: usize = 1024;
-    const ATTENTION: Tile = tile(8, 3);
+    const SCORES: Tile = tile(8, 3);
+    const ATTENDED: Tile = tile(12, 2);
     const DOTS: Tile = tile(4, 4);
     const COLUMNS: Tile = tile(4, 4);
     const DEPTHWISE: Tile = tile(8, 1);
@@ -64,7 +67,8 @@ impl Blocked for Avx2 {
     const PRODUCT: Tile = tile(6, 2);
     const PRODUCT_PANELS: usize = 24;
     const PRODUCT_DEPTH: usize = 512;
-    const ATTENTION: Tile = tile(4, 3);
+    const SCORES: Tile = tile(4, 3);
+    const ATTENDED: Tile = tile(6, 2);
     const DOTS: Tile = tile(2, 4);
     const COLUMNS: Tile = tile(4, 2);
     const DEPTHWISE: Tile = tile(4, 2);
@@ -75,7 +79,8 @@ impl Blocked for Portable {
     const PRODUCT: Tile = tile(6, 2);
     const PRODUCT_PANELS: usize = 24;
     const PRODUCT_DEPTH: usize = 256;
-    const ATTENTION: Tile = tile(4, 2);
+    const SCORES: Tile = tile(4, 2);
+    const ATTENDED: Tile = tile(4, 2);
     const DOTS: Tile = tile(2, 2);
     const COLUMNS: Tile = tile(4, 2);
     const DEPTHWISE: Tile = tile(4, 1);
@@ -204,7 +209,7 @@ kernel! {
 pub(crate) struct AttentionBlocking {
     /// Queries in a block.
     pub(crate) queries: usize,
-    /// Keys (or channels) in a tile.
+    /// Keys in a tile.
     pub(crate) keys: usize,
 }
 
@@ -212,8 +217,8 @@ impl AttentionBlocking {
     /// The sizes on an instruction set.
     pub(crate) fn with<S: Blocked>(_: S) -> Self {
         Self {
-            queries: S::ATTENTION.registers * S::LANES,
-            keys: S::ATTENTION.rows,
+            queries: S::SCORES.registers * S::LANES,
+            keys: S::SCORES.rows,
         }
     }
 }

@@ -61,6 +61,9 @@ kernel! {
         = for<Set> interleave_rows::<Set, { Set::PRODUCT.rows }>;
 }
 
+/// Elements of a row that are moved before those of the next one.
+const TOGETHER: usize = 16;
+
 #[inline(always)]
 fn interleave_rows<S: Blocked, const MR: usize>(
     _: S,
@@ -84,9 +87,14 @@ fn interleave_rows<S: Blocked, const MR: usize>(
     unsafe {
         let from = source.as_ptr();
         let to = panel.as_mut_ptr();
-        for k in 0..width {
+        // A line of each row before the next one: lines of rows that are a power of two apart take the same places in
+        // the cache.
+        for start in (0..width).step_by(TOGETHER) {
+            let end = width.min(start + TOGETHER);
             for i in 0..MR {
-                *to.add(k * MR + i) = *from.add(i * width + k);
+                for k in start..end {
+                    *to.add(k * MR + i) = *from.add(i * width + k);
+                }
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) const CHAIN: usize = 256;
 /// [`CHAIN`]; that is what makes results independent of the number of threads and of the batch.
 ///
 /// # Safety
-/// As [`chain`].
+/// As [`chain`], with columns that lie side by side.
 #[inline(always)]
 pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
@@ -43,7 +43,7 @@ pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
         // SAFETY: `start + count <= depth`, so that the pointers stay within what the caller promises.
         unsafe {
             let (a, b) = (a.add(start * a_step), b.add(start * NV * D::LANES));
-            let sum = chain::<D, MR, NV>(dot, count, a, a_step, b);
+            let sum = chain::<D, MR, NV>(dot, count, a, a_step, b, NV * D::LANES);
             for (acc, sum) in acc.iter_mut().zip(&sum) {
                 for (acc, sum) in acc.iter_mut().zip(sum) {
                     *acc = dot.add(*acc, *sum);
@@ -54,12 +54,12 @@ pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
     }
 }
 
-/// `Σ_k a[k·a_step + i] · b[k·NV·LANES + j]` for an `MR × (NV·LANES)` tile, each element one chain of
+/// `Σ_k a[k·a_step + i] · b[k·b_step + j]` for an `MR × (NV·LANES)` tile, each element one chain of
 /// multiply-adds in the order of `k`.
 ///
 /// # Safety
 /// `a` must be readable for `(depth - 1)·a_step + MR` elements, `b` for
-/// `depth·NV·LANES`.
+/// `(depth - 1)·b_step + NV·LANES`.
 #[inline(always)]
 pub(crate) unsafe fn chain<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
@@ -67,8 +67,8 @@ pub(crate) unsafe fn chain<D: Dot, const MR: usize, const NV: usize>(
     mut a: *const u32,
     a_step: usize,
     mut b: *const u32,
+    b_step: usize,
 ) -> [[D::Sums; NV]; MR] {
-    let width = NV * D::LANES;
     // SAFETY: the pointers advance `depth` times within the ranges promised above;
     // prefetching never faults.
     unsafe {
@@ -79,18 +79,18 @@ pub(crate) unsafe fn chain<D: Dot, const MR: usize, const NV: usize>(
                     .prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
                 for j in 0..NV {
                     dot.simd()
-                        .prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * width + j * D::LANES));
+                        .prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * b_step + j * D::LANES));
                 }
-                step(dot, a.add(k * a_step), b.add(k * width), &mut sum);
+                step(dot, a.add(k * a_step), b.add(k * b_step), &mut sum);
             }
-            // After the last term it may stand behind what is readable; it is not read there.
+            // After the last term they may stand behind what is readable; they are not read there.
             a = a.wrapping_add(UNROLLED * a_step);
-            b = b.add(UNROLLED * width);
+            b = b.wrapping_add(UNROLLED * b_step);
         }
         for _ in 0..depth % UNROLLED {
             step(dot, a, b, &mut sum);
             a = a.wrapping_add(a_step);
-            b = b.add(width);
+            b = b.wrapping_add(b_step);
         }
         sum
     }

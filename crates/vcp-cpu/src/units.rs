@@ -127,6 +127,9 @@ const TILE_SIDE: usize = vcp_simd::dot::amx::SIDE;
 #[cfg(not(target_arch = "x86_64"))]
 const TILE_SIDE: usize = 1;
 
+/// Groups of all rows that are laid before the next ones: what they become stays in the first-level cache.
+const TOGETHER: usize = 64;
+
 impl RowPanels {
     /// Lays at most a panel's rows of `groups` each into the panel; missing rows are zeros.
     pub(crate) fn lay(self, rows: &[u32], groups: usize, panel: &mut [u32]) {
@@ -137,9 +140,14 @@ impl RowPanels {
             panel[..rows.len()].copy_from_slice(rows);
             return;
         }
-        for (i, row) in rows.chunks_exact(groups).enumerate() {
-            for (to, group) in panel[i..].iter_mut().step_by(self.height).zip(row) {
-                *to = *group;
+        for start in (0..groups).step_by(TOGETHER) {
+            let end = groups.min(start + TOGETHER);
+            let panel = &mut panel[start * self.height..end * self.height];
+            for (i, row) in rows.chunks_exact(groups).enumerate() {
+                let to = panel[i..].iter_mut().step_by(self.height);
+                for (to, group) in to.zip(&row[start..end]) {
+                    *to = *group;
+                }
             }
         }
     }

@@ -92,4 +92,9 @@ register! {
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
     }
+    #[inline(always)]
+    fn is_above(self, other: Self) -> bool {
+        // SAFETY: `self` was made by a token.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0)) != 0 }
+    }
 }

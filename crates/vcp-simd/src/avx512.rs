@@ -88,4 +88,9 @@ register! {
             F32x8(eight).sum()
         }
     }
+    #[inline(always)]
+    fn is_above(self, other: Self) -> bool {
+        // SAFETY: `self` was made by a token.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) != 0 }
+    }
 }

@@ -8,7 +8,7 @@ macro_rules! features {
         $crate::$then! { ("avx512f" "avx2" "fma" "f16c") $($rest)* }
     };
     (Avx512Bf16 $then:ident $($rest:tt)*) => {
-        $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512bf16") $($rest)* }
+        $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512dq" "avx512bf16") $($rest)* }
     };
     (Avx512Vnni $then:ident $($rest:tt)*) => {
         $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512vnni") $($rest)* }

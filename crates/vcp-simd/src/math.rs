@@ -27,11 +27,11 @@ pub fn exp<V: Lanes>(x: V) -> V {
     p * power
 }
 
-/// 2ˣ for x ≤ 0, within 2 units in the last place; below -126 the smallest normal number. NaN stays NaN.
+/// 2ˣ for x < 127.5, within 2 units in the last place; below -126 the smallest normal number. NaN stays NaN.
 /// Half the work of [`exp`]: the whole part of x comes off without rounding.
 #[inline(always)]
 #[must_use]
-pub fn exp2_of_negative<V: Lanes>(x: V) -> V {
+pub fn exp2<V: Lanes>(x: V) -> V {
     let all = |value| x.all(value);
     // In this order a NaN comes through.
     let x = all(-126.0).max(x);
@@ -105,7 +105,7 @@ fn tails_beyond<V: Lanes>(t: V) -> V {
     p = p.mul_add(t, all(5.262_761_2e-2));
     p = p.mul_add(t, all(-4.591_621_5e-1));
     p = p.mul_add(t, all(1.151_111));
-    exp2_of_negative(t * p)
+    exp2(t * p)
 }
 
 /// The logistic function 1 / (1 + e⁻ˣ), within 2.5 units in the last place.

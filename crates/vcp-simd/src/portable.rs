@@ -146,6 +146,10 @@ impl Register for PortableF32 {
         ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
     #[inline(always)]
+    fn is_above(self, other: Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(one, other)| one > other)
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller's promise: `LANES` values.
         unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }

@@ -95,6 +95,10 @@ pub trait Register: Lanes {
     #[must_use]
     fn sum(self) -> f32;
 
+    /// Whether a lane is greater than that of `other`; NaN is not.
+    #[must_use]
+    fn is_above(self, other: Self) -> bool;
+
     /// Stores all lanes. No alignment is asked for.
     ///
     /// # Safety
@@ -117,6 +121,7 @@ macro_rules! register {
         max $max:ident, min $min:ident, splat $splat:ident, store $store:ident;
         $nearest_whole:item
         $sum:item
+        $is_above:item
     ) => {
         $crate::simd::register!(@operator $register Add add $add);
         $crate::simd::register!(@operator $register Sub sub $sub);
@@ -149,6 +154,7 @@ macro_rules! register {
 
         impl $crate::Register for $register {
             $sum
+            $is_above
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: `self` was made by a token; the caller vouches for the pointer.

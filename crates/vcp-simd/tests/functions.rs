@@ -24,7 +24,7 @@ impl Function {
     fn of<V: Lanes>(self, x: V) -> V {
         match self {
             Self::Exp => math::exp(x),
-            Self::Exp2 => math::exp2_of_negative(x),
+            Self::Exp2 => math::exp2(x),
             Self::Sigmoid => math::sigmoid(x),
             Self::Gelu => math::gelu(x),
             Self::QuickGelu => math::quick_gelu(x),

@@ -22,6 +22,32 @@ pub(crate) const HEAD: usize = 64;
 /// Elements of the widest row of a tile.
 const WIDEST: usize = 64;
 
+/// Where elements of a column are, row by row: without a division for each.
+#[derive(Clone, Copy)]
+struct Places {
+    at: usize,
+    step: usize,
+    /// Rows of the image that are left.
+    left: usize,
+    rows_per_image: usize,
+    /// From the end of a head to the same head of the next image.
+    skip: usize,
+}
+
+impl Places {
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        let at = self.at;
+        self.at += self.step;
+        self.left -= 1;
+        if self.left == 0 {
+            self.at += self.skip;
+            self.left = self.rows_per_image;
+        }
+        at
+    }
+}
+
 /// The result of a product.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
@@ -36,15 +62,28 @@ pub(super) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Where an element is.
+    /// Where the elements of a column are, from a row on.
     #[inline(always)]
-    fn place(&self, row: usize, column: usize) -> usize {
+    fn places(&self, row: usize, column: usize) -> Places {
         match self.layout {
-            Layout::Rows => row * self.outputs + column,
+            Layout::Rows => Places {
+                at: row * self.outputs + column,
+                step: self.outputs,
+                left: usize::MAX,
+                rows_per_image: 0,
+                skip: 0,
+            },
             Layout::Heads { rows_per_image } => {
                 let (image, row) = (row / rows_per_image, row % rows_per_image);
-                let head = image * (self.outputs / HEAD) + column / HEAD;
-                (head * rows_per_image + row) * HEAD + column % HEAD
+                let heads = self.outputs / HEAD;
+                let head = image * heads + column / HEAD;
+                Places {
+                    at: (head * rows_per_image + row) * HEAD + column % HEAD,
+                    step: HEAD,
+                    left: rows_per_image - row,
+                    rows_per_image,
+                    skip: (heads - 1) * rows_per_image * HEAD,
+                }
             }
         }
     }
@@ -57,8 +96,9 @@ impl Output<'_> {
         first_row: usize,
         first_column: usize,
     ) {
-        for row in first_row..(first_row + MR).min(self.rows) {
-            let at = self.place(row, first_column);
+        let mut places = self.places(first_row, first_column);
+        for _ in first_row..(first_row + MR).min(self.rows) {
+            let at = places.next();
             for j in (0..NV * S::LANES).step_by(LINE / size_of::<f32>()) {
                 simd.prefetch(self.to.get().wrapping_add(at + j));
                 if let Finish::Add(residual) = self.finish {
@@ -92,8 +132,9 @@ impl Output<'_> {
         // panels; `added` is only read where there is a residual.
         unsafe {
             let bias = self.bias.as_ptr().add(first_column);
-            for (i, row) in sums.iter().enumerate().take(rows) {
-                let at = self.place(first_row + i, first_column);
+            let mut places = self.places(first_row, first_column);
+            for row in sums.iter().take(rows) {
+                let at = places.next();
                 let mut spare = [0.0_f32; WIDEST];
                 let to = if columns == width {
                     self.to.get().add(at)

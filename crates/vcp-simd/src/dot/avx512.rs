@@ -2,6 +2,7 @@
 
 #![allow(clippy::wildcard_imports)]
 
+use super::POWER;
 use crate::simd::sealed::Sealed;
 use crate::{Avx512, Dot, Exact, F32x16, FloatDot, IntegerDot};
 use core::arch::x86_64::*;
@@ -150,8 +151,20 @@ impl Dot for Avx512Bf16 {
 
 impl FloatDot for Avx512Bf16 {
     #[inline(always)]
+    fn power(self, x: F32x16) -> F32x16 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let fraction = _mm512_reduce_ps::<1>(x.0);
+            let mut p = _mm512_set1_ps(POWER[3]);
+            p = _mm512_fmadd_ps(p, fraction, _mm512_set1_ps(POWER[2]));
+            p = _mm512_fmadd_ps(p, fraction, _mm512_set1_ps(POWER[1]));
+            p = _mm512_fmadd_ps(p, fraction, _mm512_set1_ps(POWER[0]));
+            F32x16(_mm512_scalef_ps(p, x.0))
+        }
+    }
+    #[inline(always)]
     fn join(self, first: F32x16, second: F32x16) -> Groups512 {
-        // SAFETY: the token proves the instruction set. Numbers in 0..=1 cannot overflow when half a unit of the last
+        // SAFETY: the token proves the instruction set. Numbers in 0..=256 cannot overflow when half a unit of the last
         // place is added.
         unsafe {
             let half = _mm512_set1_epi32(0x8000);

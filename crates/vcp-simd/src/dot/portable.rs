@@ -1,6 +1,7 @@
 //! Products of narrow numbers in plain Rust: what the instructions compute, stated number by number. For tests, and for
 //! whoever wants to read what it is; slower than `f32`.
 
+use super::POWER;
 use crate::simd::sealed::Sealed;
 use crate::{Dot, FloatDot, IntegerDot, Portable, PortableF32, Simd};
 
@@ -130,6 +131,16 @@ impl Dot for PortableBf16 {
 }
 
 impl FloatDot for PortableBf16 {
+    #[inline(always)]
+    fn power(self, x: PortableF32) -> PortableF32 {
+        PortableF32(x.0.map(|x| {
+            let whole = x.max(-200.0).floor();
+            let fraction = x - whole;
+            let [a, b, c, d] = POWER;
+            let p = (d.mul_add(fraction, c).mul_add(fraction, b)).mul_add(fraction, a);
+            p * whole.exp2()
+        }))
+    }
     #[inline(always)]
     fn join(self, first: PortableF32, second: PortableF32) -> [u32; LANES] {
         // Halfway up, which differs from ties to even in ties alone.
