@@ -107,7 +107,7 @@ impl NarrowBlocked for Avx512Bf16 {
 #[cfg(target_arch = "x86_64")]
 impl NarrowBlocked for Avx512Vnni {
     const PRODUCT: Tile = tile(14, 2);
-    const PRODUCT_PANELS: usize = 49;
+    const PRODUCT_PANELS: usize = 33;
     const PRODUCT_DEPTH: usize = 1024;
 }
 

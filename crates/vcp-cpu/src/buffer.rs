@@ -128,6 +128,14 @@ impl Buffer {
             .map_or(&[], |memory| memory.elements(self.length))
     }
 
+    /// The first `count` numbers of 16 bits, two of which lie in the place of an element.
+    pub(crate) fn halves(&self, count: usize) -> &[u16] {
+        assert!(count <= 2 * self.length, "within the buffer");
+        self.memory
+            .as_ref()
+            .map_or(&[], |memory| memory.elements(count))
+    }
+
     /// As [`Buffer::words`].
     pub(crate) fn words_mut(&mut self) -> &mut [u32] {
         let length = self.length;

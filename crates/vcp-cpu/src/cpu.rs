@@ -7,8 +7,8 @@ use crate::depthwise::Kernels;
 use crate::elementwise::{self, Function};
 use crate::finish::Finish;
 use crate::observe::{Observer, Ranges};
-use crate::pack::Normalise;
-use crate::product::{self, Layout, NarrowMatrix, PackedMatrix, Rows, Storage};
+use crate::pack::{Normalise, narrow::Activations};
+use crate::product::{self, Form, NarrowMatrix, PackedMatrix, Rows, Storage};
 use crate::record::{Record, Timing};
 use crate::small::Matrices;
 use crate::units::{Bf16Unit, Int8Unit, NarrowUnit};
@@ -411,7 +411,7 @@ impl Cpu {
         norm: Option<&Norm>,
         layer: &Linear,
         after: After<'_, Tensor>,
-        layout: Layout,
+        form: Form,
     ) -> Buffer {
         assert_eq!(
             x.shape[2],
@@ -419,18 +419,34 @@ impl Cpu {
             "channels as the layer has inputs"
         );
         let finish = finish(after, [x.shape[0], x.shape[1], layer.outputs()]);
-        self.product(&x.values, norm, layer, finish, layout)
+        self.product(Activations::F32(&x.values), norm, layer, finish, form)
     }
 
     /// A layer on rows of its inputs' width.
     fn product(
         &self,
-        x: &[f32],
+        x: Activations<'_>,
         norm: Option<&Norm>,
         layer: &Linear,
         finish: Finish<'_>,
-        layout: Layout,
+        form: Form,
     ) -> Buffer {
+        let count = x.len() / layer.inputs() * layer.outputs();
+        let mut out = self.pool.take(form.numbers.words(count));
+        self.product_into(x, norm, layer, finish, form, &mut out);
+        out
+    }
+
+    /// As [`Cpu::product`], into memory that is there.
+    fn product_into(
+        &self,
+        x: Activations<'_>,
+        norm: Option<&Norm>,
+        layer: &Linear,
+        finish: Finish<'_>,
+        form: Form,
+        out: &mut [f32],
+    ) {
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
         let rows = x.len() / inputs;
         // The kernel reads and writes through pointers, trusting these.
@@ -440,8 +456,10 @@ impl Cpu {
         }
         if let Some(norm) = norm {
             assert_eq!(norm.weight.len(), inputs, "channels as the norm has");
-            let set = self.instruction_set;
-            self.observer.look(set, &norm.name, x, norm.normalise());
+            if let Activations::F32(x) = x {
+                let set = self.instruction_set;
+                self.observer.look(set, &norm.name, x, norm.normalise());
+            }
         }
         let name = || {
             let before = if norm.is_some() { "norm, " } else { "" };
@@ -458,13 +476,18 @@ impl Cpu {
             let set = self.instruction_set;
             match &layer.matrix {
                 Matrix::Exact(matrix) => {
-                    product::multiply(set, pool, threads, x, norm, matrix, finish, layout)
+                    let Activations::F32(x) = x else {
+                        unreachable!("only narrow layers take what is rounded");
+                    };
+                    product::multiply(set, pool, threads, x, norm, matrix, finish, form, out);
                 }
                 Matrix::Narrow(matrix) => {
-                    product::multiply_narrow(set, pool, threads, x, norm, matrix, finish, layout)
+                    product::multiply_narrow(
+                        set, pool, threads, x, norm, matrix, finish, form, out,
+                    );
                 }
             }
-        })
+        });
     }
 
     /// Runs `work` on the device's threads and writes down what it took if a record is kept.

@@ -43,6 +43,26 @@ impl Finish<'_> {
     }
 }
 
+impl Finish<'_> {
+    /// As [`Finish::apply`], for a result that is rounded to bf16.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(crate) unsafe fn apply_to_bf16<S: Simd>(
+        self,
+        simd: S,
+        sum: S::F32,
+        added: *const f32,
+    ) -> S::F32 {
+        match self {
+            Self::Activate(Activation::Gelu) => math::gelu_to_bf16(sum),
+            // SAFETY: the caller's promise.
+            _ => unsafe { self.apply(simd, sum, added) },
+        }
+    }
+}
+
 /// GELU (exact) or `QuickGELU` (x · sigmoid(1.702 x)).
 #[inline(always)]
 fn activate<V: Lanes>(activation: Activation, x: V) -> V {

@@ -2,7 +2,7 @@
 
 pub(crate) mod narrow;
 
-use crate::blocking::{Blocked, product_blocking};
+use crate::blocking::product_blocking;
 use crate::buffer::{Buffer, Pool};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -49,53 +49,55 @@ pub(crate) fn rows(
                 } else {
                     source
                 };
-                interleave(instruction_set, source, width, panel);
+                interleave(source, width, height, panel);
             },
         );
     packed
 }
 
-kernel! {
-    /// At most `MR` rows of `source` [rows, width], interleaved to a panel [width, `MR`].
-    fn interleave(source: &[f32], width: usize, panel: &mut [f32])
-        = for<Set> interleave_rows::<Set, { Set::PRODUCT.rows }>;
+/// Elements of all rows that are moved before the next ones: what they become stays in the first-level cache.
+const TOGETHER: usize = 64;
+
+/// Lays at most `height` rows [rows, width] into a panel [width, `height`]; missing rows are zeros.
+pub(crate) fn interleave<T: Copy + Default>(
+    rows: &[T],
+    width: usize,
+    height: usize,
+    panel: &mut [T],
+) {
+    assert_eq!(panel.len(), height * width, "a whole panel");
+    if rows.len() < panel.len() {
+        panel.fill(T::default());
+    }
+    let count = rows.len() / width;
+    for start in (0..width).step_by(TOGETHER) {
+        let piece = start..width.min(start + TOGETHER);
+        let panel = &mut panel[start * height..piece.end * height];
+        let line = |row: usize| &rows[row * width..][piece.clone()];
+        let mut row = 0;
+        while row + 4 <= count {
+            put_lines([0, 1, 2, 3].map(|i| line(row + i)), row, height, panel);
+            row += 4;
+        }
+        while row < count {
+            put_lines([line(row)], row, height, panel);
+            row += 1;
+        }
+    }
 }
 
-/// Elements of a row that are moved before those of the next one.
-const TOGETHER: usize = 16;
-
+/// Puts rows of equal length side by side, from `row` on in each of the panel's columns.
 #[inline(always)]
-fn interleave_rows<S: Blocked, const MR: usize>(
-    _: S,
-    source: &[f32],
-    width: usize,
-    panel: &mut [f32],
+fn put_lines<T: Copy, const N: usize>(
+    lines: [&[T]; N],
+    row: usize,
+    height: usize,
+    panel: &mut [T],
 ) {
-    const { assert!(MR == S::PRODUCT.rows) };
-    assert_eq!(panel.len(), MR * width, "a whole panel");
-    let present = source.len() / width;
-    if present < MR {
-        panel.fill(0.0);
-        for (i, row) in source.chunks_exact(width).enumerate() {
-            for (k, &value) in row.iter().enumerate() {
-                panel[k * MR + i] = value;
-            }
-        }
-        return;
-    }
-    // SAFETY: `MR` rows of `width` elements are there on both sides.
-    unsafe {
-        let from = source.as_ptr();
-        let to = panel.as_mut_ptr();
-        // A line of each row before the next one: lines of rows that are a power of two apart take the same places in
-        // the cache.
-        for start in (0..width).step_by(TOGETHER) {
-            let end = width.min(start + TOGETHER);
-            for i in 0..MR {
-                for k in start..end {
-                    *to.add(k * MR + i) = *from.add(i * width + k);
-                }
-            }
+    for (k, column) in panel.chunks_exact_mut(height).enumerate() {
+        let to = &mut column[row..row + N];
+        for (to, line) in to.iter_mut().zip(lines) {
+            *to = line[k];
         }
     }
 }

@@ -15,10 +15,10 @@ mod narrow;
 mod output;
 
 pub(crate) use narrow::{MOST_INPUTS, NarrowMatrix, multiply as multiply_narrow};
-pub(crate) use output::{HEAD, Layout};
+pub(crate) use output::{Form, HEAD, Layout, Numbers};
 
 use crate::blocking::{Blocked, product_blocking};
-use crate::buffer::{Buffer, Element, Memory, Pool};
+use crate::buffer::{Element, Memory, Pool};
 use crate::finish::Finish;
 use crate::pack::{self, Normalise};
 use crate::pointer::SharedMut;
@@ -138,7 +138,7 @@ fn fill_panels<F: Copy + Default, T: Element + Send>(
     memory
 }
 
-/// `x` [rows, inputs] times the matrix; the result has `rows · outputs` elements.
+/// `x` [rows, inputs] times the matrix, into `out`, which holds `rows · outputs` elements.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn multiply(
     instruction_set: Supported,
@@ -148,12 +148,14 @@ pub(crate) fn multiply(
     normalise: Option<Normalise<'_>>,
     matrix: &PackedMatrix,
     finish: Finish<'_>,
-    layout: Layout,
-) -> Buffer {
+    form: Form,
+    out: &mut [f32],
+) {
     let rows = x.len() / matrix.inputs;
-    let mut out = pool.take(rows * matrix.outputs);
+    // The kernel writes through pointers, trusting this.
+    assert_eq!(out.len(), form.numbers.words(rows * matrix.outputs));
     if rows == 0 {
-        return out;
+        return;
     }
     let packed = pack::rows(instruction_set, pool, x, matrix.inputs, normalise);
     let blocking = product_blocking(instruction_set);
@@ -170,8 +172,8 @@ pub(crate) fn multiply(
             outputs: matrix.outputs,
             bias: &matrix.bias,
             finish,
-            layout,
-            to: SharedMut::new(&mut out),
+            form,
+            to: SharedMut::new(out),
         },
         groups: matrix.inputs,
         depth: blocking.depth,
@@ -181,8 +183,6 @@ pub(crate) fn multiply(
         // are done; the scratch buffers have the sizes that `block` asks for.
         unsafe { exact_block(instruction_set, &call, task) }
     });
-    drop(packed);
-    out
 }
 
 kernel! {

@@ -8,6 +8,9 @@ use vcp_simd::{Dot, Simd as _};
 /// Steps of the sum between two looks at the loop counter.
 const UNROLLED: usize = 4;
 
+/// Groups between two calls of [`accumulate`]'s `ahead`.
+pub(crate) const PIECE: usize = 64;
+
 /// How many steps ahead the next rows and columns are asked for. They come from the
 /// second-level cache or further away, faster so than the processor would ask for them by
 /// itself: a tenth more speed.
@@ -26,6 +29,9 @@ pub(crate) const CHAIN: usize = 256;
 /// places, whatever tile it falls in, as long as calls for one element begin at multiples of
 /// [`CHAIN`]; that is what makes results independent of the number of threads and of the batch.
 ///
+/// `ahead` is called with the number of groups that are done, before every [`PIECE`] of them: to ask for memory that is
+/// needed soon. The processor passes over what it is asked for at once beyond a few lines.
+///
 /// # Safety
 /// As [`chain`], with columns that lie side by side.
 #[inline(always)]
@@ -36,6 +42,7 @@ pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
     a_step: usize,
     b: *const u32,
     acc: &mut [[D::Sums; NV]; MR],
+    mut ahead: impl FnMut(usize),
 ) {
     let mut start = 0;
     while start < depth {
@@ -43,7 +50,8 @@ pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
         // SAFETY: `start + count <= depth`, so that the pointers stay within what the caller promises.
         unsafe {
             let (a, b) = (a.add(start * a_step), b.add(start * NV * D::LANES));
-            let sum = chain::<D, MR, NV>(dot, count, a, a_step, b, NV * D::LANES);
+            let ahead = |done| ahead(start + done);
+            let sum = chain_with::<D, MR, NV>(dot, count, a, a_step, b, NV * D::LANES, ahead);
             for (acc, sum) in acc.iter_mut().zip(&sum) {
                 for (acc, sum) in acc.iter_mut().zip(sum) {
                     *acc = dot.add(*acc, *sum);
@@ -64,28 +72,52 @@ pub(crate) unsafe fn accumulate<D: Dot, const MR: usize, const NV: usize>(
 pub(crate) unsafe fn chain<D: Dot, const MR: usize, const NV: usize>(
     dot: D,
     depth: usize,
+    a: *const u32,
+    a_step: usize,
+    b: *const u32,
+    b_step: usize,
+) -> [[D::Sums; NV]; MR] {
+    // SAFETY: the caller's promise.
+    unsafe { chain_with::<D, MR, NV>(dot, depth, a, a_step, b, b_step, |_| ()) }
+}
+
+/// As [`chain`], with the `ahead` of [`accumulate`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn chain_with<D: Dot, const MR: usize, const NV: usize>(
+    dot: D,
+    depth: usize,
     mut a: *const u32,
     a_step: usize,
     mut b: *const u32,
     b_step: usize,
+    mut ahead: impl FnMut(usize),
 ) -> [[D::Sums; NV]; MR] {
     // SAFETY: the pointers advance `depth` times within the ranges promised above;
     // prefetching never faults.
     unsafe {
         let mut sum = zero::<D, MR, NV>(dot);
-        for _ in 0..depth / UNROLLED {
-            for k in 0..UNROLLED {
-                dot.simd()
-                    .prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
-                for j in 0..NV {
+        let mut done = 0;
+        while done < depth / UNROLLED {
+            ahead(done * UNROLLED);
+            let end = (done + PIECE / UNROLLED).min(depth / UNROLLED);
+            for _ in done..end {
+                for k in 0..UNROLLED {
                     dot.simd()
-                        .prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * b_step + j * D::LANES));
+                        .prefetch(a.wrapping_add((ROWS_AHEAD + k) * a_step));
+                    for j in 0..NV {
+                        dot.simd()
+                            .prefetch(b.wrapping_add((COLUMNS_AHEAD + k) * b_step + j * D::LANES));
+                    }
+                    step(dot, a.add(k * a_step), b.add(k * b_step), &mut sum);
                 }
-                step(dot, a.add(k * a_step), b.add(k * b_step), &mut sum);
+                // After the last term they may stand behind what is readable; they are not read there.
+                a = a.wrapping_add(UNROLLED * a_step);
+                b = b.wrapping_add(UNROLLED * b_step);
             }
-            // After the last term they may stand behind what is readable; they are not read there.
-            a = a.wrapping_add(UNROLLED * a_step);
-            b = b.wrapping_add(UNROLLED * b_step);
+            done = end;
         }
         for _ in 0..depth % UNROLLED {
             step(dot, a, b, &mut sum);

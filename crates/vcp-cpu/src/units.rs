@@ -1,6 +1,7 @@
 //! What multiplies narrow numbers: which of a processor's instructions, and the sizes that suit them.
 
 use crate::blocking::{Blocking, NarrowBlocked};
+use crate::pack::interleave;
 #[cfg(test)]
 use vcp_simd::dot::portable::{PortableBf16, PortableBytes, PortableSaturating};
 #[cfg(target_arch = "x86_64")]
@@ -127,28 +128,15 @@ const TILE_SIDE: usize = vcp_simd::dot::amx::SIDE;
 #[cfg(not(target_arch = "x86_64"))]
 const TILE_SIDE: usize = 1;
 
-/// Groups of all rows that are laid before the next ones: what they become stays in the first-level cache.
-const TOGETHER: usize = 64;
-
 impl RowPanels {
     /// Lays at most a panel's rows of `groups` each into the panel; missing rows are zeros.
     pub(crate) fn lay(self, rows: &[u32], groups: usize, panel: &mut [u32]) {
-        if rows.len() < panel.len() {
-            panel.fill(0);
-        }
         if self.is_by_row {
-            panel[..rows.len()].copy_from_slice(rows);
-            return;
-        }
-        for start in (0..groups).step_by(TOGETHER) {
-            let end = groups.min(start + TOGETHER);
-            let panel = &mut panel[start * self.height..end * self.height];
-            for (i, row) in rows.chunks_exact(groups).enumerate() {
-                let to = panel[i..].iter_mut().step_by(self.height);
-                for (to, group) in to.zip(&row[start..end]) {
-                    *to = *group;
-                }
-            }
+            let (present, missing) = panel.split_at_mut(rows.len());
+            present.copy_from_slice(rows);
+            missing.fill(0);
+        } else {
+            interleave(rows, groups, self.height, panel);
         }
     }
 }

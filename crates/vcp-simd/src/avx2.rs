@@ -56,6 +56,23 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn store_bf16(self, values: F32x8, to: *mut u16) {
+        // SAFETY: the token, and the caller's promise: 8 numbers of two bytes.
+        unsafe {
+            let bits = _mm256_castps_si256(values.0);
+            let upper = _mm256_srli_epi32::<16>(bits);
+            let odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+            let half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+            let rounded = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, half));
+            let is_none = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(values.0, values.0));
+            let none = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+            let narrow = _mm256_blendv_epi8(rounded, none, is_none);
+            // Packing works on halves of registers.
+            let packed = _mm256_permute4x64_epi64::<0x08>(_mm256_packus_epi32(narrow, narrow));
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+        }
+    }
+    #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
         // SAFETY: a hint that never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }

@@ -56,6 +56,21 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn store_bf16(self, values: F32x16, to: *mut u16) {
+        // SAFETY: the token, and the caller's promise: 16 numbers of two bytes.
+        unsafe {
+            let bits = _mm512_castps_si512(values.0);
+            let upper = _mm512_srli_epi32::<16>(bits);
+            let odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+            let half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+            let rounded = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, half));
+            let is_none = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(values.0, values.0);
+            let none = _mm512_set1_epi32(0x40);
+            let narrow = _mm512_mask_or_epi32(rounded, is_none, upper, none);
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(narrow));
+        }
+    }
+    #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
         // SAFETY: a hint that never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }

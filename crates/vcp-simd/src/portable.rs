@@ -60,6 +60,14 @@ impl Simd for Portable {
         PortableF32(codes.map(f32::from))
     }
     #[inline(always)]
+    unsafe fn store_bf16(self, values: PortableF32, to: *mut u16) {
+        // SAFETY: the caller's promise: `LANES` numbers.
+        unsafe {
+            to.cast::<[u16; LANES]>()
+                .write_unaligned(values.0.map(crate::to_bf16))
+        }
+    }
+    #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
         let _ = at;
     }

@@ -43,6 +43,12 @@ pub trait Simd: Copy + Debug + Eq + Send + Sync + sealed::Sealed + 'static {
     /// `from` must be readable for that many values.
     unsafe fn load_codes(self, from: *const i8) -> Self::F32;
 
+    /// Stores all lanes, each rounded to the nearest bf16 ([`to_bf16`](crate::to_bf16)). No alignment is asked for.
+    ///
+    /// # Safety
+    /// `to` must be writable for [`Simd::LANES`] numbers.
+    unsafe fn store_bf16(self, values: Self::F32, to: *mut u16);
+
     /// The first [`Simd::LANES`] values of a slice. The check of its length costs nothing where the
     /// compiler knows it, as of `chunks_exact(S::LANES)`.
     ///

@@ -11,8 +11,10 @@ enum Function {
     Exp,
     /// For arguments up to 0.
     Exp2,
+    Exp2ToBf16,
     Sigmoid,
     Gelu,
+    GeluToBf16,
     QuickGelu,
     Relu6,
     NormalTails,
@@ -25,8 +27,10 @@ impl Function {
         match self {
             Self::Exp => math::exp(x),
             Self::Exp2 => math::exp2(x),
+            Self::Exp2ToBf16 => math::exp2_to_bf16(x),
             Self::Sigmoid => math::sigmoid(x),
             Self::Gelu => math::gelu(x),
+            Self::GeluToBf16 => math::gelu_to_bf16(x),
             Self::QuickGelu => math::quick_gelu(x),
             Self::Relu6 => math::relu6(x),
             Self::NormalTails => math::normal_tails(x),
@@ -92,9 +96,9 @@ fn evaluate(how: How, function: Function, arguments: &[f32]) -> Vec<f32> {
 fn exactly(function: Function, x: f64) -> f64 {
     match function {
         Function::Exp => x.exp(),
-        Function::Exp2 => x.exp2(),
+        Function::Exp2 | Function::Exp2ToBf16 => x.exp2(),
         Function::Sigmoid => exact::sigmoid(x),
-        Function::Gelu => exact::gelu(x),
+        Function::Gelu | Function::GeluToBf16 => exact::gelu(x),
         Function::QuickGelu => exact::quick_gelu(x),
         Function::Relu6 => x.clamp(0.0, 6.0),
         Function::NormalTails => 2.0 * exact::normal_below(-x.abs()),
@@ -113,10 +117,15 @@ fn allowed(how: How, function: Function, x: f64) -> f64 {
             units * last_place(value) + 1.3e-38 * f64::from(x < -87.3)
         }
         Function::Exp2 => 2.0 * last_place(value) + 1.2e-38 * f64::from(x < -126.0),
+        Function::Exp2ToBf16 => 7.6e-5 * value + 1.2e-38 * f64::from(x < -126.0),
         Function::Sigmoid => 2.5 * last_place(value) + 6.2e-39 * f64::from(x < -88.0),
         // Far below 0, where it is 0, its exponent is cut off.
         Function::Gelu => {
             1.2e-7 * x.abs().min(1.0) + 0.5 * last_place(value) + 1e-31 * x.abs() + SUBNORMAL
+        }
+        Function::GeluToBf16 => {
+            let tail = x.abs() * exact::normal_below(-x.abs());
+            3e-4 * tail + 3e-6 + 0.5 * last_place(value)
         }
         Function::QuickGelu => 1.5e-7 * x.abs() + SUBNORMAL,
         Function::Relu6 => 0.0,
@@ -124,9 +133,11 @@ fn allowed(how: How, function: Function, x: f64) -> f64 {
     }
 }
 
-const FUNCTIONS: [Function; 7] = [
+const FUNCTIONS: [Function; 9] = [
     Function::Exp,
     Function::Exp2,
+    Function::Exp2ToBf16,
+    Function::GeluToBf16,
     Function::Sigmoid,
     Function::Gelu,
     Function::QuickGelu,
@@ -165,7 +176,7 @@ fn grid() -> Vec<f32> {
 fn functions_are_as_exact_as_stated() {
     for function in FUNCTIONS {
         let mut arguments = grid();
-        if function == Function::Exp2 {
+        if matches!(function, Function::Exp2 | Function::Exp2ToBf16) {
             arguments.retain(|&x| x <= 0.0);
         }
         each_way(|how| {

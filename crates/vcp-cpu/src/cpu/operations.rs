@@ -5,8 +5,11 @@ use crate::attention;
 use crate::depthwise::{self, Kernels};
 use crate::elementwise::{self, Function};
 use crate::finish::Finish;
+use crate::pack::narrow::Activations;
 use crate::patches;
-use crate::product::{HEAD, Layout, MOST_INPUTS, NarrowMatrix, PackedMatrix, Rows, Storage};
+use crate::product::{
+    Form, HEAD, Layout, MOST_INPUTS, NarrowMatrix, Numbers, PackedMatrix, Rows, Storage,
+};
 use crate::resize;
 use crate::small::{self, Matrices};
 use crate::standardise;
@@ -231,7 +234,7 @@ impl Operations for Cpu {
     }
 
     fn linear(&self, x: &Tensor, layer: &Linear, after: After<'_, Tensor>) -> Tensor {
-        let out = self.multiply(x, None, layer, after, Layout::Rows);
+        let out = self.multiply(x, None, layer, after, Form::ROWS);
         Tensor::new([x.shape[0], x.shape[1], layer.outputs()], out)
     }
 
@@ -260,7 +263,7 @@ impl Operations for Cpu {
         layer: &Linear,
         after: After<'_, Tensor>,
     ) -> Tensor {
-        let out = self.multiply(x, Some(norm), layer, after, Layout::Rows);
+        let out = self.multiply(x, Some(norm), layer, after, Form::ROWS);
         Tensor::new([x.shape[0], x.shape[1], layer.outputs()], out)
     }
 
@@ -305,21 +308,36 @@ impl Operations for Cpu {
         let [batch, rows, width] = x.shape;
         let count = batch * rows;
         let parts = count.div_ceil(PERCEPTRON_ROWS).max(1);
-        if parts == 1 {
-            let hidden = self.norm_linear(x, norm, expand, After::Activate(activation));
-            return self.linear(&hidden, contract, After::Add(x));
-        }
+        assert_eq!(width, expand.inputs(), "channels as the layer has inputs");
+        assert_eq!(
+            expand.outputs(),
+            contract.inputs(),
+            "one layer behind the other"
+        );
         assert_eq!(contract.outputs(), width, "back to the width");
+        let is_narrow = matches!(contract.matrix, Matrix::Narrow(_));
+        let form = Form {
+            numbers: if is_narrow {
+                Numbers::Bf16
+            } else {
+                Numbers::F32
+            },
+            ..Form::ROWS
+        };
         let mut out = self.pool.take(x.values.len());
         for part in 0..parts {
             let [first, end] = [part, part + 1].map(|part| count * part / parts * width);
             let rows = &x.values[first..end];
-            let layout = Layout::Rows;
             let finish = Finish::Activate(activation);
-            let hidden = self.product(rows, Some(norm), expand, finish, layout);
-            let finish = Finish::Add(rows);
-            let done = self.product(&hidden, None, contract, finish, layout);
-            out[first..end].copy_from_slice(&done);
+            let hidden = self.product(Activations::F32(rows), Some(norm), expand, finish, form);
+            let hidden = match form.numbers {
+                Numbers::F32 => Activations::F32(&hidden),
+                Numbers::Bf16 => {
+                    Activations::Bf16(hidden.halves(rows.len() / width * expand.outputs()))
+                }
+            };
+            let (finish, out) = (Finish::Add(rows), &mut out[first..end]);
+            self.product_into(hidden, None, contract, finish, Form::ROWS, out);
         }
         Tensor::new(x.shape, out)
     }
@@ -342,14 +360,18 @@ impl Operations for Cpu {
             3 * width,
             "queries, keys and values as wide as the input"
         );
-        let layout = Layout::Heads {
-            rows_per_image: rows,
-        };
-        let projected = self.multiply(x, Some(norm), query_key_value, After::Nothing, layout);
         let unit = match query_key_value.matrix {
             Matrix::Exact(_) => None,
             Matrix::Narrow(_) => self.narrow.attention,
         };
+        let form = Form {
+            layout: Layout::Heads {
+                rows_per_image: rows,
+                query_scale: attention::SCALE,
+            },
+            numbers: unit.map_or(Numbers::F32, |_| Numbers::Bf16),
+        };
+        let projected = self.multiply(x, Some(norm), query_key_value, After::Nothing, form);
         let name = || {
             let narrow = unit.map_or("", |_| "bf16 ");
             format!("{narrow}attention of {rows} rows, {heads} heads")
@@ -359,7 +381,7 @@ impl Operations for Cpu {
                 self.instruction_set,
                 unit,
                 &self.pool,
-                &projected,
+                projected.words(),
                 [batch, heads, rows],
             )
         });

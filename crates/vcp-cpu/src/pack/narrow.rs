@@ -4,8 +4,26 @@ use super::{Normalise, normalise_row};
 use crate::buffer::{Buffer, Pool};
 use crate::units::{Bf16Unit, Int8Unit, RowPanels};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 use vcp_simd::{Lanes as _, Register as _, Supported, bf16_pair, kernel};
+
+/// Numbers that are multiplied with weights.
+#[derive(Clone, Copy)]
+pub(crate) enum Activations<'a> {
+    F32(&'a [f32]),
+    /// Of a product before ([`crate::product::Numbers::Bf16`]).
+    Bf16(&'a [u16]),
+}
+
+impl Activations<'_> {
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::Bf16(values) => values.len(),
+        }
+    }
+}
 
 /// Rows to be packed.
 #[derive(Clone, Copy)]
@@ -13,7 +31,7 @@ pub(crate) struct Source<'a> {
     pub(crate) instruction_set: Supported,
     pub(crate) pool: &'a Arc<Pool>,
     /// [rows, width].
-    pub(crate) x: &'a [f32],
+    pub(crate) x: Activations<'a>,
     pub(crate) width: usize,
     /// Groups of a packed row; numbers behind the row's own are zeros, or anything where weights are zeros.
     pub(crate) groups: usize,
@@ -70,12 +88,16 @@ impl Source<'_> {
                 || self.scratch(panels),
                 |(row, narrow), (index, panel)| {
                     let narrow = narrow.words_mut();
-                    for (i, source) in self.rows(index, panels).enumerate() {
-                        let words = &mut narrow[i * self.groups..][..self.groups];
-                        round_row(self.instruction_set, self.normalised(source, row), words);
+                    let rows = self.rows(index, panels);
+                    for (at, words) in rows.clone().zip(narrow.chunks_exact_mut(self.groups)) {
+                        match (self.x, self.normalise) {
+                            (Activations::Bf16(values), None) => {
+                                pair_up(&values[at * self.width..][..self.width], words);
+                            }
+                            _ => round_row(self.instruction_set, self.row(at, row), words),
+                        }
                     }
-                    let present = self.rows(index, panels).count();
-                    panels.lay(&narrow[..present * self.groups], self.groups, panel);
+                    panels.lay(&narrow[..rows.len() * self.groups], self.groups, panel);
                 },
             );
         packed
@@ -97,8 +119,8 @@ impl Source<'_> {
                 || self.scratch(panels),
                 |(row, narrow), (index, ((panel, scales), zeros))| {
                     let narrow = narrow.words_mut();
-                    for (i, source) in self.rows(index, panels).enumerate() {
-                        let source = self.normalised(source, row);
+                    for (i, at) in self.rows(index, panels).enumerate() {
+                        let source = self.row(at, row);
                         let scale = Scale::of(limits(self.instruction_set, source));
                         (scales[i], zeros[i]) = (scale.scale, scale.zero);
                         let words = &mut narrow[i * self.groups..][..self.groups];
@@ -126,17 +148,50 @@ impl Source<'_> {
     }
 
     /// The rows of a panel.
-    fn rows(&self, panel: usize, panels: RowPanels) -> impl Iterator<Item = &[f32]> {
-        let rows = self.x.chunks_exact(self.width);
-        rows.skip(panel * panels.height).take(panels.height)
+    fn rows(&self, panel: usize, panels: RowPanels) -> Range<usize> {
+        let first = panel * panels.height;
+        first..(self.x.len() / self.width).min(first + panels.height)
     }
 
-    fn normalised<'a>(&'a self, source: &'a [f32], row: &'a mut Buffer) -> &'a [f32] {
-        let Some(normalise) = self.normalise else {
-            return source;
-        };
-        normalise_row(self.instruction_set, source, row, normalise);
-        row
+    /// A row, normalised where that is asked for; `scratch` has room for it.
+    fn row<'a>(&'a self, row: usize, scratch: &'a mut Buffer) -> &'a [f32] {
+        let range = row * self.width..(row + 1) * self.width;
+        match (self.x, self.normalise) {
+            (Activations::F32(values), None) => &values[range],
+            (Activations::F32(values), Some(normalise)) => {
+                normalise_row(self.instruction_set, &values[range], scratch, normalise);
+                scratch
+            }
+            (Activations::Bf16(values), normalise) => {
+                assert!(
+                    normalise.is_none(),
+                    "what is normalised is not rounded before"
+                );
+                widen(self.instruction_set, &values[range], scratch);
+                scratch
+            }
+        }
+    }
+}
+
+/// Numbers in groups of two; behind the last one of an odd row comes 0.
+fn pair_up(from: &[u16], to: &mut [u32]) {
+    let pairs = from.chunks_exact(2);
+    if let [last] = pairs.remainder() {
+        to[from.len() / 2] = u32::from(*last);
+    }
+    for (to, pair) in to.iter_mut().zip(pairs) {
+        *to = u32::from(pair[0]) | u32::from(pair[1]) << 16;
+    }
+}
+
+kernel! {
+    /// bf16 as `f32`.
+    fn widen<S: Simd>(simd: S, from: &[u16], to: &mut [f32]) {
+        let _ = simd;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = f32::from_bits(u32::from(*from) << 16);
+        }
     }
 }
 

@@ -161,20 +161,29 @@ pub(super) unsafe fn block<D: Dot, P: Panels<D>, const MR: usize, const NV: usiz
                 for (index, row_panel) in row_panels.clone().enumerate() {
                     let a = call.packed.as_ptr().add((row_panel * depth + start) * MR);
                     let kept = partial.as_mut_ptr().add(index * MR * width);
-                    for line in index * lines_per_tile..((index + 1) * lines_per_tile).min(lines) {
-                        simd.prefetch(brought.next.wrapping_add(line * LINE));
-                    }
                     let (first_row, first_column) = (row_panel * MR, column_panel * width);
-                    if last {
-                        call.output
-                            .prefetch::<D::Simd, MR, NV>(simd, first_row, first_column);
-                    }
                     let mut sums = if start == 0 {
                         tile::zero::<D, MR, NV>(dot)
                     } else {
                         tile::load::<D, MR, NV>(dot, kept, width)
                     };
-                    tile::accumulate(dot, count, a, MR, brought.groups, &mut sums);
+                    tile::accumulate(dot, count, a, MR, brought.groups, &mut sums, |done| {
+                        let end = (done + tile::PIECE).min(count);
+                        let part = |of: usize| of * done / count..of * end / count;
+                        for line in part(lines_per_tile) {
+                            let line = index * lines_per_tile + line;
+                            simd.prefetch(brought.next.wrapping_add(line * LINE));
+                        }
+                        if last {
+                            let rows = part(MR);
+                            call.output.prefetch::<D::Simd, NV>(
+                                simd,
+                                first_row,
+                                rows,
+                                first_column,
+                            );
+                        }
+                    });
                     if last {
                         let values = call.panels.values(dot, first_row, first_column, &sums);
                         call.output.write(simd, first_row, first_column, &values);

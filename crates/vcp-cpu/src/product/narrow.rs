@@ -11,12 +11,13 @@
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::block::{self, Brought, Call, Task};
-use super::output::{Layout, Output};
+use super::output::{Form, Output};
 use super::{Rows, Storage, padded};
 use crate::blocking::NarrowBlocked;
-use crate::buffer::{Buffer, Memory, Pool};
+use crate::buffer::{Memory, Pool};
 use crate::finish::Finish;
-use crate::pack::{Normalise, narrow};
+use crate::pack::Normalise;
+use crate::pack::narrow::{self, Activations};
 use crate::pointer::SharedMut;
 use crate::units::{Bf16Unit, Int8Unit, NarrowUnit};
 use rayon::prelude::*;
@@ -177,30 +178,32 @@ fn put<T>(
     }
 }
 
-/// `x` [rows, inputs] times the matrix; the result has `rows · outputs` elements.
+/// `x` [rows, inputs] times the matrix, into `out`, which holds `rows · outputs` elements.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn multiply(
     instruction_set: Supported,
     pool: &Arc<Pool>,
     threads: usize,
-    x: &[f32],
+    x: Activations<'_>,
     normalise: Option<Normalise<'_>>,
     matrix: &NarrowMatrix,
     finish: Finish<'_>,
-    layout: Layout,
-) -> Buffer {
+    form: Form,
+    out: &mut [f32],
+) {
     let rows = x.len() / matrix.inputs;
-    let mut out = pool.take(rows * matrix.outputs);
+    // The kernel writes through pointers, trusting this.
+    assert_eq!(out.len(), form.numbers.words(rows * matrix.outputs));
     if rows == 0 {
-        return out;
+        return;
     }
     let output = Output {
         rows,
         outputs: matrix.outputs,
         bias: &matrix.bias,
         finish,
-        layout,
-        to: SharedMut::new(&mut out),
+        form,
+        to: SharedMut::new(out),
     };
     let source = narrow::Source {
         instruction_set,
@@ -247,7 +250,6 @@ pub(crate) fn multiply(
             });
         }
     }
-    out
 }
 
 /// Weights as bf16.

@@ -8,7 +8,7 @@ use crate::product::HEAD;
 use crate::small::Matrices;
 use crate::units::Bf16Unit;
 use proptest::prelude::*;
-use vcp_simd::Supported;
+use vcp_simd::{Supported, bf16_pair};
 
 /// Attention of one query to some keys: rows of one width in one list. Scores are multiplied with `scale`. The kernel
 /// may round weights before they are multiplied with values, with a relative error of at most `weight_error`.
@@ -108,16 +108,32 @@ impl Projected {
     }
 
     pub(super) fn run_with(&self, instruction_set: Supported, unit: Option<Bf16Unit>) -> Vec<f32> {
+        let words = self.words(unit);
+        let sizes = [self.batch, self.heads, self.rows];
         on_threads(2, || {
-            attention::self_attention(
-                instruction_set,
-                unit,
-                &pool(),
-                &self.values,
-                [self.batch, self.heads, self.rows],
-            )
-            .to_vec()
+            attention::self_attention(instruction_set, unit, &pool(), &words, sizes).to_vec()
         })
+    }
+
+    /// As the product before the attention gives them: queries scaled, and rounded where a unit multiplies bf16.
+    pub(super) fn words(&self, unit: Option<Bf16Unit>) -> Vec<u32> {
+        let part = self.heads * self.rows * HEAD;
+        let scaled = self.values.iter().enumerate().map(|(index, value)| {
+            let is_query = index / part % 3 == 0;
+            if is_query {
+                value * attention::SCALE
+            } else {
+                *value
+            }
+        });
+        match unit {
+            None => scaled.map(f32::to_bits).collect(),
+            Some(_) => {
+                let scaled: Vec<f32> = scaled.collect();
+                let pairs = scaled.chunks_exact(2);
+                pairs.map(|pair| bf16_pair(pair[0], pair[1])).collect()
+            }
+        }
     }
 
     /// [batch, rows, heads · 64].

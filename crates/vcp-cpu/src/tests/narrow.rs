@@ -3,6 +3,7 @@
 
 mod attention;
 mod bf16;
+mod handed_on;
 mod int8;
 mod rows;
 mod same_bits;
@@ -15,6 +16,7 @@ pub(crate) use tiles::PlainTiles;
 use super::product::{After, Arguments, Case, Values, any_case};
 use super::{Random, each_set, on_threads, pool};
 use crate::elementwise;
+use crate::pack::narrow::Activations;
 use crate::product::{self, NarrowMatrix, Rows, Storage};
 use crate::units::{Bf16Unit, Int8Unit, NarrowUnit};
 use proptest::prelude::*;
@@ -120,25 +122,9 @@ impl NarrowCase {
         values: &Values,
         images: Range<usize>,
     ) -> Vec<f32> {
-        let Arguments {
-            x,
-            normalise,
-            finish,
-            layout,
-        } = self.case.arguments(values, images);
-        on_threads(threads, || {
-            product::multiply_narrow(
-                instruction_set,
-                &pool(),
-                threads,
-                x,
-                normalise,
-                matrix,
-                finish,
-                layout,
-            )
-            .to_vec()
-        })
+        let arguments = self.case.arguments(values, images);
+        let x = Activations::F32(arguments.x);
+        multiply(instruction_set, threads, matrix, x, &arguments)
     }
 
     fn run(
@@ -162,6 +148,38 @@ impl NarrowCase {
         }
         rows
     }
+}
+
+/// The kernel on an `x` that takes the place of that of the arguments.
+fn multiply(
+    instruction_set: Supported,
+    threads: usize,
+    matrix: &NarrowMatrix,
+    x: Activations<'_>,
+    arguments: &Arguments<'_>,
+) -> Vec<f32> {
+    let &Arguments {
+        normalise,
+        finish,
+        form,
+        ..
+    } = arguments;
+    let count = x.len() / matrix.inputs * matrix.outputs;
+    let mut out = vec![f32::NAN; form.numbers.words(count)];
+    on_threads(threads, || {
+        product::multiply_narrow(
+            instruction_set,
+            &pool(),
+            threads,
+            x,
+            normalise,
+            matrix,
+            finish,
+            form,
+            &mut out,
+        );
+    });
+    out
 }
 
 fn any_narrow_case() -> impl Strategy<Value = NarrowCase> {

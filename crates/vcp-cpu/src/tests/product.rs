@@ -7,7 +7,7 @@ use super::{
 };
 use crate::finish::Finish;
 use crate::pack::Normalise;
-use crate::product::{self, HEAD, Layout, PackedMatrix, Rows, Storage};
+use crate::product::{self, Form, HEAD, Layout, PackedMatrix, Rows, Storage};
 use half::f16;
 use proptest::prelude::*;
 use std::ops::Range;
@@ -55,7 +55,7 @@ pub(super) struct Arguments<'a> {
     pub(super) x: &'a [f32],
     pub(super) normalise: Option<Normalise<'a>>,
     pub(super) finish: Finish<'a>,
-    pub(super) layout: Layout,
+    pub(super) form: Form,
 }
 
 const EPSILON: f32 = 1e-5;
@@ -83,6 +83,36 @@ impl Rows for Weights<'_> {
     fn codes(&self, _: Range<usize>, _: &mut [i8]) {
         unreachable!("there are none");
     }
+}
+
+/// The kernel.
+pub(super) fn multiply(
+    instruction_set: Supported,
+    threads: usize,
+    matrix: &PackedMatrix,
+    arguments: &Arguments<'_>,
+) -> Vec<f32> {
+    let &Arguments {
+        x,
+        normalise,
+        finish,
+        form,
+    } = arguments;
+    let mut out = vec![f32::NAN; x.len() / matrix.inputs * matrix.outputs];
+    on_threads(threads, || {
+        product::multiply(
+            instruction_set,
+            &pool(),
+            threads,
+            x,
+            normalise,
+            matrix,
+            finish,
+            form,
+            &mut out,
+        );
+    });
+    out
 }
 
 impl Case {
@@ -139,6 +169,7 @@ impl Case {
         let layout = if self.heads {
             Layout::Heads {
                 rows_per_image: self.rows_per_image,
+                query_scale: 1.0,
             }
         } else {
             Layout::Rows
@@ -152,7 +183,10 @@ impl Case {
             x,
             normalise,
             finish,
-            layout,
+            form: Form {
+                layout,
+                ..Form::ROWS
+            },
         }
     }
 
@@ -165,25 +199,8 @@ impl Case {
         values: &Values,
         images: Range<usize>,
     ) -> Vec<f32> {
-        let Arguments {
-            x,
-            normalise,
-            finish,
-            layout,
-        } = self.arguments(values, images);
-        on_threads(threads, || {
-            product::multiply(
-                instruction_set,
-                &pool(),
-                threads,
-                x,
-                normalise,
-                matrix,
-                finish,
-                layout,
-            )
-            .to_vec()
-        })
+        let arguments = self.arguments(values, images);
+        multiply(instruction_set, threads, matrix, &arguments)
     }
 
     pub(super) fn run(&self, instruction_set: Supported, values: &Values) -> Vec<f32> {

@@ -1,11 +1,11 @@
 //! Results do not depend on the number of threads or on the size of a batch, bit by bit.
 
+use super::attention::Projected;
 use super::depthwise;
 use super::product::any_case;
 use super::{Random, assert_same_bits, cases, each_set, on_threads, pool};
 use crate::attention;
 use crate::elementwise;
-use crate::product::HEAD;
 use crate::small::{self, Matrices};
 use crate::standardise;
 use proptest::prelude::*;
@@ -40,11 +40,11 @@ proptest! {
         batch in 1_usize..=3,
         seed: u64,
     ) {
-        let image = 3 * heads * rows * HEAD;
-        let projected: Vec<f32> =
-            Random(seed).fractions(batch * image).iter().map(|x| 4.0 * x).collect();
+        let projected = Projected::random([batch, heads, rows], 4.0, seed);
         each_set(|set| {
-            let run = |threads, projected: &[f32], batch| {
+            let projected = projected.words(None);
+            let image = projected.len() / batch;
+            let run = |threads, projected: &[u32], batch| {
                 on_threads(threads, || {
                     attention::self_attention(set, None, &pool(), projected, [batch, heads, rows])
                         .to_vec()

@@ -1,9 +1,9 @@
 //! Results do not depend on the number of threads or on the size of a batch, bit by bit.
 
-use super::super::{Random, assert_same_bits, cases, each_set, on_threads, pool};
+use super::super::attention::Projected;
+use super::super::{assert_same_bits, cases, each_set, on_threads, pool};
 use super::{Bf16Unit, Int8Unit, NarrowUnit, any_narrow_case, each_bf16};
 use crate::attention;
-use crate::product::HEAD;
 use proptest::prelude::*;
 
 const THREADS: [usize; 3] = [2, 3, 7];
@@ -40,11 +40,11 @@ proptest! {
         batch in 1_usize..=3,
         seed: u64,
     ) {
-        let image = 3 * heads * rows * HEAD;
-        let projected: Vec<f32> =
-            Random(seed).fractions(batch * image).iter().map(|x| 4.0 * x).collect();
+        let projected = Projected::random([batch, heads, rows], 4.0, seed);
         each_bf16(|set, unit| {
-            let run = |threads, projected: &[f32], batch| {
+            let projected = projected.words(Some(unit));
+            let image = projected.len() / batch;
+            let run = |threads, projected: &[u32], batch| {
                 on_threads(threads, || {
                     let sizes = [batch, heads, rows];
                     attention::self_attention(set, Some(unit), &pool(), projected, sizes).to_vec()
