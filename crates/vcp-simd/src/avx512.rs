@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use crate::simd::{register, sealed::Sealed};
-use crate::{F32x8, InstructionSet, MOST_LANES, Simd};
+use crate::{Avx2, F32x8, InstructionSet, MOST_LANES, PAIRS, Simd};
 use core::arch::x86_64::*;
 
 /// The proof that this machine has AVX-512F, and all that [`crate::Avx2`] stands for.
@@ -54,6 +54,15 @@ impl Simd for Avx512 {
             let codes = _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()));
             F32x16(_mm512_cvtepi32_ps(codes))
         }
+    }
+    #[inline(always)]
+    fn add_pair_products(
+        self,
+        sums: &mut [i32; PAIRS],
+        pairs: &[[i16; 2]; PAIRS],
+        factors: [i16; 2],
+    ) {
+        Avx2::of(self).add_pair_products(sums, pairs, factors);
     }
     #[inline(always)]
     fn prefetch<T>(self, at: *const T) {
