@@ -7,8 +7,10 @@
 
 use vcp_simd::{PAIRS, Simd, Supported, kernel};
 
+use crate::instruction_set::instruction_set;
+
 use super::taps::Taps;
-use super::{Filter, HALF, instruction_set, to_byte};
+use super::{Filter, HALF, to_byte};
 
 /// Rows taken together in the kernel.
 const ROWS: usize = 8;

@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use vcp_simd::kernel;
 
+use crate::instruction_set::instruction_set;
+
 use super::taps::Taps;
-use super::{BAND_ROWS, Filter, HALF, instruction_set, to_byte};
+use super::{BAND_ROWS, Filter, HALF, to_byte};
 
 /// Bytes taken together in the kernel.
 const BYTES_PER_STEP: usize = 32;

@@ -8,8 +8,6 @@ mod across;
 mod down;
 mod taps;
 
-use vcp_simd::{InstructionSet, Portable, Supported};
-
 use crate::Photo;
 
 use self::across::Across;
@@ -140,12 +138,4 @@ impl Resizer {
 #[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
-}
-
-/// What the loops of both passes are compiled for. Their steps fill the registers of AVX2; wider ones were not
-/// measured.
-fn instruction_set() -> Supported {
-    InstructionSet::Avx2
-        .supported()
-        .unwrap_or(Supported::Portable(Portable::new()))
 }

@@ -6,7 +6,7 @@ use super::colour::Colour;
 use super::huffman::{Bits, Table};
 use super::markers::{Frame, NATURAL_ORDER, Segments};
 use super::render::Renderer;
-use super::{Damage, Failure, idct, invalid, reserve};
+use super::{Damage, Failure, invalid, reserve};
 
 /// A scan: which coefficients of which components follow, and with which tables.
 pub(super) struct Scan {
@@ -143,8 +143,7 @@ pub(super) fn decode_at_once(
                             let mut block = [0; 64];
                             sequential(bits, of_scan, prediction, &mut block);
                             let x = column * component.across + x;
-                            let (samples, stride) = renderer.block(of_scan.place, row, x, y);
-                            idct::inverse(&block, &of_scan.divisors, samples, stride);
+                            renderer.draw(of_scan.place, (row, x, y), &block, &of_scan.divisors);
                         }
                     }
                 }
@@ -280,8 +279,7 @@ fn draw(planes: &[Coefficients], frame: &Frame, colour: Colour) -> Result<Vec<u8
                 let first = (row * component.down + y) * plane.across;
                 let blocks = &plane.blocks[first..first + plane.across];
                 for (x, block) in blocks.iter().enumerate() {
-                    let (samples, stride) = renderer.block(place, row, x, y);
-                    idct::inverse(block, &plane.divisors, samples, stride);
+                    renderer.draw(place, (row, x, y), block, &plane.divisors);
                 }
             }
         }
