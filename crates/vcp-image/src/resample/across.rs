@@ -163,10 +163,10 @@ fn lay_out<const CHANNELS: usize, const PAIR: usize, const LANES: usize>(
         for (row, line) in source.chunks_exact(stride).enumerate() {
             let (whole, rest) = line.get(from..).unwrap_or_default().as_chunks::<PAIR>();
             for (pair, pixels) in pairs.iter_mut().zip(whole) {
-                for channel in 0..CHANNELS {
-                    pair[row * CHANNELS + channel] =
-                        [channel, CHANNELS + channel].map(|place| i16::from(pixels[place]));
-                }
+                let lanes: [[i16; 2]; CHANNELS] = std::array::from_fn(|channel| {
+                    [channel, CHANNELS + channel].map(|place| i16::from(pixels[place]))
+                });
+                pair[row * CHANNELS..][..CHANNELS].copy_from_slice(&lanes);
             }
             // The last pixel of an odd number has none beside it.
             if let Some(pair) = pairs.get_mut(whole.len()) {

@@ -217,7 +217,7 @@ impl<'a> Bits<'a> {
         self.count -= count;
     }
 
-    /// The next `count` bits, at most 16, of those that a [`Self::symbol`] has made ready: a code and
+    /// The next `count` bits, at most 16, of those that [`Self::refill`] has made ready: a code and
     /// the number behind it are at most 32.
     #[inline]
     fn ready(&mut self, count: u32) -> u32 {
@@ -246,6 +246,12 @@ impl<'a> Bits<'a> {
     #[inline]
     pub(super) fn symbol(&mut self, table: &Table) -> u8 {
         self.refill();
+        self.ready_symbol(table)
+    }
+
+    /// The next symbol, of bits that were made ready.
+    #[inline]
+    fn ready_symbol(&mut self, table: &Table) -> u8 {
         let (length, symbol) = table.lookup[(self.buffer >> (64 - LOOKUP_BITS)) as usize];
         if length > 0 {
             self.skip(u32::from(length));
@@ -270,7 +276,7 @@ impl<'a> Bits<'a> {
             self.skip(u32::from(number.length));
             return (usize::from(number.zeros), i32::from(number.value));
         }
-        let symbol = self.symbol(table);
+        let symbol = self.ready_symbol(table);
         let size = u32::from(symbol & 15);
         (usize::from(symbol >> 4), signed(self.ready(size), size))
     }
