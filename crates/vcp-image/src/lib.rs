@@ -36,6 +36,7 @@
 mod blur;
 mod decode;
 mod error;
+mod instruction_set;
 mod kind;
 mod map_rows;
 mod mask;

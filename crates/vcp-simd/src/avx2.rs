@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use crate::simd::{register, sealed::Sealed};
-use crate::{InstructionSet, MOST_LANES, Simd};
+use crate::{InstructionSet, MOST_LANES, PAIRS, Simd};
 use core::arch::x86_64::*;
 
 /// The proof that this machine has AVX2, FMA and F16C.
@@ -19,6 +19,12 @@ impl Avx2 {
     #[must_use]
     pub fn detect() -> Option<Self> {
         crate::features!(Avx2 detected).then_some(Self(()))
+    }
+
+    /// The token of a machine that has AVX-512, which stands for AVX2 too.
+    #[inline(always)]
+    pub(crate) fn of(_: crate::Avx512) -> Self {
+        Self(())
     }
 }
 
@@ -70,6 +76,22 @@ impl Simd for Avx2 {
             // Packing works on halves of registers.
             let packed = _mm256_permute4x64_epi64::<0x08>(_mm256_packus_epi32(narrow, narrow));
             _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+        }
+    }
+    #[inline(always)]
+    fn add_pair_products(
+        self,
+        sums: &mut [i32; PAIRS],
+        pairs: &[[i16; 2]; PAIRS],
+        factors: [i16; 2],
+    ) {
+        let factors = i32::from(factors[0] as u16) | i32::from(factors[1]) << 16;
+        // SAFETY: the token proves the instruction set; the arrays are as large as a register.
+        unsafe {
+            let pairs = _mm256_loadu_si256(pairs.as_ptr().cast());
+            let products = _mm256_madd_epi16(pairs, _mm256_set1_epi32(factors));
+            let to = sums.as_mut_ptr().cast();
+            _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), products));
         }
     }
     #[inline(always)]

@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use crate::simd::{register, sealed::Sealed};
-use crate::{F32x8, InstructionSet, MOST_LANES, Simd};
+use crate::{Avx2, F32x8, InstructionSet, MOST_LANES, PAIRS, Simd};
 use core::arch::x86_64::*;
 
 /// The proof that this machine has AVX-512F, and all that [`crate::Avx2`] stands for.
@@ -69,6 +69,15 @@ impl Simd for Avx512 {
             let narrow = _mm512_mask_or_epi32(rounded, is_none, upper, none);
             _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(narrow));
         }
+    }
+    #[inline(always)]
+    fn add_pair_products(
+        self,
+        sums: &mut [i32; PAIRS],
+        pairs: &[[i16; 2]; PAIRS],
+        factors: [i16; 2],
+    ) {
+        Avx2::of(self).add_pair_products(sums, pairs, factors);
     }
     #[inline(always)]
     fn prefetch<T>(self, at: *const T) {

@@ -77,7 +77,7 @@ pub use avx512::{Avx512, F32x16};
 pub use dot::{Dot, Exact, FloatDot, IntegerDot, bf16_pair, to_bf16};
 pub use kernel::Kernel;
 pub use portable::{Portable, PortableF32};
-pub use simd::{Lanes, MOST_LANES, Register, Simd};
+pub use simd::{Lanes, MOST_LANES, PAIRS, Register, Simd};
 pub use supported::{InstructionSet, Supported};
 
 /// The example of README.md, so that it is compiled too.

@@ -7,6 +7,9 @@ use core::ops::{Add, Div, Mul, Sub};
 /// Lanes of `f32` in the widest register: scratch arrays of this size take any of them.
 pub const MOST_LANES: usize = 16;
 
+/// Pairs of 16-bit numbers that [`Simd::add_pair_products`] takes together.
+pub const PAIRS: usize = 8;
+
 /// Keeps [`Simd`] to the tokens of this crate, since kernels trust what it says.
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -59,6 +62,21 @@ pub trait Simd: Copy + Debug + Eq + Send + Sync + sealed::Sealed + 'static {
         assert!(from.len() >= Self::LANES, "a whole register");
         // SAFETY: the slice has as many values.
         unsafe { self.load(from.as_ptr()) }
+    }
+
+    /// Adds to each sum what its pair of numbers, times the pair of factors, adds up to; modulo 2³². The compiler
+    /// does not find the instruction that does this by itself.
+    #[inline(always)]
+    fn add_pair_products(
+        self,
+        sums: &mut [i32; PAIRS],
+        pairs: &[[i16; 2]; PAIRS],
+        factors: [i16; 2],
+    ) {
+        for (sum, pair) in sums.iter_mut().zip(pairs) {
+            let [one, two] = [0, 1].map(|place| i32::from(pair[place]) * i32::from(factors[place]));
+            *sum = sum.wrapping_add(one.wrapping_add(two));
+        }
     }
 
     /// Asks for the cache line at `at` ahead of its use: a hint that never faults, whatever the address.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::float_cmp, reason = "results are exact")]
 
-use vcp_simd::{InstructionSet, Lanes, MOST_LANES, Register as _, Supported, kernel};
+use vcp_simd::{InstructionSet, Lanes, MOST_LANES, PAIRS, Register as _, Supported, kernel};
 
 #[derive(Clone, Copy, Debug)]
 enum Operation {
@@ -56,6 +56,17 @@ kernel! {
         for (x, y) in x.chunks_exact_mut(S::LANES).zip(y.chunks_exact(S::LANES)) {
             operation.of(simd.read(x), simd.read(y)).write(x);
         }
+    }
+}
+
+kernel! {
+    fn add_pair_products<S: Simd>(
+        simd: S,
+        sums: &mut [i32; PAIRS],
+        pairs: &[[i16; 2]; PAIRS],
+        factors: [i16; 2],
+    ) {
+        simd.add_pair_products(sums, pairs, factors);
     }
 }
 
@@ -118,6 +129,36 @@ fn ties_go_to_the_even_number() {
                 &[0.0; MOST_LANES],
             );
             assert_eq!(found, [power; MOST_LANES], "{x} on {set:?}");
+        }
+    }
+}
+
+#[test]
+fn products_of_pairs_are_added_modulo_two_to_the_32() {
+    let mut state = 1_u64;
+    let mut word = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 32) as i32
+    };
+    for round in 0..10_000 {
+        // The most that there is, too.
+        let mut narrow = || match word() {
+            word if round % 3 == 0 && word % 2 == 0 => i16::MIN,
+            word => word as i16,
+        };
+        let factors = [narrow(), narrow()];
+        let pairs: [[i16; 2]; PAIRS] = std::array::from_fn(|_| [narrow(), narrow()]);
+        let sums: [i32; PAIRS] = std::array::from_fn(|_| word());
+        let expected: [i32; PAIRS] = std::array::from_fn(|lane| {
+            let product = |place: usize| i64::from(pairs[lane][place]) * i64::from(factors[place]);
+            (i64::from(sums[lane]) + product(0) + product(1)) as i32
+        });
+        for set in Supported::all() {
+            let mut found = sums;
+            add_pair_products(set, &mut found, &pairs, factors);
+            assert_eq!(found, expected, "{pairs:?} and {factors:?} on {set:?}");
         }
     }
 }

@@ -27,6 +27,8 @@ const GREEN_OF_CR: i32 = 46_802;
 const GREEN_OF_CB: i32 = 22_554;
 
 /// A row of pixels from a row of samples of each component.
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
 pub(super) fn convert(colour: Colour, lines: &[Vec<u8>], output: &mut [u8]) {
     let (pixels, _) = output.as_chunks_mut::<3>();
     match (colour, lines) {
@@ -63,7 +65,8 @@ pub(super) fn convert(colour: Colour, lines: &[Vec<u8>], output: &mut [u8]) {
     }
 }
 
-#[inline]
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
 fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     let red = y + ((RED_OF_CR * cr + HALF) >> BITS);
@@ -73,6 +76,8 @@ fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
 }
 
 /// What is left of white under an ink and black, both stored inverted: as Pillow turns CMYK to RGB.
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
 fn printed(ink: u8, black: u8) -> u8 {
     let product = u32::from(255 - ink) * u32::from(black) + 128;
     black - (((product >> 8) + product) >> 8) as u8

@@ -4,13 +4,16 @@ use super::{Failure, invalid};
 
 /// Bits that are decoded by one look into a table; longer codes are rare.
 const LOOKUP_BITS: u32 = 9;
+/// As many for a code and the number behind it.
+const NUMBER_BITS: u32 = 10;
 const LONGEST_CODE: usize = 16;
 
 /// A Huffman table, ready for decoding.
-#[derive(Clone)]
 pub(super) struct Table {
     /// Length and symbol by the next [`LOOKUP_BITS`] bits; length 0 for longer codes.
-    lookup: Vec<(u8, u8)>,
+    lookup: [(u8, u8); 1 << LOOKUP_BITS],
+    /// By the next [`NUMBER_BITS`] bits.
+    numbers: [Number; 1 << NUMBER_BITS],
     /// By length, from 1: the first code that is too large for it, at 16 bits.
     limits: [u32; LONGEST_CODE],
     /// By length: what, added to a code, gives the place of its symbol.
@@ -18,37 +21,76 @@ pub(super) struct Table {
     symbols: Vec<u8>,
 }
 
+/// A code and the number behind it.
+#[derive(Clone, Copy, Default)]
+struct Number {
+    value: i16,
+    /// The upper half of the symbol.
+    zeros: u8,
+    /// Bits of both; 0 if there are more than were looked at.
+    length: u8,
+}
+
 impl Table {
     /// A table as it stands in a file: how many codes there are of each length, then their symbols.
     pub(super) fn new(counts: [u8; LONGEST_CODE], symbols: &[u8]) -> Result<Self, Failure> {
-        let mut lookup = vec![(0, 0); 1 << LOOKUP_BITS];
-        let (mut limits, mut offsets) = ([0; LONGEST_CODE], [0; LONGEST_CODE]);
+        let mut table = Self {
+            lookup: [(0, 0); 1 << LOOKUP_BITS],
+            numbers: [Number::default(); 1 << NUMBER_BITS],
+            limits: [0; LONGEST_CODE],
+            offsets: [0; LONGEST_CODE],
+            symbols: Vec::new(),
+        };
         let (mut code, mut place) = (0_u32, 0_usize);
         for (index, &count) in counts.iter().enumerate() {
             let length = index as u32 + 1;
-            offsets[index] = place as i32 - code as i32;
+            table.offsets[index] = place as i32 - code as i32;
             for _ in 0..count {
                 let symbol = *symbols.get(place).ok_or_else(too_many)?;
                 if code >> length != 0 {
                     return Err(too_many());
                 }
-                if length <= LOOKUP_BITS {
-                    let first = (code << (LOOKUP_BITS - length)) as usize;
-                    lookup[first..first + (1 << (LOOKUP_BITS - length))]
-                        .fill((length as u8, symbol));
-                }
+                table.add(code, length, symbol);
                 code += 1;
                 place += 1;
             }
-            limits[index] = code << (LONGEST_CODE as u32 - length);
+            table.limits[index] = code << (LONGEST_CODE as u32 - length);
             code <<= 1;
         }
-        Ok(Self {
-            lookup,
-            limits,
-            offsets,
-            symbols: symbols[..place].to_vec(),
-        })
+        table.symbols = symbols[..place].to_vec();
+        Ok(table)
+    }
+
+    /// Adds a code to what is looked up.
+    fn add(&mut self, code: u32, length: u32, symbol: u8) {
+        if length <= LOOKUP_BITS {
+            let first = (code << (LOOKUP_BITS - length)) as usize;
+            self.lookup[first..first + (1 << (LOOKUP_BITS - length))].fill((length as u8, symbol));
+        }
+        let size = u32::from(symbol & 15);
+        let both = length + size;
+        if both <= NUMBER_BITS {
+            let first = (code << (NUMBER_BITS - length)) as usize;
+            let numbers = &mut self.numbers[first..first + (1 << (NUMBER_BITS - length))];
+            for (bits, number) in numbers.iter_mut().enumerate() {
+                *number = Number {
+                    value: signed(bits as u32 >> (NUMBER_BITS - both), size) as i16,
+                    zeros: symbol >> 4,
+                    length: both as u8,
+                };
+            }
+        }
+    }
+
+    /// Length and symbol of a code that is longer than [`LOOKUP_BITS`], from the next 16 bits.
+    #[cold]
+    fn long_symbol(&self, code: u32) -> Option<(u32, u8)> {
+        let index =
+            (LOOKUP_BITS as usize..LONGEST_CODE).find(|&index| code < self.limits[index])?;
+        let place = (code >> (LONGEST_CODE - 1 - index)) as i32 + self.offsets[index];
+        let symbol = usize::try_from(place).ok();
+        let symbol = symbol.and_then(|place| self.symbols.get(place).copied());
+        Some((index as u32 + 1, symbol.unwrap_or(0)))
     }
 
     /// The tables that pictures without any mean (ITU T.81, annex K.3): for direct current and for
@@ -69,7 +111,22 @@ fn too_many() -> Failure {
     invalid("one of its Huffman tables has more codes than fit")
 }
 
+/// The number that `size` bits stand for, at most 15: without its upper bit it is negative. It is 0 only if there
+/// are none.
+#[inline]
+fn signed(bits: u32, size: u32) -> i32 {
+    let value = bits as i32;
+    if value < (1 << size) >> 1 {
+        value - (1 << size) + 1
+    } else {
+        value
+    }
+}
+
 /// Bits of entropy-coded data, up to the next marker. Behind that come zeros.
+///
+/// A loop over bits works on a copy, which the compiler can keep in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte that is not in `buffer`; never behind a marker.
@@ -121,6 +178,12 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
+        *self = self.refilled();
+    }
+
+    /// Byte by byte, up to a marker. By value, so that no address of a copy is known to others.
+    #[inline(never)]
+    fn refilled(mut self) -> Self {
         while self.count <= 56 {
             let byte = match (self.bytes.get(self.at), self.bytes.get(self.at + 1)) {
                 (Some(0xFF), Some(0)) => {
@@ -132,7 +195,7 @@ impl<'a> Bits<'a> {
                     self.at += 1;
                     continue;
                 }
-                (Some(0xFF) | None, _) => return,
+                (Some(0xFF) | None, _) => break,
                 (Some(&byte), _) => {
                     self.at += 1;
                     byte
@@ -141,6 +204,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     #[inline]
@@ -153,7 +217,7 @@ impl<'a> Bits<'a> {
         self.count -= count;
     }
 
-    /// The next `count` bits, at most 16, of those that a [`Self::symbol`] has made ready: a code and
+    /// The next `count` bits, at most 16, of those that [`Self::refill`] has made ready: a code and
     /// the number behind it are at most 32.
     #[inline]
     fn ready(&mut self, count: u32) -> u32 {
@@ -182,44 +246,39 @@ impl<'a> Bits<'a> {
     #[inline]
     pub(super) fn symbol(&mut self, table: &Table) -> u8 {
         self.refill();
+        self.ready_symbol(table)
+    }
+
+    /// The next symbol, of bits that were made ready.
+    #[inline]
+    fn ready_symbol(&mut self, table: &Table) -> u8 {
         let (length, symbol) = table.lookup[(self.buffer >> (64 - LOOKUP_BITS)) as usize];
         if length > 0 {
             self.skip(u32::from(length));
             return symbol;
         }
-        self.long_symbol(table)
-    }
-
-    #[cold]
-    fn long_symbol(&mut self, table: &Table) -> u8 {
         let code = (self.buffer >> (64 - LONGEST_CODE)) as u32;
-        let length = (LOOKUP_BITS as usize..LONGEST_CODE).find(|&index| code < table.limits[index]);
-        let Some(index) = length else {
+        let Some((length, symbol)) = table.long_symbol(code) else {
             self.is_damaged |= !self.is_exhausted;
             self.skip(LONGEST_CODE as u32);
             return 0;
         };
-        self.skip(index as u32 + 1);
-        let place = (code >> (LONGEST_CODE - 1 - index)) as i32 + table.offsets[index];
-        let symbol = usize::try_from(place).ok();
+        self.skip(length);
         symbol
-            .and_then(|place| table.symbols.get(place).copied())
-            .unwrap_or(0)
     }
 
-    /// A signed number of `size` bits, at most 15, behind a symbol.
+    /// The next symbol's upper half, and the number behind it whose size is its lower half: 0 for size 0 alone.
     #[inline]
-    pub(super) fn number(&mut self, size: u32) -> i32 {
-        if size == 0 {
-            return 0;
+    pub(super) fn number(&mut self, table: &Table) -> (usize, i32) {
+        self.refill();
+        let number = table.numbers[(self.buffer >> (64 - NUMBER_BITS)) as usize];
+        if number.length > 0 {
+            self.skip(u32::from(number.length));
+            return (usize::from(number.zeros), i32::from(number.value));
         }
-        let value = self.ready(size) as i32;
-        // Without its upper bit it is negative.
-        if value < 1 << (size - 1) {
-            value - (1 << size) + 1
-        } else {
-            value
-        }
+        let symbol = self.ready_symbol(table);
+        let size = u32::from(symbol & 15);
+        (usize::from(symbol >> 4), signed(self.ready(size), size))
     }
 
     /// Goes behind the restart marker with this number (0 to 7). Gives whether data follow; with

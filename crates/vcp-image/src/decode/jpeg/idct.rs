@@ -2,6 +2,8 @@
 //! Loeffler, Ligtenberg and Moschytz): to the bit, so that photos look to the model as they do through
 //! Pillow.
 
+use vcp_simd::kernel;
+
 const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
@@ -18,51 +20,67 @@ const FIX_2_053119869: i32 = 16819;
 const FIX_2_562915447: i32 = 20995;
 const FIX_3_072711026: i32 = 25172;
 
-/// Writes the samples of a block into `output`, whose rows are `stride` apart. Coefficients and
-/// divisors are in natural order.
-pub(super) fn inverse(
-    coefficients: &[i16; 64],
-    divisors: &[u16; 64],
-    output: &mut [u8],
-    stride: usize,
-) {
-    let mut values = [0_i32; 64];
-    for ((value, &coefficient), &divisor) in values.iter_mut().zip(coefficients).zip(divisors) {
-        // What a broken file holds may be larger than any sum here.
-        *value = (i32::from(coefficient) * i32::from(divisor)).clamp(-0x7FFF, 0x7FFF);
-    }
-    if values[1..].iter().all(|&value| value == 0) {
-        // The same as below, without the work: most blocks of a flat surface.
-        let sample = sample(((values[0] << PASS_BITS) + (1 << (PASS_BITS + 2))) >> (PASS_BITS + 3));
-        for row in output.chunks_mut(stride).take(8) {
-            row[..8].fill(sample);
+/// Eight lines of eight values.
+type Square<T> = [[T; 8]; 8];
+
+kernel! {
+    /// The samples of a block, line by line. Coefficients and divisors are in natural order.
+    pub(super) fn inverse<S: Simd>(
+        _simd: S,
+        coefficients: &[i16; 64],
+        divisors: &[u16; 64],
+    ) -> Square<u8> {
+        let mut values = [0; 64];
+        for ((value, &coefficient), &divisor) in values.iter_mut().zip(coefficients).zip(divisors) {
+            // What a broken file holds may be larger than any sum here.
+            *value = (i32::from(coefficient) * i32::from(divisor)).clamp(-0x7FFF, 0x7FFF);
         }
-        return;
-    }
-    for column in 0..8 {
-        let line = std::array::from_fn(|row| values[row * 8 + column]);
-        for (row, value) in pass(line, CONSTANT_BITS - PASS_BITS)
-            .into_iter()
-            .enumerate()
-        {
-            values[row * 8 + column] = value;
+        let mut others = *coefficients;
+        others[0] = 0;
+        if others.iter().fold(0, |all, other| all | other) == 0 {
+            // The same as below, without the work: most blocks of a flat surface.
+            let value = (values[0] << PASS_BITS) + (1 << (PASS_BITS + 2));
+            return [[sample(value >> (PASS_BITS + 3)); 8]; 8];
         }
-    }
-    let (lines, _) = values.as_chunks::<8>();
-    for (line, row) in lines.iter().zip(output.chunks_mut(stride)) {
-        let line = pass(*line, CONSTANT_BITS + PASS_BITS + 3);
-        for (byte, value) in row.iter_mut().zip(line) {
-            *byte = sample(value);
+        let columns = passes(&values, CONSTANT_BITS - PASS_BITS);
+        let lines = passes(&transposed(&columns), CONSTANT_BITS + PASS_BITS + 3);
+        let mut samples = [[0; 8]; 8];
+        for (to, &value) in samples.as_flattened_mut().iter_mut().zip(&transposed(&lines)) {
+            *to = sample(value);
         }
+        samples
     }
 }
 
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
 fn sample(value: i32) -> u8 {
     (value + 128).clamp(0, 255) as u8
 }
 
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
+fn transposed(square: &[i32; 64]) -> [i32; 64] {
+    std::array::from_fn(|place| square[place % 8 * 8 + place / 8])
+}
+
+/// A [`pass`] over each column. They are side by side in a loop because that is what the compiler vectorises.
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
+fn passes(square: &[i32; 64], shift: u32) -> [i32; 64] {
+    let mut output = [0; 64];
+    for column in 0..8 {
+        let line = pass(std::array::from_fn(|row| square[row * 8 + column]), shift);
+        for (row, value) in line.into_iter().enumerate() {
+            output[row * 8 + column] = value;
+        }
+    }
+    output
+}
+
 /// One line of eight, rounded by `shift` bits.
-#[inline]
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
 fn pass(line: [i32; 8], shift: u32) -> [i32; 8] {
     let times = i32::wrapping_mul;
     // The even half.
@@ -107,4 +125,50 @@ fn pass(line: [i32; 8], shift: u32) -> [i32; 8] {
         };
         total.wrapping_add(half) >> shift
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use vcp_random::Random;
+    use vcp_simd::Supported;
+
+    use super::*;
+
+    /// Line by line, and without a short cut.
+    fn plain(coefficients: &[i16; 64], divisors: &[u16; 64]) -> Square<u8> {
+        let value = |place: usize| {
+            let value = i32::from(coefficients[place]) * i32::from(divisors[place]);
+            value.clamp(-0x7FFF, 0x7FFF)
+        };
+        let columns: [[i32; 8]; 8] = std::array::from_fn(|column| {
+            let line = std::array::from_fn(|row| value(row * 8 + column));
+            pass(line, CONSTANT_BITS - PASS_BITS)
+        });
+        std::array::from_fn(|row| {
+            let line = columns.map(|column| column[row]);
+            pass(line, CONSTANT_BITS + PASS_BITS + 3).map(sample)
+        })
+    }
+
+    #[test]
+    fn squares_are_transformed_as_line_by_line() {
+        let random = &mut Random::new(17);
+        for round in 0..3000_usize {
+            // From one coefficient to all, and from usual ones to those of broken files.
+            let largest = [4, 64, 1024, i16::MAX as usize][round % 4];
+            let mut coefficients = [0; 64];
+            for _ in 0..random.pick(&[0, 1, 5, 64]) {
+                let value = random.count(0, largest) as i16;
+                coefficients[random.below(64)] = value * random.pick(&[1, -1]);
+            }
+            coefficients[0] = random.count(0, largest) as i16;
+            let divisors =
+                std::array::from_fn(|_| random.count(1, [16, 255, 65_535][round % 3]) as u16);
+            let expected = plain(&coefficients, &divisors);
+            for set in Supported::all() {
+                let found = inverse(set, &coefficients, &divisors);
+                assert_eq!(found, expected, "{coefficients:?} on {set:?}");
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The segments between markers: sizes, tables, and what the components mean.
 
+use std::sync::Arc;
+
 use super::colour::Colour;
 use super::huffman::{Table, next_marker};
 use super::scan::{Scan, ScanComponent};
@@ -71,8 +73,8 @@ pub(super) struct Segments<'a> {
     is_progressive: bool,
     scans: usize,
     divisors: [Option<[u16; 64]>; 4],
-    direct: [Option<Table>; 4],
-    alternating: [Option<Table>; 4],
+    direct: [Option<Arc<Table>>; 4],
+    alternating: [Option<Arc<Table>>; 4],
     restart_interval: usize,
     has_jfif: bool,
     /// Adobe's number for the colours.
@@ -262,7 +264,7 @@ impl<'a> Segments<'a> {
                     "one of its Huffman tables has symbols that mean nothing",
                 ));
             }
-            *table = Some(Table::new(*counts, symbols)?);
+            *table = Some(Arc::new(Table::new(*counts, symbols)?));
         }
         Ok(())
     }
@@ -354,7 +356,12 @@ impl<'a> Segments<'a> {
     }
 
     /// A Huffman table, if it is needed. Cameras that write video leave out those that are standard.
-    fn table(&self, is_direct: bool, index: u8, is_needed: bool) -> Result<Option<Table>, Failure> {
+    fn table(
+        &self,
+        is_direct: bool,
+        index: u8,
+        is_needed: bool,
+    ) -> Result<Option<Arc<Table>>, Failure> {
         if !is_needed {
             return Ok(None);
         }
@@ -365,7 +372,7 @@ impl<'a> Segments<'a> {
             &self.alternating
         };
         let own = tables.get(index).cloned().flatten();
-        let table = own.or_else(|| Table::standard(is_direct, index));
+        let table = own.or_else(|| Table::standard(is_direct, index).map(Arc::new));
         table.map(Some).ok_or_else(unknown_table)
     }
 

@@ -1,12 +1,17 @@
 //! From samples of the components, a row of units at a time, to rows of pixels.
 
+use vcp_simd::{Supported, kernel};
+
+use crate::instruction_set::instruction_set;
+
 use super::colour::{Colour, convert};
 use super::markers::Frame;
 use super::upsample::Upsampling;
-use super::{Failure, reserve};
+use super::{Failure, idct, reserve};
 
 /// A picture that is being drawn from the top down.
 pub(super) struct Renderer {
+    set: Supported,
     width: usize,
     height: usize,
     /// Rows of pixels in a row of units.
@@ -58,6 +63,7 @@ impl Renderer {
             lines.push(vec![0; width * wider]);
         }
         Ok(Self {
+            set: instruction_set(),
             width: frame.width,
             height: frame.height,
             rows: 8 * frame.down,
@@ -71,22 +77,21 @@ impl Renderer {
         })
     }
 
-    /// Where a block's samples go, and how far apart their rows are: block `x` of a component's row, in
-    /// line `y` of the row of units `row`.
-    #[inline]
-    pub(super) fn block(
+    /// Draws a block: block `x` of a component's row, in line `y` of the row of units `row`.
+    pub(super) fn draw(
         &mut self,
         component: usize,
-        row: usize,
-        x: usize,
-        y: usize,
-    ) -> (&mut [u8], usize) {
+        (row, x, y): (usize, usize, usize),
+        block: &[i16; 64],
+        divisors: &[u16; 64],
+    ) {
         let plane = &mut self.planes[component];
         let line = ((row % 2) * plane.down + y) * 8;
-        (
-            &mut plane.samples[line * plane.stride + 8 * x..],
-            plane.stride,
-        )
+        let samples = idct::inverse(self.set, block, divisors);
+        let lines = plane.samples[line * plane.stride..].chunks_exact_mut(plane.stride);
+        for (line, samples) in lines.zip(&samples) {
+            line[8 * x..][..8].copy_from_slice(samples);
+        }
     }
 
     /// Makes a unit grey, as libjpeg does where it has no data.
@@ -111,16 +116,13 @@ impl Renderer {
         };
         let stride = self.width * self.colour.channels();
         for y in self.drawn..end {
-            for (plane, line) in self.planes.iter().zip(&mut self.lines) {
-                let row = |y: isize| {
-                    let y = y.clamp(0, plane.height as isize - 1) as usize % (16 * plane.down);
-                    &plane.samples[y * plane.stride..][..plane.width]
-                };
-                plane.upsampling.line(y, row, &mut self.sums, line);
-            }
-            convert(
+            draw_line(
+                self.set,
+                y,
+                &self.planes,
+                &mut self.lines,
+                &mut self.sums,
                 self.colour,
-                &self.lines,
                 &mut self.pixels[y * stride..(y + 1) * stride],
             );
         }
@@ -129,5 +131,27 @@ impl Renderer {
 
     pub(super) fn into_pixels(self) -> Vec<u8> {
         self.pixels
+    }
+}
+
+kernel! {
+    /// Draws row `y` of the photo. `lines` and `sums` are written over.
+    fn draw_line<S: Simd>(
+        _simd: S,
+        y: usize,
+        planes: &[Plane],
+        lines: &mut [Vec<u8>],
+        sums: &mut Vec<u16>,
+        colour: Colour,
+        pixels: &mut [u8],
+    ) {
+        for (plane, line) in planes.iter().zip(&mut *lines) {
+            let row = |y: isize| {
+                let y = y.clamp(0, plane.height as isize - 1) as usize % (16 * plane.down);
+                &plane.samples[y * plane.stride..][..plane.width]
+            };
+            plane.upsampling.line(y, row, sums, line);
+        }
+        convert(colour, lines, pixels);
     }
 }

@@ -1,12 +1,13 @@
 //! Scans: from entropy-coded data to coefficients.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::colour::Colour;
 use super::huffman::{Bits, Table};
 use super::markers::{Frame, NATURAL_ORDER, Segments};
 use super::render::Renderer;
-use super::{Damage, Failure, idct, invalid, reserve};
+use super::{Damage, Failure, invalid, reserve};
 
 /// A scan: which coefficients of which components follow, and with which tables.
 pub(super) struct Scan {
@@ -30,9 +31,9 @@ pub(super) struct ScanComponent {
     /// In natural order.
     pub(super) divisors: [u16; 64],
     /// For the first coefficient.
-    pub(super) direct: Option<Table>,
+    pub(super) direct: Option<Arc<Table>>,
     /// For the others.
-    pub(super) alternating: Option<Table>,
+    pub(super) alternating: Option<Arc<Table>>,
 }
 
 /// With less of a picture than this there is none. A few bytes could otherwise ask for hundreds of
@@ -143,8 +144,7 @@ pub(super) fn decode_at_once(
                             let mut block = [0; 64];
                             sequential(bits, of_scan, prediction, &mut block);
                             let x = column * component.across + x;
-                            let (samples, stride) = renderer.block(of_scan.place, row, x, y);
-                            idct::inverse(&block, &of_scan.divisors, samples, stride);
+                            renderer.draw(of_scan.place, (row, x, y), &block, &of_scan.divisors);
                         }
                     }
                 }
@@ -280,8 +280,7 @@ fn draw(planes: &[Coefficients], frame: &Frame, colour: Colour) -> Result<Vec<u8
                 let first = (row * component.down + y) * plane.across;
                 let blocks = &plane.blocks[first..first + plane.across];
                 for (x, block) in blocks.iter().enumerate() {
-                    let (samples, stride) = renderer.block(place, row, x, y);
-                    idct::inverse(block, &plane.divisors, samples, stride);
+                    renderer.draw(place, (row, x, y), block, &plane.divisors);
                 }
             }
         }
@@ -300,8 +299,7 @@ fn sequential(
     let (Some(direct), Some(alternating)) = (&of_scan.direct, &of_scan.alternating) else {
         return;
     };
-    let size = bits.symbol(direct);
-    *prediction = prediction.wrapping_add(bits.number(u32::from(size)));
+    *prediction = prediction.wrapping_add(bits.number(direct).1);
     block[0] = *prediction as i16;
     alternating_part(bits, alternating, 1..=63, 0, block);
 }
@@ -316,27 +314,29 @@ fn alternating_part(
     low: u32,
     block: &mut Block,
 ) -> Option<usize> {
+    let mut own = *bits;
+    let mut zeros_at_end = None;
     let mut place = *places.start();
     while place <= *places.end() {
-        let symbol = bits.symbol(table);
-        let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        if size == 0 {
+        let (zeros, value) = own.number(table);
+        if value == 0 {
             if zeros < 15 {
-                return Some(zeros);
+                zeros_at_end = Some(zeros);
+                break;
             }
             place += 16;
             continue;
         }
         place += zeros;
-        let value = bits.number(size);
         let Some(&natural) = NATURAL_ORDER.get(place) else {
-            bits.is_damaged |= !bits.is_exhausted;
+            own.is_damaged |= !own.is_exhausted;
             break;
         };
         block[usize::from(natural)] = (value << low) as i16;
         place += 1;
     }
-    None
+    *bits = own;
+    zeros_at_end
 }
 
 /// How a progressive scan refines a block of one of its components.
@@ -359,9 +359,8 @@ impl Coder<'_> {
         let empty_blocks = &mut carried.empty_blocks;
         match (start, high, &self.of_scan.direct, &self.of_scan.alternating) {
             (0, 0, Some(direct), _) => {
-                let size = bits.symbol(direct);
                 let prediction = &mut carried.predictions[index];
-                *prediction = prediction.wrapping_add(bits.number(u32::from(size)));
+                *prediction = prediction.wrapping_add(bits.number(direct).1);
                 block[0] = (*prediction << low) as i16;
             }
             (0, _, _, _) if bits.bit() => {

@@ -28,6 +28,8 @@ impl Upsampling {
 
     /// The samples for row `y` of the photo, at least as many as `output` has columns needed, from the
     /// component's rows, which `row` gives (those outside the photo are the nearest inside).
+    #[expect(clippy::inline_always, reason = "part of a kernel")]
+    #[inline(always)]
     pub(super) fn line<'a>(
         self,
         y: usize,
@@ -74,6 +76,8 @@ impl Upsampling {
 
 /// Two samples from each, 3/4 of it and 1/4 of its neighbour, in `bits` fractional bits; at the ends
 /// all of it. `biases` and `end_biases` round the left and the right of the two.
+#[expect(clippy::inline_always, reason = "part of a kernel")]
+#[inline(always)]
 fn spread(sums: &[u16], bits: u32, biases: (u16, u16), end_biases: (u16, u16), output: &mut [u8]) {
     let (left, right) = biases;
     // At least three samples, see `Upsampling::new`.
