@@ -125,7 +125,7 @@ fn allowed(how: How, function: Function, x: f64) -> f64 {
         }
         Function::GeluToBf16 => {
             let tail = x.abs() * exact::normal_below(-x.abs());
-            3e-4 * tail + 3e-6 + 0.5 * last_place(value)
+            1e-4 * tail + 2e-7 + 1e-24 * x.abs() + 0.5 * last_place(value)
         }
         Function::QuickGelu => 1.5e-7 * x.abs() + SUBNORMAL,
         Function::Relu6 => 0.0,
