@@ -11,14 +11,15 @@
 //! rises, and sums shrink, when a score is far above it. Which happens seldom behind the first keys.
 
 mod block;
+mod scores;
 
-use self::block::{CHUNK, Keys, bf16_block, exact_block};
+use self::block::{CHUNK, Keys, exact_block, narrow_block};
 use crate::blocking::{AttentionBlocking, attention_blocking};
 use crate::buffer::{Buffer, Pool};
 use crate::pointer::SharedMut;
 use crate::product::HEAD;
 use crate::small::Matrices;
-use crate::units::{Bf16Unit, with_bf16};
+use crate::units::{AttentionUnit, with_bf16};
 use rayon::prelude::*;
 use std::sync::Arc;
 use vcp_simd::{Dot as _, Supported, kernel};
@@ -30,17 +31,18 @@ pub(crate) const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
 ///
 /// `projected` is [batch, 3 · heads, rows, 64]: queries of all heads times [`SCALE`], then keys, then values
 /// ([`crate::product::Layout::Heads`]); `f32`, or with a `unit` bf16, two in a word. The result is
-/// [batch, rows, heads · 64]. With a `unit` the softmax's weights are rounded to bf16 too, and products summed up in `f32`.
+/// [batch, rows, heads · 64]. With a `unit` the softmax's weights are rounded to bf16 too, and products summed up in `f32`;
+/// scores may be products of whole numbers ([`scores`]).
 pub(crate) fn self_attention(
     instruction_set: Supported,
-    unit: Option<Bf16Unit>,
+    unit: Option<AttentionUnit>,
     pool: &Arc<Pool>,
     projected: &[u32],
     [batch, heads, rows]: [usize; 3],
 ) -> Buffer {
     let blocking = match unit {
         None => attention_blocking(instruction_set),
-        Some(unit) => with_bf16!(unit, dot => AttentionBlocking::with(dot.simd())),
+        Some(unit) => with_bf16!(unit.bf16, dot => AttentionBlocking::with(dot.simd())),
     };
     let group = if unit.is_some() { 2 } else { 1 };
     let groups = HEAD / group;
@@ -48,14 +50,26 @@ pub(crate) fn self_attention(
         let start = ((image * 3 + which) * heads + head) * rows * groups;
         &projected[start..start + rows * groups]
     };
-    let key_words = rows.next_multiple_of(blocking.keys) * groups;
+    let scores = unit.and_then(|unit| unit.scores);
+    let key_groups = if scores.is_some() {
+        scores::GROUPS
+    } else {
+        groups
+    };
+    let key_words = rows.next_multiple_of(blocking.keys) * key_groups;
     let mut keys = pool.take(batch * heads * key_words);
+    let mut key_scales = vec![1.0; batch * heads];
     keys.words_mut()
         .par_chunks_mut(key_words)
+        .zip(&mut key_scales)
         .enumerate()
-        .for_each(|(index, packed)| {
+        .for_each(|(index, (packed, scale))| {
             let rows = part(index / heads, 1, index % heads);
-            pack_keys(rows, groups, blocking.keys, packed);
+            if scores.is_some() {
+                *scale = scores::pack_keys(instruction_set, rows, blocking.keys, packed);
+            } else {
+                pack_keys(rows, groups, blocking.keys, packed);
+            }
         });
     let value_words = rows.div_ceil(2) * HEAD;
     let mut values = unit.map(|_| pool.take(batch * heads * value_words));
@@ -93,13 +107,15 @@ pub(crate) fn self_attention(
                     let value = &values.words()[index * value_words..][..value_words];
                     let keys = Keys {
                         key,
+                        scale: key_scales[index],
                         value,
                         count: rows,
                     };
-                    bf16_block(unit, query, keys, scratch, to, step);
+                    narrow_block(unit, query, keys, scratch, to, step);
                 } else {
                     let keys = Keys {
                         key,
+                        scale: 1.0,
                         value: part(image, 2, head),
                         count: rows,
                     };

@@ -11,7 +11,7 @@ use crate::pack::{Normalise, narrow::Activations};
 use crate::product::{self, Form, NarrowMatrix, PackedMatrix, Rows, Storage};
 use crate::record::{Record, Timing};
 use crate::small::Matrices;
-use crate::units::{Bf16Unit, Int8Unit, NarrowUnit};
+use crate::units::{AttentionUnit, Bf16Unit, Int8Unit, NarrowUnit, ScoreUnit};
 use half::f16;
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
@@ -40,7 +40,7 @@ struct Narrow {
     /// Linear layers that may be narrow.
     products: Option<NarrowUnit>,
     /// Self-attention.
-    attention: Option<Bf16Unit>,
+    attention: Option<AttentionUnit>,
 }
 
 /// This machine's processor has no instructions for a precision.
@@ -284,12 +284,18 @@ impl Cpu {
                 let unit = bf16.ok_or(refused("AVX512_BF16 or AMX-BF16", other))?;
                 Narrow {
                     products: Some(NarrowUnit::Bf16(unit)),
-                    attention: Some(unit),
+                    attention: Some(AttentionUnit {
+                        bf16: unit,
+                        scores: None,
+                    }),
                 }
             }
             Precision::Int8 => Narrow {
                 products: Some(NarrowUnit::Int8(int8.ok_or(refused("AVX2", ""))?)),
-                attention: bf16,
+                attention: bf16.map(|bf16| AttentionUnit {
+                    bf16,
+                    scores: ScoreUnit::of(bf16),
+                }),
             },
         };
         Ok(self)
@@ -310,7 +316,7 @@ impl Cpu {
     pub fn narrow_units(&self) -> [Option<&'static str>; 2] {
         [
             self.narrow.products.map(NarrowUnit::name),
-            self.narrow.attention.map(Bf16Unit::name),
+            self.narrow.attention.map(AttentionUnit::name),
         ]
     }
 

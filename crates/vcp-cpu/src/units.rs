@@ -50,6 +50,24 @@ pub(crate) enum Int8Unit {
     Tiled(PortableBytes),
 }
 
+/// Instructions that multiply queries with keys as whole numbers of 8 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScoreUnit {
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
+    /// The plain statement: too slow for anything but tests.
+    #[cfg(test)]
+    Portable(PortableBytes),
+}
+
+/// What computes self-attention with narrow numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttentionUnit {
+    pub(crate) bf16: Bf16Unit,
+    /// Scores; with bf16 as all else if there is none.
+    pub(crate) scores: Option<ScoreUnit>,
+}
+
 /// Instructions that multiply narrow numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NarrowUnit {
@@ -305,6 +323,38 @@ impl Int8Unit {
     /// How far from 0 weights may be.
     pub(crate) fn largest_weight(self) -> i8 {
         with_int8!(self, dot => largest_weight(dot))
+    }
+}
+
+impl ScoreUnit {
+    /// Those that go with a unit for bf16, whose registers are as wide.
+    pub(crate) fn of(unit: Bf16Unit) -> Option<Self> {
+        match unit {
+            #[cfg(target_arch = "x86_64")]
+            Bf16Unit::Amx(_) | Bf16Unit::Avx512(_) => Avx512Vnni::detect().map(Self::Avx512Vnni),
+            #[cfg(test)]
+            Bf16Unit::Portable(unit) => Some(Self::Portable(PortableBytes(unit.0))),
+            #[cfg(all(test, target_arch = "x86_64"))]
+            Bf16Unit::Tiled(unit) => Some(Self::Portable(PortableBytes(unit.0))),
+        }
+    }
+}
+
+impl AttentionUnit {
+    /// For tables and logs.
+    pub(crate) fn name(self) -> &'static str {
+        match (self.bf16.name(), self.scores) {
+            ("avx512-bf16" | "amx-bf16", Some(_)) => "avx512-bf16, avx512-vnni",
+            (name, _) => name,
+        }
+    }
+
+    /// For the record of operations.
+    pub(crate) fn precision(self) -> &'static str {
+        match self.scores {
+            None => "bf16 ",
+            Some(_) => "bf16, int8 ",
+        }
     }
 }
 

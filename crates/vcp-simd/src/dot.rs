@@ -95,6 +95,9 @@ pub trait IntegerDot: Dot {
     /// # Safety
     /// `offsets` must be readable for as many whole numbers as there are lanes.
     unsafe fn minus(self, sums: Self::Sums, zero: i32, offsets: *const i32) -> F32<Self>;
+
+    /// The sums as `f32`.
+    fn float(self, sums: Self::Sums) -> F32<Self>;
 }
 
 /// Groups of one `f32`: the arithmetic of [`Simd`] itself.

@@ -10,6 +10,11 @@ macro_rules! features {
     (Avx512Bf16 $then:ident $($rest:tt)*) => {
         $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512dq" "avx512bf16") $($rest)* }
     };
+    (Avx512Bf16Vnni $then:ident $($rest:tt)*) => {
+        $crate::$then! {
+            ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512dq" "avx512bf16" "avx512vnni") $($rest)*
+        }
+    };
     (Avx512Vnni $then:ident $($rest:tt)*) => {
         $crate::$then! { ("avx512f" "avx2" "fma" "f16c" "avx512bw" "avx512vnni") $($rest)* }
     };

@@ -13,7 +13,7 @@ use crate::product::{
 use crate::resize;
 use crate::small::{self, Matrices};
 use crate::standardise;
-use crate::units::NarrowUnit;
+use crate::units::{AttentionUnit, NarrowUnit};
 use std::ops::Range;
 use std::sync::Arc;
 use vcp_checkpoint::{ElementType, Tensor as Stored};
@@ -373,7 +373,7 @@ impl Operations for Cpu {
         };
         let projected = self.multiply(x, Some(norm), query_key_value, After::Nothing, form);
         let name = || {
-            let narrow = unit.map_or("", |_| "bf16 ");
+            let narrow = unit.map_or("", AttentionUnit::precision);
             format!("{narrow}attention of {rows} rows, {heads} heads")
         };
         let out = self.timed(4 * batch * rows * rows * width, name, || {

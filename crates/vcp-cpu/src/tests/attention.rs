@@ -6,7 +6,7 @@ use super::{
 use crate::attention;
 use crate::product::HEAD;
 use crate::small::Matrices;
-use crate::units::Bf16Unit;
+use crate::units::{AttentionUnit, Bf16Unit, ScoreUnit};
 use proptest::prelude::*;
 use vcp_simd::{Supported, bf16_pair};
 
@@ -107,7 +107,11 @@ impl Projected {
         self.run_with(instruction_set, None)
     }
 
-    pub(super) fn run_with(&self, instruction_set: Supported, unit: Option<Bf16Unit>) -> Vec<f32> {
+    pub(super) fn run_with(
+        &self,
+        instruction_set: Supported,
+        unit: Option<AttentionUnit>,
+    ) -> Vec<f32> {
         let words = self.words(unit);
         let sizes = [self.batch, self.heads, self.rows];
         on_threads(2, || {
@@ -116,7 +120,7 @@ impl Projected {
     }
 
     /// As the product before the attention gives them: queries scaled, and rounded where a unit multiplies bf16.
-    pub(super) fn words(&self, unit: Option<Bf16Unit>) -> Vec<u32> {
+    pub(super) fn words(&self, unit: Option<AttentionUnit>) -> Vec<u32> {
         let part = self.heads * self.rows * HEAD;
         let scaled = self.values.iter().enumerate().map(|(index, value)| {
             let is_query = index / part % 3 == 0;
@@ -309,7 +313,10 @@ fn nan_stays_in_its_head() {
         (2, |_, channel| channel == 7),
     ];
     each_set(|set| {
-        let units = Bf16Unit::all(set).into_iter().map(Some).chain([None]);
+        let units = Bf16Unit::all(set).into_iter().flat_map(|bf16| {
+            [None, ScoreUnit::of(bf16)].map(|scores| Some(AttentionUnit { bf16, scores }))
+        });
+        let units = units.chain([None]);
         for (unit, (part, spoiled)) in units.flat_map(|unit| spoils.map(|spoil| (unit, spoil))) {
             let expected = clean.run_with(set, unit);
             let mut projected = Projected {

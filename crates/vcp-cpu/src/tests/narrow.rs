@@ -18,7 +18,7 @@ use super::{Random, each_set, on_threads, pool};
 use crate::elementwise;
 use crate::pack::narrow::Activations;
 use crate::product::{self, NarrowMatrix, Rows, Storage};
-use crate::units::{Bf16Unit, Int8Unit, NarrowUnit};
+use crate::units::{AttentionUnit, Bf16Unit, Int8Unit, NarrowUnit};
 use proptest::prelude::*;
 use std::ops::Range;
 use vcp_simd::Supported;
@@ -202,6 +202,14 @@ fn each_bf16(check: impl Fn(Supported, Bf16Unit)) {
             check(set, unit);
         }
     });
+}
+
+/// Attention with bf16 alone.
+fn in_bf16(unit: Bf16Unit) -> AttentionUnit {
+    AttentionUnit {
+        bf16: unit,
+        scores: None,
+    }
 }
 
 /// Plain statements are offered on every machine, so that tests run the generic code of groups of two and of four.

@@ -132,6 +132,11 @@ macro_rules! integers {
                     F32x8(_mm256_cvtepi32_ps(_mm256_sub_epi32(sums.0, excess)))
                 }
             }
+            #[inline(always)]
+            fn float(self, sums: I32x8) -> F32x8 {
+                // SAFETY: the token proves the instruction set.
+                unsafe { F32x8(_mm256_cvtepi32_ps(sums.0)) }
+            }
         }
     };
 }

@@ -229,6 +229,11 @@ macro_rules! integers {
                     F32x16(_mm512_cvtepi32_ps(_mm512_sub_epi32(sums.0, excess)))
                 }
             }
+            #[inline(always)]
+            fn float(self, sums: I32x16) -> F32x16 {
+                // SAFETY: the token proves the instruction set.
+                unsafe { F32x16(_mm512_cvtepi32_ps(sums.0)) }
+            }
         }
     };
 }

@@ -225,6 +225,10 @@ macro_rules! integers {
                     sums[lane].wrapping_sub(zero.wrapping_mul(offsets[lane])) as f32
                 }))
             }
+            #[inline(always)]
+            fn float(self, sums: [i32; LANES]) -> PortableF32 {
+                PortableF32(sums.map(|sum| sum as f32))
+            }
         }
     };
 }

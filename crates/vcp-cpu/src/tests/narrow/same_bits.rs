@@ -4,6 +4,7 @@ use super::super::attention::Projected;
 use super::super::{assert_same_bits, cases, each_set, on_threads, pool};
 use super::{Bf16Unit, Int8Unit, NarrowUnit, any_narrow_case, each_bf16};
 use crate::attention;
+use crate::units::{AttentionUnit, ScoreUnit};
 use proptest::prelude::*;
 
 const THREADS: [usize; 3] = [2, 3, 7];
@@ -41,7 +42,8 @@ proptest! {
         seed: u64,
     ) {
         let projected = Projected::random([batch, heads, rows], 4.0, seed);
-        each_bf16(|set, unit| {
+        each_bf16(|set, bf16| for scores in [None, ScoreUnit::of(bf16)] {
+            let unit = AttentionUnit { bf16, scores };
             let projected = projected.words(Some(unit));
             let image = projected.len() / batch;
             let run = |threads, projected: &[u32], batch| {
