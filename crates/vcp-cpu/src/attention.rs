@@ -11,9 +11,11 @@
 //! rises, and sums shrink, when a score is far above it. Which happens seldom behind the first keys.
 
 mod block;
+mod pass;
 mod scores;
 
-use self::block::{CHUNK, Keys, exact_block, narrow_block};
+use self::block::{exact_block, narrow_block};
+use self::pass::{CHUNK, Keys};
 use crate::blocking::{AttentionBlocking, attention_blocking};
 use crate::buffer::{Buffer, Pool};
 use crate::pointer::SharedMut;
@@ -147,8 +149,8 @@ fn pack_keys(rows: &[u32], groups: usize, height: usize, packed: &mut [u32]) {
 kernel! {
     /// [rows, 64] of bf16, two in a word → [pairs of rows, 64]; a missing row is zeros.
     fn pack_value_pairs<S: Simd>(simd: S, rows: &[u32], packed: &mut [u32]) {
-        let _ = simd;
         const WORDS: usize = HEAD / 2;
+        let _ = simd;
         for (packed, rows) in packed.chunks_exact_mut(HEAD).zip(rows.chunks(2 * WORDS)) {
             let (first, second) = rows.split_at(WORDS);
             let second = if second.is_empty() { &[0; WORDS] } else { second };

@@ -63,8 +63,8 @@ impl Simd for Portable {
     unsafe fn store_bf16(self, values: PortableF32, to: *mut u16) {
         // SAFETY: the caller's promise: `LANES` numbers.
         unsafe {
-            to.cast::<[u16; LANES]>()
-                .write_unaligned(values.0.map(crate::to_bf16))
+            let narrow = values.0.map(crate::to_bf16);
+            to.cast::<[u16; LANES]>().write_unaligned(narrow);
         }
     }
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Scores as products of whole numbers of 8 bits, in the manner of SageAttention (Zhang et al. 2024).
+//! Scores as products of whole numbers of 8 bits, in the manner of "`SageAttention`" (Zhang et al. 2024).
 //!
 //! A softmax does not change when something is added to all scores of a query. So each channel's smallest value may be taken
 //! off the keys, which takes away what all keys of a head have in common: the large channels of trained towers. What is left is

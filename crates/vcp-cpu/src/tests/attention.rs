@@ -123,21 +123,19 @@ impl Projected {
     pub(super) fn words(&self, unit: Option<AttentionUnit>) -> Vec<u32> {
         let part = self.heads * self.rows * HEAD;
         let scaled = self.values.iter().enumerate().map(|(index, value)| {
-            let is_query = index / part % 3 == 0;
+            let is_query = (index / part).is_multiple_of(3);
             if is_query {
                 value * attention::SCALE
             } else {
                 *value
             }
         });
-        match unit {
-            None => scaled.map(f32::to_bits).collect(),
-            Some(_) => {
-                let scaled: Vec<f32> = scaled.collect();
-                let pairs = scaled.chunks_exact(2);
-                pairs.map(|pair| bf16_pair(pair[0], pair[1])).collect()
-            }
+        if unit.is_none() {
+            return scaled.map(f32::to_bits).collect();
         }
+        let scaled: Vec<f32> = scaled.collect();
+        let pairs = scaled.chunks_exact(2);
+        pairs.map(|pair| bf16_pair(pair[0], pair[1])).collect()
     }
 
     /// [batch, rows, heads · 64].

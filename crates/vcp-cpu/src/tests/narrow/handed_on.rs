@@ -102,7 +102,7 @@ proptest! {
         let queries = heads * rows_per_image * HEAD;
         let layout = Layout::Heads { rows_per_image, query_scale: 0.375 };
         let scaled = |plain: &[f32]| -> Vec<f32> {
-            let factor = |index: usize| if index / queries % 3 == 0 { 0.375 } else { 1.0 };
+            let factor = |index: usize| if (index / queries).is_multiple_of(3) { 0.375 } else { 1.0 };
             plain.iter().enumerate().map(|(index, value)| value * factor(index)).collect()
         };
         each_unit(|set, unit| {
