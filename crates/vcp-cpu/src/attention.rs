@@ -8,7 +8,9 @@
 //! Weights are powers of the scores less a reference, and the sums of weights and of weighted values are divided by each
 //! other at the end (the "online" softmax of Milakov and Gimelshein 2018, used for attention by Rabe and Staats 2021 and
 //! Dao et al. 2022). The reference need not be the maximum so far: it only has to keep weights from overflowing, so it
-//! rises, and sums shrink, when a score is far above it. Which happens seldom behind the first keys.
+//! rises, for all queries of a block, when a score of one of them is far above it: sums shrink, and what waits for its
+//! values is added first. Behind the first keys that takes scores that are quite unlike those before. So the last bits of a
+//! query's result may depend on the queries beside it in its image, and on nothing else.
 
 mod block;
 mod pass;
@@ -18,6 +20,7 @@ use self::block::{exact_block, narrow_block};
 use self::pass::{CHUNK, Keys};
 use crate::blocking::{AttentionBlocking, attention_blocking};
 use crate::buffer::{Buffer, Pool};
+use crate::pack::interleave;
 use crate::pointer::SharedMut;
 use crate::product::HEAD;
 use crate::small::Matrices;
@@ -68,9 +71,14 @@ pub(crate) fn self_attention(
         .for_each(|(index, (packed, scale))| {
             let rows = part(index / heads, 1, index % heads);
             if scores.is_some() {
-                *scale = scores::pack_keys(instruction_set, rows, blocking.keys, packed);
+                *scale = scores::quantise_keys(instruction_set, rows, blocking.keys, packed);
             } else {
-                pack_keys(rows, groups, blocking.keys, packed);
+                for (panel, rows) in packed
+                    .chunks_exact_mut(blocking.keys * groups)
+                    .zip(rows.chunks(blocking.keys * groups))
+                {
+                    interleave(rows, groups, blocking.keys, panel);
+                }
             }
         });
     let value_words = rows.div_ceil(2) * HEAD;
@@ -127,23 +135,6 @@ pub(crate) fn self_attention(
         },
     );
     out
-}
-
-/// [rows, groups] → panels of `height` keys, each group by group; missing keys are zeros.
-fn pack_keys(rows: &[u32], groups: usize, height: usize, packed: &mut [u32]) {
-    for (panel, rows) in packed
-        .chunks_exact_mut(height * groups)
-        .zip(rows.chunks(height * groups))
-    {
-        if rows.len() < height * groups {
-            panel.fill(0);
-        }
-        for (i, row) in rows.chunks_exact(groups).enumerate() {
-            for (group, &value) in row.iter().enumerate() {
-                panel[group * height + i] = value;
-            }
-        }
-    }
 }
 
 kernel! {

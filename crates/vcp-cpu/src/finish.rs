@@ -41,9 +41,7 @@ impl Finish<'_> {
             Self::Add(_) => sum + unsafe { simd.load(added) },
         }
     }
-}
 
-impl Finish<'_> {
     /// As [`Finish::apply`], for a result that is rounded to bf16.
     ///
     /// # Safety

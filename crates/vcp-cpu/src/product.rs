@@ -138,7 +138,7 @@ fn fill_panels<F: Copy + Default, T: Element + Send>(
     memory
 }
 
-/// `x` [rows, inputs] times the matrix, into `out`, which holds `rows · outputs` elements.
+/// `x` [rows, inputs] times the matrix, into `out`, which holds `rows · outputs` numbers.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn multiply(
     instruction_set: Supported,

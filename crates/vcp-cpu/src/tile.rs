@@ -10,6 +10,7 @@ const UNROLLED: usize = 4;
 
 /// Groups between two calls of [`accumulate`]'s `ahead`.
 pub(crate) const PIECE: usize = 64;
+const _: () = assert!(CHAIN.is_multiple_of(PIECE) && PIECE.is_multiple_of(UNROLLED));
 
 /// How many steps ahead the next rows and columns are asked for. They come from the
 /// second-level cache or further away, faster so than the processor would ask for them by
@@ -29,7 +30,7 @@ pub(crate) const CHAIN: usize = 256;
 /// places, whatever tile it falls in, as long as calls for one element begin at multiples of
 /// [`CHAIN`]; that is what makes results independent of the number of threads and of the batch.
 ///
-/// `ahead` is called with the number of groups that are done, before every [`PIECE`] of them: to ask for memory that is
+/// `ahead` is called with the number of groups that are done, before every [`PIECE`] of them but a last one of less than four: to ask for memory that is
 /// needed soon. The processor passes over what it is asked for at once beyond a few lines.
 ///
 /// # Safety

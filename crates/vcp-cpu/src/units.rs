@@ -343,9 +343,14 @@ impl ScoreUnit {
 impl AttentionUnit {
     /// For tables and logs.
     pub(crate) fn name(self) -> &'static str {
-        match (self.bf16.name(), self.scores) {
-            ("avx512-bf16" | "amx-bf16", Some(_)) => "avx512-bf16, avx512-vnni",
-            (name, _) => name,
+        match self.scores {
+            #[cfg(target_arch = "x86_64")]
+            Some(ScoreUnit::Avx512Vnni(_)) => "avx512-bf16 and avx512-vnni",
+            #[cfg(test)]
+            Some(ScoreUnit::Portable(_)) => "portable-bf16 and portable-bytes",
+            // Heads are too narrow for AMX's tiles.
+            None if self.bf16.name() == "amx-bf16" => "avx512-bf16",
+            None => self.bf16.name(),
         }
     }
 

@@ -6,7 +6,9 @@ use crate::logits::{Logits, LogitsView};
 use crate::map_kind::MapKind;
 use crate::network::{Device, Loaded, Network, joined};
 use crate::references::{Comparison, Copies, PatchFeatures, agreed};
-use crate::score::{mean_of_largest, mean_of_largest_counting, mean_over, score_counts};
+use crate::score::{
+    all_finite, largest_of, mean_of_largest, mean_of_largest_counting, mean_over, score_counts,
+};
 use std::num::NonZero;
 use std::sync::Arc;
 use vcp_checkpoint::{Precision, Weights};
@@ -418,22 +420,22 @@ impl Predictor {
         let (blended, scores) = self.cpu.run(|| {
             self.cpu.join(
                 || self.blend(&branch1, &branch2, reference.as_deref()),
-                || [&branch1, &branch2].map(|map| largest(map)),
+                || self.cpu.join(|| largest(&branch1), || largest(&branch2)),
             )
         });
         let max = match counts {
-            None => blended.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            None => largest_of(&blended),
             Some(counts) => {
                 let counting = blended.iter().zip(counts).filter(|(_, counts)| **counts);
                 counting.fold(f32::NEG_INFINITY, |max, (value, _)| max.max(*value))
             }
         };
-        let mut score = 0.5 * (scores[0] + scores[1]);
+        let mut score = 0.5 * (scores.0 + scores.1);
         if let Some(reference) = &reference {
             score = agreed(score, largest(reference));
         }
-        // A NaN anywhere in the logits reaches the sum.
-        if !blended.iter().sum::<f32>().is_finite() || !score.is_finite() {
+        // A NaN anywhere in the logits reaches the map.
+        if !all_finite(&blended) || !score.is_finite() {
             return Err(Error::NotFinite);
         }
         Ok(Prediction {
@@ -458,7 +460,7 @@ impl Predictor {
         let blended = self
             .cpu
             .run(|| self.blend(&branch1, &branch2, reference.as_deref()));
-        if blended.iter().sum::<f32>().is_finite() {
+        if all_finite(&blended) {
             Ok(blended)
         } else {
             Err(Error::NotFinite)

@@ -23,6 +23,28 @@ pub(crate) fn score_counts(fractions: &[f32], side: usize) -> Vec<usize> {
     }
 }
 
+/// The largest value; −∞ of none, and a NaN counts for nothing.
+pub(crate) fn largest_of(values: &[f32]) -> f32 {
+    // Several at a time, which the compiler makes vectors of.
+    let mut lanes = [f32::NEG_INFINITY; 32];
+    let (groups, rest) = values.as_chunks::<32>();
+    for group in groups {
+        for (lane, value) in lanes.iter_mut().zip(group) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+    }
+    let all = lanes.iter().chain(rest);
+    all.copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Whether all are numbers, and none is infinite.
+pub(crate) fn all_finite(values: &[f32]) -> bool {
+    // To the end in any case: without branches it is vectors too.
+    values
+        .iter()
+        .fold(true, |all, value| all & value.is_finite())
+}
+
 /// The mean of the means of so many largest values each.
 pub(crate) fn mean_over(counts: &[usize], mean: impl Fn(usize) -> f32) -> f32 {
     let sum: f32 = counts.iter().map(|count| mean(*count)).sum();
@@ -64,6 +86,24 @@ pub fn mean_of_largest_counting(values: &[f32], count: usize, counts: &[bool]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_value_is_found_wherever_it_is() {
+        let is = |values: &[f32], largest: f32| largest_of(values).to_bits() == largest.to_bits();
+        assert!(is(&[], f32::NEG_INFINITY));
+        for length in [1, 31, 32, 33, 100] {
+            for place in 0..length {
+                let mut values = vec![0.25; length];
+                values[place] = 0.5;
+                assert!(is(&values, 0.5), "{place} of {length}");
+                assert!(all_finite(&values));
+                values[place] = f32::NAN;
+                assert!(!all_finite(&values), "{place} of {length}");
+                values[place] = f32::INFINITY;
+                assert!(!all_finite(&values), "{place} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn count_scales_with_the_area() {

@@ -294,10 +294,15 @@ pub(crate) fn batch(
     };
     let mut pipeline = Pipeline::start(sources.into_iter(), decode, compute, stop)?;
     for outcome in pipeline.by_ref() {
-        if let Ok(inspection) = &outcome {
-            // They are found when they are asked for first. Here that is while the model works on the next photo;
-            // by Python it would be of one photo after the other when the model has finished with all.
-            inspection.found.regions();
+        if let Ok(inspection) = &outcome
+            && !stop.is_requested()
+        {
+            // They are found when they are asked for first, of small photos in a millisecond. Here that is while the
+            // model works on the next photo; by Python it would be of one photo after the other when the model has
+            // finished with all. Should it panic, whoever asks for them learns it.
+            let _ = vcp_panics::caught(|| {
+                inspection.found.regions();
+            });
         }
         let has_failed = outcome.is_err();
         outcomes.push(outcome);

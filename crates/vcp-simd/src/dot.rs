@@ -68,11 +68,11 @@ type F32<D> = <<D as Dot>::Simd as Simd>::F32;
 
 /// Products of numbers with a point: their sums are `f32`.
 pub trait FloatDot: Dot<Sums = F32<Self>> {
-    /// 2ˣ for x up to 8, about as exactly as [`join`](Self::join) rounds it.
+    /// 2ˣ for x up to 127, about as exactly as [`join`](Self::join) rounds it.
     fn power(self, x: F32<Self>) -> F32<Self>;
 
     /// Rounds one number for each group and lane, and puts them side by side; of groups of one, `second` is left out.
-    /// Numbers are in 0..=256.
+    /// Numbers are in 0..=2¹²⁰.
     fn join(self, first: F32<Self>, second: F32<Self>) -> Self::Groups;
 
     /// Stores a group for each lane.
@@ -80,9 +80,6 @@ pub trait FloatDot: Dot<Sums = F32<Self>> {
     /// # Safety
     /// `to` must be writable for that many.
     unsafe fn store(self, groups: Self::Groups, to: *mut u32);
-
-    /// The group of these numbers, each rounded to the nearest, ties to even; of groups of one, `second` is left out.
-    fn group(first: f32, second: f32) -> u32;
 }
 
 /// Products of whole numbers of 8 bits, 0 to 255 on the left.
@@ -166,14 +163,10 @@ impl<S: Simd> FloatDot for Exact<S> {
         // SAFETY: the caller's promise.
         unsafe { groups.store(to.cast()) }
     }
-    #[inline(always)]
-    fn group(first: f32, _: f32) -> u32 {
-        first.to_bits()
-    }
 }
 
-/// Coefficients of 2ʳ for r in 0..1, within 1.04e-4 of it, a fortieth of the distance between bf16, and exact at both
-/// ends: so powers of whole numbers are exact.
+/// Coefficients of 2ʳ for r in 0..1, with a relative error of 1.04e-4, a thirtieth of that of rounding to bf16, and exact at
+/// both ends: so powers of whole numbers are exact.
 const POWER: [f32; 4] = [1.0, 0.695_424_3, 0.226_307_7, 0.078_268];
 
 /// The nearest bf16, ties to even: the upper half of an `f32`. What is no number stays none.

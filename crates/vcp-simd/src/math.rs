@@ -89,7 +89,8 @@ pub fn gelu<V: Lanes>(x: V) -> V {
 }
 
 /// As [`gelu`], within 1e-4 · |x|·Φ(−|x|) + 2e-7 + 1e-24 · |x| and half a unit in the last place, for results that are
-/// rounded to bf16: less than that changes them, with two thirds of the work.
+/// rounded to bf16, with two thirds of the work: less than rounding changes, but far below 0, where the result is hardly
+/// more than nothing.
 #[inline(always)]
 #[must_use]
 pub fn gelu_to_bf16<V: Lanes>(x: V) -> V {

@@ -7,8 +7,10 @@
 )]
 
 use vcp_simd::dot::portable::{PortableBf16, PortableBytes, PortableSaturating};
-use vcp_simd::{Dot, Exact, FloatDot, IntegerDot, Portable, Register as _, Simd as _, Supported};
-use vcp_simd::{bf16_pair, to_bf16};
+use vcp_simd::to_bf16;
+use vcp_simd::{
+    Dot, Exact, FloatDot, IntegerDot, Portable, Register as _, Simd as _, Supported, bf16_pair,
+};
 
 /// Groups side by side in these tests: whole registers of every token.
 const WIDTH: usize = 16;
@@ -420,10 +422,6 @@ fn joined<D: FloatDot>(dot: D, first: &[f32], second: &[f32]) -> Vec<u32> {
     out
 }
 
-fn group<D: FloatDot>(_: D, first: f32, second: f32) -> u32 {
-    D::group(first, second)
-}
-
 /// Numbers in 0..=1: zero, the smallest, all upper halves with what rounds down, up, and is a tie, and random ones.
 fn unit_interval() -> Vec<f32> {
     let lower = [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff];
@@ -457,15 +455,12 @@ fn numbers_are_joined() {
             assert!(same(found >> 16, *second), "{name}: {found:x}, {second:e}");
             let expected = u32::from(half::bf16::from_f32(*first).to_bits())
                 | u32::from(half::bf16::from_f32(*second).to_bits()) << 16;
-            assert_eq!(group(dot, *first, *second), expected, "{name}");
+            assert_eq!(bf16_pair(*first, *second), expected, "{name}");
         }
     });
     each_exact!(|name, dot| {
         let bits: Vec<u32> = first.iter().map(|value| value.to_bits()).collect();
         assert_eq!(joined(dot, &first, &second), bits, "{name}");
-        for ((first, second), bits) in first.iter().zip(&second).zip(&bits) {
-            assert_eq!(group(dot, *first, *second), *bits, "{name}");
-        }
     });
 }
 

@@ -4,6 +4,7 @@ use super::pass::{Keys, MOST_QUERIES, Out, Scoring, query_block};
 use super::scores;
 use crate::blocking::{Blocked, Tile};
 use crate::buffer::Buffer;
+use crate::pack::interleave;
 use crate::product::HEAD;
 use crate::units::{AttentionUnit, Bf16Unit, ScoreUnit};
 #[cfg(test)]
@@ -133,7 +134,9 @@ pub(super) unsafe fn narrow_block(
         },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        (Bf16Unit::Avx512(dot), _) => unsafe { avx512(dot, query, keys, scratch, out, out_step) },
+        (Bf16Unit::Avx512(dot), None) => unsafe {
+            avx512(dot, query, keys, scratch, out, out_step);
+        },
         #[cfg(test)]
         (Bf16Unit::Portable(dot) | Bf16Unit::Tiled(dot), Some(ScoreUnit::Portable(scores))) => {
             // SAFETY: the caller's promise.
@@ -142,12 +145,14 @@ pub(super) unsafe fn narrow_block(
             }
         }
         #[cfg(test)]
-        (Bf16Unit::Portable(dot) | Bf16Unit::Tiled(dot), _) => {
+        (Bf16Unit::Portable(dot) | Bf16Unit::Tiled(dot), None) => {
             // SAFETY: the caller's promise.
             unsafe {
                 with_tiles!(float_block of Portable(dot, query, keys, scratch, out, out_step));
             }
         }
+        #[cfg(all(test, target_arch = "x86_64"))]
+        _ => unreachable!("units of one width"),
     }
 }
 
@@ -221,7 +226,9 @@ unsafe fn float_block<
 {
     let (groups, width) = (HEAD / D::GROUP, NV * D::LANES);
     let (queries, scratch) = scratch.words_mut().split_at_mut(HEAD * width);
-    put_queries(query, groups, width, queries);
+    let queries = &mut queries[..groups * width];
+    // Columns without a query are zeros, and give an even average that nobody reads.
+    interleave(query, groups, width, queries);
     let out = Out {
         to: out,
         step: out_step,
@@ -232,7 +239,7 @@ unsafe fn float_block<
         query_block::<D, _, KEYS, NV, QUERIES, CHANNELS>(
             dot,
             Floats(dot),
-            &queries[..groups * width],
+            queries,
             keys,
             scratch,
             out,
@@ -266,7 +273,7 @@ unsafe fn whole_block<
     let (queries, scratch) = scratch.words_mut().split_at_mut(HEAD * width);
     let mut each = [0.0; MOST_QUERIES];
     let queries = &mut queries[..scores::GROUPS * width];
-    scores::put_queries(query, keys.scale, width, queries, &mut each);
+    scores::quantise_queries(query, keys.scale, width, queries, &mut each);
     let simd = values.simd();
     let mut factors = [simd.splat(0.0); NV];
     for (factors, each) in factors.iter_mut().zip(each.chunks(T::Values::LANES)) {
@@ -301,19 +308,5 @@ impl<V: FloatDot, S: IntegerDot<Simd = V::Simd>> TwoDots for (V, S) {
     #[inline(always)]
     fn both(self) -> (V, S) {
         self
-    }
-}
-
-/// Qᵀ in groups of channels, `width` of them for each; columns without a query are zeros, and give an even average that
-/// nobody reads.
-#[inline(always)]
-fn put_queries(query: &[u32], groups: usize, width: usize, queries: &mut [u32]) {
-    if query.len() < width * groups {
-        queries.fill(0);
-    }
-    for (column, row) in query.chunks_exact(groups).enumerate() {
-        for (group, value) in row.iter().enumerate() {
-            queries[group * width + column] = *value;
-        }
     }
 }

@@ -5,11 +5,12 @@ use crate::product::HEAD;
 use crate::tile;
 use vcp_simd::{Dot, FloatDot, Lanes as _, MOST_LANES, Register, Simd as _, math};
 
-/// Keys handled between two looks at the running maximum.
+/// Most keys whose weights wait for their values.
 pub(super) const CHUNK: usize = 128;
 
-/// How far scores may be above the reference, in powers of two: weights are up to 256.
-const SLACK: f32 = 8.0;
+/// How far scores may be above the reference, in powers of two. Weights are up to 2⁶⁰, and so are sums of them and of
+/// weighted values far from what `f32` and bf16 can hold; how exact they are does not depend on it.
+const SLACK: f32 = 60.0;
 
 /// Keys and values of a head, packed.
 #[derive(Clone, Copy)]
@@ -90,7 +91,7 @@ pub(super) unsafe fn query_block<
     let (sums, weights) = scratch.split_at_mut(HEAD * width);
     sums.fill(0);
     // SAFETY: `weights` holds `CHUNK` rows of `width` (tiles of KEYS rows divide CHUNK), `queries`
-    // 64 rows, `sums` 64 for each query; key panels are padded to whole tiles; values are read for
+    // one for each group, `sums` 64 for each query; key panels are padded to whole tiles; values are read for
     // existing keys, padded to whole groups.
     unsafe {
         let factors = scoring.factors();

@@ -4,6 +4,7 @@
 //! off the keys, which takes away what all keys of a head have in common: the large channels of trained towers. What is left is
 //! brought to 0..=255 by one scale for the head. A query is brought to −127..=127 by a scale of its own. Sums are exact.
 
+use crate::pack::narrow::{NOTHING, ROUNDS, code as code_of};
 use crate::product::HEAD;
 use vcp_simd::kernel;
 
@@ -12,12 +13,6 @@ pub(super) const GROUPS: usize = HEAD / 4;
 
 /// Words of a row of bf16.
 const WORDS: usize = HEAD / 2;
-
-/// 1.5 · 2²³: what is added to it has no room for a fraction, and its last bits are the whole number.
-const ROUNDS: f32 = 12_582_912.0;
-
-/// Less than any range that can be divided by.
-const NOTHING: f32 = 256.0 * f32::MIN_POSITIVE;
 
 #[inline(always)]
 fn widened(words: &[u32]) -> [f32; HEAD] {
@@ -44,7 +39,7 @@ fn joined(codes: &[u8; HEAD]) -> [u32; GROUPS] {
 kernel! {
     /// The keys of a head, [rows, 64] of bf16, as whole numbers in panels of `height` keys, each group by group; missing
     /// keys are zeros. Gives what a whole number stands for; no number where a key is not finite.
-    pub(super) fn pack_keys<S: Simd>(
+    pub(super) fn quantise_keys<S: Simd>(
         simd: S,
         rows: &[u32],
         height: usize,
@@ -75,8 +70,7 @@ kernel! {
                 let row = widened(row);
                 let mut codes = [0; HEAD];
                 for ((code, value), low) in codes.iter_mut().zip(row).zip(&low) {
-                    let value = ((value - low) * inverse).clamp(0.0, 255.0);
-                    *code = (value + ROUNDS).to_bits() as u8;
+                    *code = code_of(value - low, inverse, 0.0);
                 }
                 for (group, word) in joined(&codes).iter().enumerate() {
                     panel[group * height + i] = *word;
@@ -90,7 +84,7 @@ kernel! {
 /// At most `width` queries, [queries, 64] of bf16, as whole numbers in groups of channels, `width` of them for each; columns
 /// without a query are zeros. `factors` becomes what scores are multiplied with; no number where a query is not finite.
 #[inline(always)]
-pub(super) fn put_queries(
+pub(super) fn quantise_queries(
     query: &[u32],
     key_scale: f32,
     width: usize,

@@ -47,6 +47,12 @@ pub(crate) struct Quantised {
     pub(crate) zeros: Vec<i32>,
 }
 
+/// A range that is less could not be divided by.
+pub(crate) const NOTHING: f32 = 256.0 * f32::MIN_POSITIVE;
+
+/// 1.5 · 2²³: what is added to it has no room for a fraction, and its last bits are the whole number.
+pub(crate) const ROUNDS: f32 = 12_582_912.0;
+
 /// How a row is brought to 0..=255: x ≈ (code − zero) · scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scale {
@@ -59,8 +65,7 @@ impl Scale {
     /// neither is the scale, and so no result.
     pub(crate) fn of([low, high]: [f32; 2]) -> Self {
         let range = high - low;
-        // Less could not be divided by.
-        if range < 256.0 * f32::MIN_POSITIVE {
+        if range < NOTHING {
             return Self {
                 scale: 1.0,
                 zero: 0,
@@ -243,8 +248,6 @@ kernel! {
 /// The nearest whole number, ties to even, of a value that is brought to 0..=255.
 #[inline(always)]
 pub(crate) fn code(value: f32, inverse: f32, zero: f32) -> u8 {
-    /// 1.5 · 2²³: what is added to it has no room for a fraction, and its last bits are the whole number.
-    const ROUNDS: f32 = 12_582_912.0;
     let code = (value * inverse + zero).clamp(0.0, 255.0);
     (code + ROUNDS).to_bits() as u8
 }

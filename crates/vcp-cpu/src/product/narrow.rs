@@ -178,7 +178,7 @@ fn put<T>(
     }
 }
 
-/// `x` [rows, inputs] times the matrix, into `out`, which holds `rows · outputs` elements.
+/// `x` [rows, inputs] times the matrix, into `out`, which holds `rows · outputs` numbers.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn multiply(
     instruction_set: Supported,

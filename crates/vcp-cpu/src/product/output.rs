@@ -94,7 +94,7 @@ pub(super) struct Output<'a> {
     pub(super) bias: &'a [f32],
     pub(super) finish: Finish<'a>,
     pub(super) form: Form,
-    /// `rows · outputs` elements.
+    /// `rows · outputs` numbers.
     pub(super) to: SharedMut,
 }
 
@@ -153,10 +153,14 @@ impl Output<'_> {
         let mut places = self.places(first, first_column);
         for _ in first..(first_row + rows.end).min(self.rows) {
             let at = places.next();
+            if let Numbers::Bf16 = self.form.numbers {
+                for j in (0..NV * S::LANES).step_by(LINE / size_of::<u16>()) {
+                    simd.prefetch(self.halves().wrapping_add(at + j));
+                }
+            }
             for j in (0..NV * S::LANES).step_by(LINE / size_of::<f32>()) {
-                match self.form.numbers {
-                    Numbers::F32 => simd.prefetch(self.to.get().wrapping_add(at + j)),
-                    Numbers::Bf16 => simd.prefetch(self.halves().wrapping_add(at + j)),
+                if let Numbers::F32 = self.form.numbers {
+                    simd.prefetch(self.to.get().wrapping_add(at + j));
                 }
                 if let Finish::Add(residual) = self.finish {
                     simd.prefetch(residual.as_ptr().wrapping_add(at + j));

@@ -7,7 +7,7 @@ use crate::simd::sealed::Sealed;
 use crate::{Avx512, Dot, Exact, F32x16, FloatDot, IntegerDot};
 use core::arch::x86_64::*;
 
-/// The proof that this machine has `AVX512_BF16` beside AVX-512F and BW: pairs of bf16.
+/// The proof that this machine has `AVX512_BF16` beside AVX-512F, BW and DQ: pairs of bf16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512Bf16(Avx512);
 
@@ -164,7 +164,7 @@ impl FloatDot for Avx512Bf16 {
     }
     #[inline(always)]
     fn join(self, first: F32x16, second: F32x16) -> Groups512 {
-        // SAFETY: the token proves the instruction set. Numbers in 0..=256 cannot overflow when half a unit of the last
+        // SAFETY: the token proves the instruction set. Numbers in 0..=2¹²⁰ cannot overflow when half a unit of the last
         // place is added.
         unsafe {
             let half = _mm512_set1_epi32(0x8000);
@@ -179,10 +179,6 @@ impl FloatDot for Avx512Bf16 {
     unsafe fn store(self, groups: Groups512, to: *mut u32) {
         // SAFETY: the token, and the caller's promise.
         unsafe { _mm512_storeu_si512(to.cast(), groups.0) }
-    }
-    #[inline(always)]
-    fn group(first: f32, second: f32) -> u32 {
-        crate::bf16_pair(first, second)
     }
 }
 

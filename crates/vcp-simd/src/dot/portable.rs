@@ -152,10 +152,6 @@ impl FloatDot for PortableBf16 {
         // SAFETY: the caller's promise.
         unsafe { to.cast::<[u32; LANES]>().write_unaligned(groups) }
     }
-    #[inline(always)]
-    fn group(first: f32, second: f32) -> u32 {
-        crate::bf16_pair(first, second)
-    }
 }
 
 impl Dot for PortableBytes {
