@@ -30,8 +30,8 @@ pub(crate) const CHAIN: usize = 256;
 /// places, whatever tile it falls in, as long as calls for one element begin at multiples of
 /// [`CHAIN`]; that is what makes results independent of the number of threads and of the batch.
 ///
-/// `ahead` is called with the number of groups that are done, before every [`PIECE`] of them but a last one of less than four: to ask for memory that is
-/// needed soon. The processor passes over what it is asked for at once beyond a few lines.
+/// `ahead` is called with the number of groups that are done, before every [`PIECE`] of them but a last one of less than
+/// four: to ask for memory that is needed soon. The processor passes over what it is asked for at once beyond a few lines.
 ///
 /// # Safety
 /// As [`chain`], with columns that lie side by side.

@@ -249,12 +249,7 @@ fn largest<R: Register, const KEYS: usize, const NV: usize>(
     present: usize,
 ) -> [R; NV] {
     let mut highest = scores[0];
-    for (_, row) in scores
-        .iter()
-        .enumerate()
-        .take_while(|(index, _)| *index < present)
-        .skip(1)
-    {
+    for row in scores.iter().take(present).skip(1) {
         for (highest, score) in highest.iter_mut().zip(row) {
             *highest = highest.max(*score);
         }
